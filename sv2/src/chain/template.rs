@@ -1,0 +1,51 @@
+//! What a node offers to be mined: the contents of `getblocktemplate` (BIP 22, 23, 145).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::wire::{Target, U256};
+
+/// A block that lacks a coinbase transaction and a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockTemplate {
+    /// Of the block to be mined.
+    pub height: u32,
+    /// The block to build on.
+    pub prev_hash: U256,
+    /// Of the header.
+    pub version: u32,
+    /// Compact network target of the header.
+    pub nbits: u32,
+    /// The largest hash that is a block.
+    pub target: Target,
+    /// Smallest valid header time: median of eleven plus one, seconds since the Unix epoch.
+    pub min_ntime: u32,
+    /// The node's time, seconds since the Unix epoch.
+    pub current_time: u32,
+    /// Subsidy and fees, in satoshi.
+    pub coinbase_value: u64,
+    /// The script of the output that commits to the witnesses (BIP 141).
+    pub witness_commitment_script: Bytes,
+    /// Without the coinbase transaction, in block order.
+    pub transactions: Arc<Vec<TemplateTransaction>>,
+}
+
+/// A transaction of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateTransaction {
+    /// Serialised with witnesses.
+    pub raw: Bytes,
+    /// Hash without witnesses.
+    pub txid: U256,
+    /// Hash with witnesses.
+    pub wtxid: U256,
+    /// In satoshi.
+    pub fee: u64,
+    /// In weight units (BIP 141).
+    pub weight: u32,
+    /// Signature operations, as the limit of 80,000 counts them.
+    pub sigops: u32,
+    /// Positions in the template of transactions that this one spends from.
+    pub depends: Vec<u32>,
+}

@@ -1,0 +1,32 @@
+//! Messages and procedures of every SV2 connection (spec 3.6).
+
+mod messages;
+
+pub use messages::*;
+
+/// The only protocol version that exists (spec 3.6.1).
+pub const PROTOCOL_VERSION: u16 = 2;
+
+/// What a connection is for (spec 3.6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// Spec 5.
+    Mining = 0,
+    /// Spec 6.
+    JobDeclaration = 1,
+    /// Spec 7.
+    TemplateDistribution = 2,
+}
+
+impl Protocol {
+    /// The protocol that `SetupConnection` names; `None` for the other 253 numbers.
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Protocol::Mining),
+            1 => Some(Protocol::JobDeclaration),
+            2 => Some(Protocol::TemplateDistribution),
+            _ => None,
+        }
+    }
+}

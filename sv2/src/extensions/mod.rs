@@ -1,0 +1,10 @@
+//! Extensions: negotiation (0x0001) and worker-specific hash rate tracking (0x0002).
+
+mod messages;
+
+pub use messages::*;
+
+/// Extension negotiation.
+pub const NEGOTIATION: u16 = 0x0001;
+/// Worker-specific hash rate tracking: a TLV behind `SubmitSharesExtended`.
+pub const WORKER_TRACKING: u16 = 0x0002;

@@ -1,0 +1,5 @@
+//! The mining protocol (spec 5).
+
+mod messages;
+
+pub use messages::*;

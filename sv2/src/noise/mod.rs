@@ -1,0 +1,5 @@
+//! The encrypted session below the frames (spec 4).
+
+mod authority;
+
+pub use authority::AuthorityPublicKey;

@@ -1,0 +1,5 @@
+//! The template distribution protocol (spec 7).
+
+mod messages;
+
+pub use messages::*;

@@ -1,0 +1,59 @@
+//! Rules that a peer can break: one variant per rule, with the numbers that broke it.
+//!
+//! A violation does not decide: the state machine turns it into a reply, a close or nothing.
+
+use thiserror::Error;
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Violation {
+    /// Something came before `SetupConnection`.
+    #[error("{message} came before SetupConnection (spec 3.6.1)")]
+    BeforeSetup {
+        /// Its name.
+        message: &'static str,
+    },
+    /// `SetupConnection` came twice.
+    #[error("a second SetupConnection (spec 3.6.1)")]
+    SecondSetup,
+    /// A message of another protocol, or one that only the other side sends.
+    #[error("{message} has no place on this connection (spec 8)")]
+    OutOfPlace {
+        /// Its name.
+        message: &'static str,
+    },
+    /// An extension message without negotiation.
+    #[error("extension {extension:#06x} was not negotiated (spec 3.4.2)")]
+    NotNegotiated {
+        /// Its number.
+        extension: u16,
+    },
+    /// A version that was not asked for.
+    #[error("version {used} was chosen from {min} to {max} (spec 3.6.2)")]
+    VersionOutOfRange {
+        /// By the server.
+        used: u16,
+        /// Our lowest.
+        min: u16,
+        /// Our highest.
+        max: u16,
+    },
+    /// A required extension was left out twice.
+    #[error("required extension {extension:#06x} was not requested (extension 0x0001, 4)")]
+    RequiredExtensionMissing {
+        /// Its number.
+        extension: u16,
+    },
+    /// The peer sends faster than a limit of ours allows.
+    #[error("{what}: {count} within {seconds} s, the limit is {limit}")]
+    Flood {
+        /// Of what.
+        what: &'static str,
+        /// As many.
+        count: u64,
+        /// Within this time.
+        seconds: u64,
+        /// Allowed.
+        limit: u64,
+    },
+}
