@@ -341,3 +341,6 @@ messages! {
 }
 
 const _: () = assert!(size_of::<Message>() <= 64, "a variant above 64 bytes must be boxed");
+
+#[cfg(test)]
+mod tests;

@@ -239,3 +239,52 @@ impl WireField for Str255 {
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_of_an_inline_string_is_copied_whole() {
+        let bytes: Vec<u8> = (1..=33).collect();
+
+        for len in 0..=32 {
+            let blob = B32::new(&bytes[..len]).unwrap();
+            assert_eq!(blob.as_slice(), &bytes[..len]);
+            // Comparison sees the bytes behind the length.
+            assert_eq!(blob.bytes[len..], [0; 32][len..]);
+        }
+        assert_eq!(B32::new(&bytes), Err(TooLong { len: 33, max: 32 }));
+    }
+
+    #[test]
+    fn a_value_longer_than_its_length_can_say_is_refused() {
+        assert!(B255::new(vec![0; 255]).is_ok());
+        assert_eq!(B255::new(vec![0; 256]), Err(TooLong { len: 256, max: 255 }));
+        assert_eq!(B64K::new(vec![0; 0x1_0000]), Err(TooLong { len: 0x1_0000, max: 0xffff }));
+        assert!(B16M::new(vec![0; 0x100_0000]).is_err());
+        assert!(Str255::new(vec![b'a'; 256]).is_err());
+    }
+
+    #[test]
+    fn short_fields_are_copied_and_long_ones_share_the_frame() {
+        let payload = Bytes::from([&[64, 0][..], &[1; 64], &[65, 0], &[2; 65]].concat());
+        let is_within = |blob: &B64K| payload.as_ptr_range().contains(&blob.as_slice().as_ptr());
+
+        let mut reader = Reader::shared(&payload);
+        let short = B64K::read(&mut reader).unwrap();
+        let long = B64K::read(&mut reader).unwrap();
+
+        assert!(!is_within(&short));
+        assert!(is_within(&long));
+        assert!(!is_within(&long.to_owned_bytes()));
+    }
+
+    #[test]
+    fn text_of_a_peer_cannot_steer_a_terminal() {
+        let text = Str255::new(&b"\x1b[2J\xff ok"[..]).unwrap();
+
+        insta::assert_snapshot!(format!("{text:?}"), @r#""\x1b[2J\xff ok""#);
+        assert_eq!(text.to_text(), "\u{1b}[2J\u{fffd} ok");
+    }
+}

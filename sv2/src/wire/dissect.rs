@@ -136,9 +136,9 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{} ", self.path)?;
         }
-        write!(f, "{} at byte {}", self.problem, self.offset)
+        write!(f, "at byte {}: {}", self.offset, self.problem)
     }
 }
 

@@ -163,6 +163,8 @@ impl FrameDecoder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn frame(payload: &'static [u8]) -> Frame {
@@ -186,6 +188,28 @@ mod tests {
                 }
             }
             assert_eq!(found, [frame(b"abc"), frame(b""), frame(b"d")], "{segment_len}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_of_any_bytes_is_nothing_but_its_frames(
+            stream: Vec<u8>,
+            cuts in proptest::collection::vec(0_usize..20, 0..20),
+        ) {
+            let decoder = FrameDecoder::new(1000);
+            let mut buffer = BytesMut::new();
+            let (mut seen, mut rest) = (Vec::new(), &stream[..]);
+            for cut in cuts.into_iter().chain([stream.len()]) {
+                let (segment, left) = rest.split_at(cut.min(rest.len()));
+                rest = left;
+                buffer.extend_from_slice(segment);
+                while let Ok(Some(frame)) = decoder.next_frame(&mut buffer) {
+                    frame.write(&mut seen);
+                }
+            }
+
+            prop_assert_eq!([&seen[..], &buffer[..]].concat(), stream);
         }
     }
 

@@ -5,6 +5,7 @@
 //! bytes and says where each field lies and what is wrong with it. A test holds them to each
 //! other.
 
+pub mod arbitrary;
 mod blob;
 pub mod compose;
 pub mod dissect;

@@ -128,6 +128,8 @@ pub enum TlvError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const WORKER: &[u8] = b"Worker_001";
@@ -144,6 +146,18 @@ mod tests {
         for (bytes, order) in [(big, TlvOrder::BigEndian), (little, TlvOrder::LittleEndian)] {
             assert_eq!(Tlvs::encode(&[worker()], order).as_bytes(), &bytes);
             assert_eq!(Tlvs::from_bytes(bytes.into()).fields(order), Ok(vec![worker()]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_whole_fields_in_an_order_or_refused(bytes: Vec<u8>) {
+            for order in [TlvOrder::LittleEndian, TlvOrder::BigEndian] {
+                let tlvs = Tlvs::from_bytes(bytes.clone().into());
+                if let Ok(fields) = tlvs.fields(order) {
+                    prop_assert_eq!(Tlvs::encode(&fields, order), tlvs);
+                }
+            }
         }
     }
 
