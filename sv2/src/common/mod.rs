@@ -1,8 +1,10 @@
 //! Messages and procedures of every SV2 connection (spec 3.6).
 
 mod messages;
+mod setup;
 
 pub use messages::*;
+pub use setup::{SetupOffer, SetupRefusal};
 
 /// The only protocol version that exists (spec 3.6.1).
 pub const PROTOCOL_VERSION: u16 = 2;
@@ -29,4 +31,14 @@ impl Protocol {
             _ => None,
         }
     }
+}
+
+/// Codes of `SetupConnection.Error` (spec 3.6.3), the strings in use in the field.
+pub mod setup_error_code {
+    /// The number is not served here, or is none that the specification knows.
+    pub const UNSUPPORTED_PROTOCOL: &str = "unsupported-protocol";
+    /// The range of versions does not hold ours.
+    pub const PROTOCOL_VERSION_MISMATCH: &str = "protocol-version-mismatch";
+    /// At least one flag is not supported; the message names all of them.
+    pub const UNSUPPORTED_FEATURE_FLAGS: &str = "unsupported-feature-flags";
 }
