@@ -1,0 +1,167 @@
+//! Processes that must not outlive us: nodes and foreign programs.
+//!
+//! A child runs under a helper, `assay run-child -- PROGRAM ...`, which holds the read end of a
+//! pipe of ours as its stdin. When the pipe closes, because we are done or because we were
+//! killed, the helper ends the child's whole process group. (`PR_SET_PDEATHSIG` would fire when
+//! the spawning *thread* ends, and an executor's threads come and go.)
+
+mod helper;
+
+use std::ffi::OsString;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{ChildStdin, Command};
+use tokio::time::timeout;
+
+pub use helper::run_child_main;
+
+/// How to start the helper: a program that hands what follows to [`run_child_main`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helper {
+    /// The executable.
+    pub program: PathBuf,
+    /// What stands before the child's own command.
+    pub arguments: Vec<OsString>,
+}
+
+impl Helper {
+    /// The running executable with its hidden subcommand `run-child`.
+    ///
+    /// # Errors
+    /// If the operating system does not know the path of the running executable.
+    pub fn of_this_program() -> io::Result<Self> {
+        Ok(Helper { program: std::env::current_exe()?, arguments: vec!["run-child".into()] })
+    }
+}
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildCommand {
+    /// A path, or a name to be found in `PATH`.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Set in addition to our own environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where to run; ours if `None`.
+    pub directory: Option<PathBuf>,
+    /// The file that takes what the child writes to stdout and stderr; overwritten.
+    pub log: PathBuf,
+    /// How long the group may take to end after TERM, before KILL.
+    pub grace: Duration,
+}
+
+impl ChildCommand {
+    /// A command without arguments, in our own directory, with [`GRACE`].
+    pub fn new(program: impl Into<OsString>, log: impl Into<PathBuf>) -> Self {
+        ChildCommand {
+            program: program.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            log: log.into(),
+            grace: GRACE,
+        }
+    }
+}
+
+/// A running child. Dropping it ends the child's process group as well, without waiting.
+#[derive(Debug)]
+pub struct Child {
+    process: tokio::process::Child,
+    /// Closing it is what ends the child.
+    pipe: Option<ChildStdin>,
+    log: PathBuf,
+    grace: Duration,
+}
+
+impl Child {
+    /// Starts the helper, which starts the command. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the log cannot be written or the helper cannot be started. A command that cannot be
+    /// started shows as exit code 127 in [`Child::wait`], with the reason in the log.
+    pub fn spawn(helper: &Helper, command: &ChildCommand) -> io::Result<Child> {
+        let log = std::fs::File::create(&command.log)?;
+        let mut process = Command::new(&helper.program);
+        process
+            .args(&helper.arguments)
+            .arg(format!("--grace-ms={}", command.grace.as_millis()))
+            .arg("--")
+            .arg(&command.program)
+            .args(&command.arguments)
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Out of the terminal's foreground group: Ctrl-C is for us, and we end the child.
+            .process_group(0);
+        if let Some(directory) = &command.directory {
+            process.current_dir(directory);
+        }
+        let mut process = process.spawn()?;
+        let pipe = process.stdin.take();
+        Ok(Child { process, pipe, log: command.log.clone(), grace: command.grace })
+    }
+
+    /// Waits until the child has ended by itself. An exit code above 128 is a signal's number
+    /// plus 128.
+    ///
+    /// # Errors
+    /// If the operating system cannot wait for the helper.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// The exit status if the child has ended by itself.
+    ///
+    /// # Errors
+    /// If the operating system cannot ask for the helper.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.try_wait()
+    }
+
+    /// Ends the group (TERM, then KILL after the grace) and waits for it.
+    ///
+    /// # Errors
+    /// If the operating system cannot wait for the helper.
+    pub async fn stop(mut self) -> io::Result<ExitStatus> {
+        drop(self.pipe.take());
+        match timeout(self.grace + HELPER_MARGIN, self.process.wait()).await {
+            Ok(status) => status,
+            Err(_) => {
+                self.process.start_kill()?;
+                self.process.wait().await
+            }
+        }
+    }
+
+    /// The file with what the child has written.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The end of what the child has written, at most [`LOG_TAIL_LEN_MAX`] bytes, for errors.
+    pub fn log_tail(&self) -> String {
+        log_tail(&self.log).unwrap_or_else(|error| format!("(no log: {error})"))
+    }
+}
+
+fn log_tail(path: &Path) -> io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(LOG_TAIL_LEN_MAX)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_TAIL_LEN_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
+/// Long enough for a node to flush its databases.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// Of a child's log in an error, in bytes.
+pub const LOG_TAIL_LEN_MAX: u64 = 2_000;
+/// What the helper may take beyond the grace: it only has to send a signal.
+const HELPER_MARGIN: Duration = Duration::from_secs(5);
