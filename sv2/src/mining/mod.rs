@@ -6,3 +6,6 @@ pub mod setup_flag;
 pub mod target;
 
 pub use messages::*;
+
+/// The bits of a header's version that a miner may roll: 5 to 28 (spec 5.1, BIP 323).
+pub const VERSION_ROLLING_MASK: u32 = 0x1fff_ffe0;
