@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The conformance suite: clauses, cases, the runner that judges a peer, and test vectors.
+
+pub mod vectors;

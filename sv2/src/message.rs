@@ -138,8 +138,8 @@ impl Message {
         out.reserve(FrameHeader::LEN + len);
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "no message reaches 2^24 bytes unless \
-                 it carries transactions of that size, which `to_frame` refuses"
+            reason = "only lists of transactions reach 2^24 bytes, and senders of those ask \
+                 `fits_frame` first"
         )]
         let header = FrameHeader {
             extension_type: descriptor.extension_type(),
