@@ -1,5 +1,9 @@
 //! The mining protocol (spec 5).
 
+pub mod accounting;
+pub mod coinbase;
+pub mod error_code;
+pub mod extranonce;
 pub mod header;
 mod messages;
 pub mod setup_flag;

@@ -1,0 +1,294 @@
+//! The coinbase transaction of a template, cut around its extranonce (spec 5.3.16, 3.7).
+//!
+//! Jobs carry it without the fields of BIP 141, so that its double hash is its id; a block
+//! needs them back.
+
+use bitcoin::consensus::{Decodable, Encodable};
+use bitcoin::{Amount, ScriptBuf, TxOut, VarInt};
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::template_distribution::NewTemplate;
+use crate::wire::B64K;
+
+/// A coinbase transaction without its extranonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coinbase {
+    prefix: B64K,
+    suffix: B64K,
+    /// Whether the outputs commit to witnesses: only then a witness is legal (BIP 141).
+    has_witness: bool,
+}
+
+/// Why a template makes no coinbase transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CoinbaseError {
+    /// Consensus allows 100 bytes.
+    #[error("the coinbase script would have {len} bytes, at most 100 are valid")]
+    ScriptTooLong {
+        /// Height, extranonce and their pushes.
+        len: usize,
+    },
+    /// The template's outputs cannot be read, or are not as many as it says.
+    #[error("the template's outputs are no {count} transaction outputs (spec 7.2)")]
+    Outputs {
+        /// As the template says.
+        count: u32,
+    },
+    /// A part would not fit its field.
+    #[error("the coinbase transaction is too long for a job: {len} bytes")]
+    TooLong {
+        /// Of the longer part.
+        len: usize,
+    },
+}
+
+impl Coinbase {
+    /// Longest script of a coinbase input in bytes (consensus).
+    pub const SCRIPT_LEN_MAX: usize = 100;
+
+    /// Completes a template: its height, `tag` and an extranonce of `extranonce_len` bytes in
+    /// the input, `outputs` in front of the template's own (spec 7.2).
+    ///
+    /// Tag and extranonce are pushed as data: consensus counts signature operations in this
+    /// script too, and a rolled byte must not become one. The tag is cut to what fits.
+    ///
+    /// # Errors
+    /// [`CoinbaseError`]: the template is not usable.
+    pub fn new(
+        template: &NewTemplate,
+        tag: &[u8],
+        outputs: &[TxOut],
+        extranonce_len: usize,
+    ) -> Result<Self, CoinbaseError> {
+        let height = template.coinbase_prefix.as_slice();
+        let needed = height.len() + 1 + extranonce_len;
+        let Some(spare) = Self::SCRIPT_LEN_MAX.checked_sub(needed) else {
+            return Err(CoinbaseError::ScriptTooLong { len: needed });
+        };
+        // One byte pushes up to 75.
+        let tag = &tag[..tag.len().min(spare.saturating_sub(1)).min(75)];
+        let mut script = height.to_vec();
+        if !tag.is_empty() {
+            script.push(push_opcode(tag.len()));
+            script.extend_from_slice(tag);
+        }
+        script.push(push_opcode(extranonce_len));
+
+        let mut prefix = Vec::with_capacity(42 + script.len());
+        prefix.extend_from_slice(&template.coinbase_tx_version.to_le_bytes());
+        prefix.push(1);
+        prefix.extend_from_slice(&[0; 32]);
+        prefix.extend_from_slice(&[0xff; 4]);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 100")]
+        prefix.push((script.len() + extranonce_len) as u8);
+        prefix.extend_from_slice(&script);
+
+        let theirs = template_outputs(template)?;
+        let mut suffix = template.coinbase_tx_input_sequence.to_le_bytes().to_vec();
+        write(&VarInt::from(outputs.len() + theirs.len()), &mut suffix);
+        for output in outputs.iter().chain(&theirs) {
+            write(output, &mut suffix);
+        }
+        suffix.extend_from_slice(&template.coinbase_tx_locktime.to_le_bytes());
+
+        let field = |part: Vec<u8>| {
+            B64K::new(part).map_err(|error| CoinbaseError::TooLong { len: error.len })
+        };
+        let has_witness = theirs.iter().any(|output| is_witness_commitment(&output.script_pubkey));
+        Ok(Coinbase { prefix: field(prefix)?, suffix: field(suffix)?, has_witness })
+    }
+
+    /// Up to the extranonce, without the fields of BIP 141.
+    pub fn prefix(&self) -> &B64K {
+        &self.prefix
+    }
+
+    /// Behind the extranonce, without the fields of BIP 141.
+    pub fn suffix(&self) -> &B64K {
+        &self.suffix
+    }
+
+    /// The whole transaction as a block needs it (spec 3.7.3): with the fields of BIP 141
+    /// where its outputs commit to witnesses.
+    pub fn transaction(&self, extranonce: &[&[u8]]) -> Bytes {
+        let (prefix, suffix) = (self.prefix.as_slice(), self.suffix.as_slice());
+        let (version, inputs) = prefix.split_at(4);
+        let (outputs, locktime) = suffix.split_at(suffix.len() - 4);
+        let mut whole = Vec::with_capacity(prefix.len() + suffix.len() + 32 + 36);
+        whole.extend_from_slice(version);
+        if self.has_witness {
+            whole.extend_from_slice(&[0, 1]);
+        }
+        whole.extend_from_slice(inputs);
+        extranonce.iter().for_each(|part| whole.extend_from_slice(part));
+        whole.extend_from_slice(outputs);
+        if self.has_witness {
+            // Spec 3.7.4: the reserved value is 32 zeros.
+            whole.extend_from_slice(&[1, 32]);
+            whole.extend_from_slice(&[0; 32]);
+        }
+        whole.extend_from_slice(locktime);
+        whole.into()
+    }
+}
+
+/// An output that pays `satoshi` to a script.
+pub fn payout(satoshi: u64, script: &[u8]) -> TxOut {
+    TxOut { value: Amount::from_sat(satoshi), script_pubkey: ScriptBuf::from(script.to_vec()) }
+}
+
+/// Length of a serialised output to a script, in bytes: what `CoinbaseOutputConstraints`
+/// counts (spec 7.1).
+pub fn payout_len(script: &[u8]) -> usize {
+    8 + VarInt::from(script.len()).size() + script.len()
+}
+
+fn template_outputs(template: &NewTemplate) -> Result<Vec<TxOut>, CoinbaseError> {
+    let count = template.coinbase_tx_outputs_count;
+    let mut rest = template.coinbase_tx_outputs.as_slice();
+    let mut outputs = Vec::new();
+    for _ in 0..count {
+        // Stops at the first missing output, so a false count costs nothing.
+        let output = TxOut::consensus_decode(&mut rest);
+        outputs.push(output.map_err(|_| CoinbaseError::Outputs { count })?);
+    }
+    if rest.is_empty() { Ok(outputs) } else { Err(CoinbaseError::Outputs { count }) }
+}
+
+/// BIP 141: OP_RETURN, 36 bytes, four fixed ones.
+fn is_witness_commitment(script: &bitcoin::Script) -> bool {
+    script.as_bytes().starts_with(&[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed])
+        && script.as_bytes().len() >= 38
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "callers push at most 75 bytes")]
+fn push_opcode(len: usize) -> u8 {
+    len as u8
+}
+
+fn write(value: &impl Encodable, out: &mut Vec<u8>) {
+    value.consensus_encode(out).expect("writing to memory does not fail");
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bitcoin::consensus::deserialize;
+    use bitcoin::{Transaction, consensus};
+
+    use super::*;
+    use crate::mining::header::coinbase_txid;
+    use crate::wire::{B255, Seq255, U256};
+
+    pub(crate) fn commitment() -> TxOut {
+        let script = [&[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed][..], &[7; 32]].concat();
+        payout(0, &script)
+    }
+
+    pub(crate) fn template(outputs: &[TxOut]) -> NewTemplate {
+        let serialized: Vec<u8> = outputs.iter().flat_map(consensus::serialize).collect();
+        NewTemplate {
+            template_id: 1,
+            future_template: true,
+            version: 0x2000_0000,
+            coinbase_tx_version: 2,
+            coinbase_prefix: B255::new(vec![3, 0x40, 0x0d, 0x03]).unwrap(),
+            coinbase_tx_input_sequence: 0xffff_fffe,
+            coinbase_tx_value_remaining: 312_500_000,
+            coinbase_tx_outputs_count: u32::try_from(outputs.len()).unwrap(),
+            coinbase_tx_outputs: B64K::new(serialized).unwrap(),
+            coinbase_tx_locktime: 0x1234,
+            merkle_path: Seq255::default(),
+        }
+    }
+
+    fn pays() -> TxOut {
+        payout(312_500_000, &[0x00, 0x14, 1, 2, 3])
+    }
+
+    #[test]
+    fn the_whole_transaction_is_what_the_template_asked_for_with_its_outputs_last() {
+        let mut template = template(&[commitment(), payout(0, &[0x6a])]);
+        template.coinbase_tx_input_sequence = 0xfeed_beef;
+        let coinbase = Coinbase::new(&template, b"assay", &[pays()], 20).unwrap();
+
+        let whole: Transaction = deserialize(&coinbase.transaction(&[&[9; 4], &[8; 16]])).unwrap();
+
+        assert!(whole.is_coinbase());
+        assert_eq!(whole.version.0, 2);
+        assert_eq!(whole.lock_time.to_consensus_u32(), 0x1234);
+        assert_eq!(whole.input[0].sequence.0, 0xfeed_beef);
+        assert_eq!(whole.input[0].witness.to_vec(), [vec![0; 32]]);
+        assert_eq!(whole.output, [pays(), commitment(), payout(0, &[0x6a])]);
+        let script = whole.input[0].script_sig.as_bytes();
+        assert!(script.starts_with(&[3, 0x40, 0x0d, 0x03, 5]) && script.ends_with(&[8; 16]));
+    }
+
+    #[test]
+    fn the_parts_hash_to_the_id_of_the_whole() {
+        let coinbase = Coinbase::new(&template(&[commitment()]), b"assay", &[pays()], 20).unwrap();
+        let whole: Transaction = deserialize(&coinbase.transaction(&[&[9; 20]])).unwrap();
+
+        let id = coinbase_txid(
+            coinbase.prefix().as_slice(),
+            &[9; 4],
+            &[9; 16],
+            coinbase.suffix().as_slice(),
+        );
+
+        let expected: [u8; 32] = consensus::serialize(&whole.compute_txid()).try_into().unwrap();
+        assert_eq!(id, U256::from_le_bytes(expected));
+    }
+
+    #[test]
+    fn without_a_commitment_there_is_no_witness() {
+        let coinbase = Coinbase::new(&template(&[]), b"", &[pays()], 20).unwrap();
+
+        let whole: Transaction = deserialize(&coinbase.transaction(&[&[0; 20]])).unwrap();
+
+        assert!(whole.input[0].witness.is_empty());
+    }
+
+    #[test]
+    fn a_rolled_extranonce_never_counts_as_signature_operations() {
+        let coinbase = Coinbase::new(&template(&[]), b"\xac\xac", &[], 20).unwrap();
+
+        let whole: Transaction = deserialize(&coinbase.transaction(&[&[0xac; 20]])).unwrap();
+
+        assert_eq!(whole.input[0].script_sig.count_sigops_legacy(), 0);
+    }
+
+    #[test]
+    fn the_tag_gives_way_to_the_limit_of_the_script_and_nothing_else_does() {
+        let mut template = template(&[]);
+        template.coinbase_prefix = B255::new(vec![1; 60]).unwrap();
+        let coinbase = Coinbase::new(&template, &[b'x'; 90], &[], 32).unwrap();
+        let whole: Transaction = deserialize(&coinbase.transaction(&[&[0; 32]])).unwrap();
+        assert_eq!(whole.input[0].script_sig.len(), 100);
+
+        template.coinbase_prefix = B255::new(vec![1; 68]).unwrap();
+        let error = Coinbase::new(&template, &[b'x'; 90], &[], 32).unwrap_err();
+        assert_eq!(error, CoinbaseError::ScriptTooLong { len: 101 });
+    }
+
+    #[test]
+    fn a_false_count_of_outputs_is_refused() {
+        for count in [0, 2, u32::MAX] {
+            let mut template = template(&[commitment()]);
+            template.coinbase_tx_outputs_count = count;
+
+            let error = Coinbase::new(&template, b"", &[], 20).unwrap_err();
+
+            assert_eq!(error, CoinbaseError::Outputs { count });
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_payout_is_that_of_its_bytes() {
+        for script_len in [0, 22, 34, 253] {
+            let output = payout(1, &vec![0; script_len]);
+
+            assert_eq!(payout_len(&vec![0; script_len]), consensus::serialize(&output).len());
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Who searches where: extranonce prefixes that no two channels share (spec 5.1.2.1).
+//!
+//! Every channel gets an index that nobody else holds, behind the server's own prefix. The
+//! prefix of an extended channel ends there and the client rolls the rest; the prefix of a
+//! standard channel is filled up with zeros to the full size. So no prefix is the beginning
+//! of another.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use crate::wire::B32;
+
+/// How the extranonces of a server are divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtranonceLayout {
+    /// What tells this server from others that pay to the same script.
+    pub server_prefix: Vec<u8>,
+    /// Bytes of a channel's index, 1 to 4; 256^n channels can be open at once.
+    pub index_len: usize,
+    /// Bytes of prefix and rollable part together, at most 32 (AMB-15). A client that asks for
+    /// a longer rollable part gets it up to these 32.
+    pub full_len: usize,
+}
+
+impl Default for ExtranonceLayout {
+    /// As in the reference implementation: 1 + 3 + 16 bytes.
+    fn default() -> Self {
+        ExtranonceLayout { server_prefix: vec![0], index_len: 3, full_len: 20 }
+    }
+}
+
+impl ExtranonceLayout {
+    /// Longest extranonce in bytes: what the prefix field could hold (AMB-15).
+    pub const FULL_LEN_MAX: usize = B32::MAX;
+
+    fn prefix_len(&self) -> usize {
+        self.server_prefix.len() + self.index_len
+    }
+}
+
+/// Hands out extranonces.
+#[derive(Debug)]
+pub struct ExtranonceAllocator {
+    layout: ExtranonceLayout,
+    in_use: BTreeSet<u32>,
+    /// Indexes are used in turn, so that one comes back as late as possible: whoever held it
+    /// may still be hashing.
+    next: u32,
+}
+
+/// The part of the search space that belongs to one channel.
+///
+/// Not `Clone`: it goes back to its allocator once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Extranonce {
+    index: u32,
+    prefix: B32,
+    rollable_len: u8,
+}
+
+impl Extranonce {
+    /// The bytes that are fixed.
+    pub fn prefix(&self) -> B32 {
+        self.prefix
+    }
+
+    /// How many bytes the client rolls; 0 for a standard channel.
+    pub fn rollable_len(&self) -> usize {
+        usize::from(self.rollable_len)
+    }
+
+    /// Fixed and rolled bytes together.
+    pub fn full_len(&self) -> usize {
+        self.prefix.as_slice().len() + self.rollable_len()
+    }
+}
+
+/// Why there is no extranonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ExtranonceError {
+    /// All indexes are in use.
+    #[error("all {limit} extranonce prefixes are in use")]
+    Exhausted {
+        /// As many as the layout has.
+        limit: u64,
+    },
+    /// Prefix and rollable part would be longer than 32 bytes.
+    #[error("{asked} bytes of extranonce were asked for, {available} are left behind the prefix")]
+    TooLong {
+        /// By the client.
+        asked: u16,
+        /// The most that can be granted.
+        available: usize,
+    },
+}
+
+/// Why a layout cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LayoutError {
+    /// Too few or too many bytes for the index.
+    #[error("an extranonce index has 1 to 4 bytes, not {index_len}")]
+    IndexLen {
+        /// As configured.
+        index_len: usize,
+    },
+    /// The parts do not fit.
+    #[error("a prefix of {prefix_len} bytes does not fit an extranonce of {full_len}, at most 32")]
+    FullLen {
+        /// Server prefix and index.
+        prefix_len: usize,
+        /// As configured.
+        full_len: usize,
+    },
+}
+
+impl ExtranonceAllocator {
+    /// Nothing is handed out yet.
+    ///
+    /// # Errors
+    /// A layout that leaves no room.
+    pub fn new(layout: ExtranonceLayout) -> Result<Self, LayoutError> {
+        if !(1..=4).contains(&layout.index_len) {
+            return Err(LayoutError::IndexLen { index_len: layout.index_len });
+        }
+        if layout.full_len > ExtranonceLayout::FULL_LEN_MAX || layout.prefix_len() > layout.full_len
+        {
+            let (prefix_len, full_len) = (layout.prefix_len(), layout.full_len);
+            return Err(LayoutError::FullLen { prefix_len, full_len });
+        }
+        Ok(ExtranonceAllocator { layout, in_use: BTreeSet::new(), next: 0 })
+    }
+
+    /// A whole extranonce for a standard channel.
+    ///
+    /// # Errors
+    /// [`ExtranonceError::Exhausted`].
+    pub fn standard(&mut self) -> Result<Extranonce, ExtranonceError> {
+        let index = self.take_index()?;
+        Ok(Extranonce { index, prefix: self.prefix(index, self.layout.full_len), rollable_len: 0 })
+    }
+
+    /// A prefix for an extended channel, with at least `min_len` bytes to roll behind it.
+    ///
+    /// # Errors
+    /// [`ExtranonceError`]: exhausted, or too many bytes asked for.
+    pub fn extended(&mut self, min_len: u16) -> Result<Extranonce, ExtranonceError> {
+        let prefix_len = self.layout.prefix_len();
+        let available = ExtranonceLayout::FULL_LEN_MAX - prefix_len;
+        let rollable_len = usize::from(min_len).max(self.layout.full_len - prefix_len);
+        if rollable_len > available {
+            return Err(ExtranonceError::TooLong { asked: min_len, available });
+        }
+        let index = self.take_index()?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
+        let rollable_len = rollable_len as u8;
+        Ok(Extranonce { index, prefix: self.prefix(index, prefix_len), rollable_len })
+    }
+
+    /// Takes back what is not searched any more.
+    pub fn release(&mut self, extranonce: Extranonce) {
+        let was_in_use = self.in_use.remove(&extranonce.index);
+        debug_assert!(was_in_use, "an extranonce returns once, to the allocator that made it");
+    }
+
+    fn take_index(&mut self) -> Result<u32, ExtranonceError> {
+        let limit = 1_u64 << (8 * self.layout.index_len);
+        if self.in_use.len() as u64 >= limit {
+            return Err(ExtranonceError::Exhausted { limit });
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the limit is at most 2^32")]
+        let last = (limit - 1) as u32;
+        // Ends: fewer than `limit` indexes are in use.
+        loop {
+            let index = self.next;
+            self.next = if index == last { 0 } else { index + 1 };
+            if self.in_use.insert(index) {
+                return Ok(index);
+            }
+        }
+    }
+
+    fn prefix(&self, index: u32, len: usize) -> B32 {
+        let mut bytes = [0; B32::MAX];
+        let (server, index_len) = (&self.layout.server_prefix, self.layout.index_len);
+        bytes[..server.len()].copy_from_slice(server);
+        bytes[server.len()..][..index_len].copy_from_slice(&index.to_be_bytes()[4 - index_len..]);
+        B32::new(&bytes[..len]).expect("`new` has checked that the parts fit 32 bytes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allocator(index_len: usize) -> ExtranonceAllocator {
+        let layout = ExtranonceLayout { index_len, ..ExtranonceLayout::default() };
+        ExtranonceAllocator::new(layout).unwrap()
+    }
+
+    #[test]
+    fn no_prefix_is_the_beginning_of_another() {
+        let mut allocator = allocator(1);
+        let prefixes: Vec<B32> = (0..256)
+            .map(|turn| match turn % 3 {
+                0 => allocator.standard(),
+                1 => allocator.extended(2),
+                _ => allocator.extended(20),
+            })
+            .map(|extranonce| extranonce.unwrap().prefix())
+            .collect();
+
+        for (first_index, first) in prefixes.iter().enumerate() {
+            for second in &prefixes[first_index + 1..] {
+                let shorter = first.as_slice().len().min(second.as_slice().len());
+                assert_ne!(first.as_slice()[..shorter], second.as_slice()[..shorter]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_grant_is_at_least_what_was_asked_for_and_fits_32_bytes() {
+        for (min_len, rollable_len) in [(0, 16), (2, 16), (16, 16), (17, 17), (28, 28)] {
+            let extranonce = allocator(3).extended(min_len).unwrap();
+
+            assert_eq!(extranonce.rollable_len(), rollable_len);
+            assert_eq!(extranonce.full_len(), 4 + rollable_len);
+        }
+        for min_len in [29, 32, 33, u16::MAX] {
+            let error = allocator(3).extended(min_len).unwrap_err();
+
+            assert_eq!(error, ExtranonceError::TooLong { asked: min_len, available: 28 });
+        }
+    }
+
+    #[test]
+    fn a_standard_prefix_is_the_whole_extranonce() {
+        let extranonce = allocator(3).standard().unwrap();
+
+        assert_eq!((extranonce.prefix().as_slice().len(), extranonce.rollable_len()), (20, 0));
+    }
+
+    #[test]
+    fn an_exhausted_server_says_so_and_goes_on_when_one_returns() {
+        let mut allocator = allocator(1);
+        let mut held: Vec<_> = (0..256).map(|_| allocator.standard().unwrap()).collect();
+
+        assert_eq!(allocator.extended(0), Err(ExtranonceError::Exhausted { limit: 256 }));
+        allocator.release(held.remove(7));
+
+        assert_eq!(allocator.extended(0).unwrap().prefix().as_slice(), [0, 7]);
+    }
+
+    #[test]
+    fn a_returned_prefix_is_used_again_as_late_as_possible() {
+        let mut allocator = allocator(3);
+        let first = allocator.standard().unwrap();
+        let prefix = first.prefix();
+        allocator.release(first);
+
+        assert_ne!(allocator.standard().unwrap().prefix(), prefix);
+    }
+
+    #[test]
+    fn layouts_without_room_are_refused() {
+        let layout = |index_len, full_len| ExtranonceLayout {
+            index_len,
+            full_len,
+            ..ExtranonceLayout::default()
+        };
+
+        assert!(ExtranonceAllocator::new(layout(0, 20)).is_err());
+        assert!(ExtranonceAllocator::new(layout(5, 20)).is_err());
+        assert!(ExtranonceAllocator::new(layout(3, 3)).is_err());
+        assert!(ExtranonceAllocator::new(layout(3, 33)).is_err());
+        assert!(ExtranonceAllocator::new(layout(3, 4)).is_ok());
+    }
+}
