@@ -6,6 +6,8 @@
 
 mod frames;
 mod messages;
+mod proofs;
+mod targets;
 mod tlvs;
 mod value;
 
@@ -88,6 +90,8 @@ pub fn generate() -> Vec<(&'static str, File)> {
         ("messages.json", messages::generate()),
         ("frames.json", frames::generate()),
         ("tlvs.json", tlvs::generate()),
+        ("targets.json", targets::generate()),
+        ("proofs.json", proofs::generate()),
     ]
 }
 
@@ -103,7 +107,10 @@ pub fn verify(file: &File) -> Result<(), Vec<Contradiction>> {
                 messages::DECODE => messages::verify(&group.parameters, test),
                 frames::STREAM => frames::verify(test),
                 tlvs::READ => tlvs::verify(test),
-                other => Err(format!("no operation is called `{other}`")),
+                proofs::HEADER | proofs::MERKLE | proofs::COINBASE | proofs::SHARE => {
+                    proofs::verify(&group.operation, test)
+                }
+                operation => targets::verify(operation, test),
             };
             if let Err(why) = outcome {
                 found.push(Contradiction { id: test.id.clone(), why });
