@@ -1,13 +1,18 @@
 //! The mining protocol (spec 5).
 
 pub mod accounting;
+pub mod channel;
 pub mod coinbase;
 pub mod error_code;
 pub mod extranonce;
+pub mod group;
 pub mod header;
+pub mod job;
 mod messages;
 pub mod setup_flag;
+pub mod share;
 pub mod target;
+pub mod vardiff;
 
 pub use messages::*;
 

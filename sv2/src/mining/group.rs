@@ -1,0 +1,96 @@
+//! Groups: channels of one full extranonce size that one message reaches (spec 5.2.3).
+
+use std::collections::BTreeSet;
+
+/// A group of one connection.
+#[derive(Debug)]
+pub struct Group {
+    id: u32,
+    full_len: usize,
+    members: BTreeSet<u32>,
+    /// Future jobs that all members hold: template and job, oldest first.
+    futures: Vec<(u64, u32)>,
+}
+
+impl Group {
+    /// An empty group; all members will have extranonces of `full_len` bytes (spec 5.2.3).
+    pub fn new(id: u32, full_len: usize) -> Self {
+        Group { id, full_len, members: BTreeSet::new(), futures: Vec::new() }
+    }
+
+    /// In one name space with channel ids.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Of the members' extranonces, in bytes.
+    pub fn full_len(&self) -> usize {
+        self.full_len
+    }
+
+    /// Ids of the member channels, ascending.
+    pub fn members(&self) -> impl Iterator<Item = u32> + '_ {
+        self.members.iter().copied()
+    }
+
+    /// Whether nobody would read a message to it.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Adds a channel.
+    pub fn join(&mut self, channel_id: u32) {
+        self.members.insert(channel_id);
+    }
+
+    /// Removes a channel; future jobs end with the last member.
+    pub fn leave(&mut self, channel_id: u32) {
+        self.members.remove(&channel_id);
+        if self.members.is_empty() {
+            self.futures.clear();
+        }
+    }
+
+    /// All members hold `job_id` as the future job of a template, in place of an earlier one.
+    pub fn set_future(&mut self, template_id: u64, job_id: u32) {
+        self.futures.retain(|(template, _)| *template != template_id);
+        if self.futures.len() == super::channel::Channel::JOBS_MAX {
+            self.futures.remove(0);
+        }
+        self.futures.push((template_id, job_id));
+    }
+
+    /// The future job of a template; with it all future jobs end (spec 5.3.17).
+    pub fn take_future(&mut self, template_id: u64) -> Option<u32> {
+        let futures = std::mem::take(&mut self.futures);
+        futures.iter().find(|(template, _)| *template == template_id).map(|(_, job)| *job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_activation_ends_all_future_jobs() {
+        let mut group = Group::new(1, 20);
+        group.join(2);
+        group.set_future(10, 5);
+        group.set_future(11, 6);
+        group.set_future(10, 7);
+
+        assert_eq!(group.take_future(10), Some(7));
+        assert_eq!(group.take_future(11), None);
+    }
+
+    #[test]
+    fn a_group_without_members_holds_no_future_jobs() {
+        let mut group = Group::new(1, 20);
+        group.join(2);
+        group.set_future(10, 5);
+        group.leave(2);
+        group.join(3);
+
+        assert_eq!(group.take_future(10), None);
+    }
+}

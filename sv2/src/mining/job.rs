@@ -1,0 +1,183 @@
+//! Jobs: what is worked on, and what a channel pins when it is given one (spec 5.1).
+
+use std::sync::Arc;
+
+use super::header::{CoinbaseMidstate, Header, HeaderMidstate, merkle_root};
+use super::{NewExtendedMiningJob, NewMiningJob, SubmitSharesExtended, SubmitSharesStandard};
+use crate::mining::coinbase::Coinbase;
+use crate::time::Instant;
+use crate::wire::{B32, Seq255, Target, U256};
+
+/// The block to build on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Of the header.
+    pub prev_hash: U256,
+    /// Compact network target of the header.
+    pub nbits: u32,
+    /// Smallest header time that is paid, seconds since the Unix epoch.
+    pub min_ntime: u32,
+    /// The largest hash that is a block (spec 7.3); may lie below what `nbits` says.
+    pub network_target: Target,
+    /// When we learnt of it.
+    pub since: Instant,
+}
+
+/// A template with its coinbase transaction: what all channels of one full extranonce size
+/// share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Whose solution a block is.
+    pub template_id: u64,
+    /// Of the header.
+    pub version: u32,
+    /// Whether the bits of BIP 323 are the client's to roll.
+    pub version_rolling_allowed: bool,
+    /// From the deepest branch to the root.
+    pub merkle_path: Seq255<U256>,
+    /// Without an extranonce.
+    pub coinbase: Coinbase,
+}
+
+impl Work {
+    /// The job for an extended channel or a group; a future one without `min_ntime`.
+    pub fn extended_job(
+        &self,
+        channel_id: u32,
+        job_id: u32,
+        min_ntime: Option<u32>,
+    ) -> NewExtendedMiningJob {
+        NewExtendedMiningJob {
+            channel_id,
+            job_id,
+            min_ntime,
+            version: self.version,
+            version_rolling_allowed: self.version_rolling_allowed,
+            merkle_path: self.merkle_path.clone(),
+            coinbase_tx_prefix: self.coinbase.prefix().clone(),
+            coinbase_tx_suffix: self.coinbase.suffix().clone(),
+        }
+    }
+
+    /// The job for a standard channel; a future one without `min_ntime`.
+    pub fn standard_job(
+        &self,
+        channel_id: u32,
+        job_id: u32,
+        min_ntime: Option<u32>,
+        extranonce: &B32,
+    ) -> NewMiningJob {
+        let merkle_root = self.merkle_root(extranonce);
+        NewMiningJob { channel_id, job_id, min_ntime, version: self.version, merkle_root }
+    }
+
+    /// The root with a whole extranonce.
+    pub fn merkle_root(&self, extranonce: &B32) -> U256 {
+        self.root_with(&self.coinbase_midstate(extranonce), &[])
+    }
+
+    fn coinbase_midstate(&self, extranonce_prefix: &B32) -> CoinbaseMidstate {
+        CoinbaseMidstate::new(self.coinbase.prefix().as_slice(), extranonce_prefix.as_slice())
+    }
+
+    fn root_with(&self, coinbase: &CoinbaseMidstate, extranonce: &[u8]) -> U256 {
+        let txid = coinbase.txid(extranonce, self.coinbase.suffix().as_slice());
+        merkle_root(txid, self.merkle_path.as_slice())
+    }
+}
+
+/// A job as one channel holds it.
+///
+/// The extranonce prefix is that of its arrival (spec 5.3.10), the target that of its arrival
+/// or, for a future job, of its activation (spec 5.3.21); neither changes afterwards.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: u32,
+    pub(crate) work: Arc<Work>,
+    pub(crate) extranonce_prefix: B32,
+    /// `None` while the job is a future one.
+    pub(crate) pinned: Option<PinnedTarget>,
+    /// Made by the first share: most jobs of most channels never see one.
+    cache: Option<Box<HashCache>>,
+}
+
+/// A target with its difficulty in units of 2^-64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PinnedTarget {
+    pub(crate) target: Target,
+    pub(crate) difficulty: u128,
+}
+
+impl PinnedTarget {
+    pub(crate) fn new(target: Target) -> Self {
+        PinnedTarget { target, difficulty: target.difficulty_fixed() }
+    }
+}
+
+/// What two shares of one job have in common.
+#[derive(Debug)]
+enum HashCache {
+    /// The merkle root, and the first compression of a header with `version`.
+    Standard {
+        root: U256,
+        version: u32,
+        midstate: HeaderMidstate,
+    },
+    Extended(CoinbaseMidstate),
+}
+
+impl Job {
+    pub(crate) fn new(
+        id: u32,
+        work: Arc<Work>,
+        extranonce_prefix: B32,
+        pinned: Option<PinnedTarget>,
+    ) -> Self {
+        Job { id, work, extranonce_prefix, pinned, cache: None }
+    }
+
+    /// The proof of a share; the tip must be the one that the job is for.
+    pub(crate) fn standard_hash(&mut self, share: &SubmitSharesStandard, tip: &Tip) -> U256 {
+        let midstate_of = |root: U256| {
+            HeaderMidstate::new(&Header {
+                version: share.version,
+                prev_hash: tip.prev_hash,
+                merkle_root: root,
+                ntime: share.ntime,
+                nbits: tip.nbits,
+                nonce: share.nonce,
+            })
+        };
+        if let Some(HashCache::Standard { root, version, midstate }) = self.cache.as_deref_mut() {
+            if *version != share.version {
+                (*version, *midstate) = (share.version, midstate_of(*root));
+            }
+            return midstate.hash(share.ntime, share.nonce);
+        }
+        let root = self.work.merkle_root(&self.extranonce_prefix);
+        let midstate = midstate_of(root);
+        let hash = midstate.hash(share.ntime, share.nonce);
+        self.cache = Some(Box::new(HashCache::Standard { root, version: share.version, midstate }));
+        hash
+    }
+
+    /// The proof of a share; the tip must be the one that the job is for.
+    pub(crate) fn extended_hash(&mut self, share: &SubmitSharesExtended, tip: &Tip) -> U256 {
+        if !matches!(self.cache.as_deref(), Some(HashCache::Extended(_))) {
+            let midstate = self.work.coinbase_midstate(&self.extranonce_prefix);
+            self.cache = Some(Box::new(HashCache::Extended(midstate)));
+        }
+        let Some(HashCache::Extended(midstate)) = self.cache.as_deref() else {
+            unreachable!("the cache was filled above");
+        };
+        Header {
+            version: share.version,
+            prev_hash: tip.prev_hash,
+            merkle_root: self.work.root_with(midstate, share.extranonce.as_slice()),
+            ntime: share.ntime,
+            nbits: tip.nbits,
+            nonce: share.nonce,
+        }
+        .hash()
+    }
+}

@@ -1,0 +1,208 @@
+//! Judging shares (spec 5.3.11, 5.3.12): the rules, and what breaking them is called.
+
+use indexmap::IndexSet;
+use thiserror::Error;
+
+use super::job::{Job, Tip};
+use super::{VERSION_ROLLING_MASK, error_code};
+use crate::time::Now;
+use crate::wire::{Target, U256};
+
+/// How far ahead of real time a header may be dated, in seconds (consensus).
+pub const NTIME_LEAD_MAX: u32 = 7200;
+
+/// A share that earns its job's difficulty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Of the header.
+    pub hash: U256,
+    /// Of the job's target, in units of 2^-64.
+    pub difficulty: u128,
+    /// Of the job.
+    pub target: Target,
+    /// Whether it meets the network's target, which is tested whatever the share's target is.
+    pub is_block: bool,
+}
+
+/// Why a share earns nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// The job was never given to this channel.
+    #[error("job {job_id} was not given to this channel")]
+    UnknownJob {
+        /// Of the share.
+        job_id: u32,
+    },
+    /// A future job, before its activation.
+    #[error("job {job_id} is a future job")]
+    FutureJob {
+        /// Of the share.
+        job_id: u32,
+    },
+    /// The job was for an older tip (spec 5.3.17), or is older than the jobs that are kept.
+    #[error("job {job_id} is stale")]
+    StaleJob {
+        /// Of the share.
+        job_id: u32,
+    },
+    /// Spec 5.3.12.
+    #[error("{len} bytes of extranonce, {agreed} were agreed")]
+    ExtranonceLen {
+        /// Of the share.
+        len: usize,
+        /// When the channel was opened.
+        agreed: usize,
+    },
+    /// Below the tip's smallest time.
+    #[error("ntime {ntime} is below {min}")]
+    NtimeTooEarly {
+        /// Of the share.
+        ntime: u32,
+        /// Of the tip.
+        min: u32,
+    },
+    /// Beyond what consensus allows.
+    #[error("ntime {ntime} is above {max}")]
+    NtimeTooLate {
+        /// Of the share.
+        ntime: u32,
+        /// At this moment.
+        max: u32,
+    },
+    /// The job's version is fixed.
+    #[error("version {version:#010x}, but the job's {fixed:#010x} is fixed")]
+    VersionFixed {
+        /// Of the share.
+        version: u32,
+        /// Of the job.
+        fixed: u32,
+    },
+    /// Changed outside the mask of BIP 323.
+    #[error("version {version:#010x} differs from {job:#010x} in bits that cannot be rolled")]
+    VersionBits {
+        /// Of the share.
+        version: u32,
+        /// Of the job.
+        job: u32,
+    },
+    /// Above the job's target.
+    #[error("hash {hash} is above the target {target}")]
+    AboveTarget {
+        /// Of the header.
+        hash: U256,
+        /// Of the job.
+        target: Target,
+    },
+    /// The same header was paid before.
+    #[error("header {hash} was submitted before")]
+    Duplicate {
+        /// Of the header.
+        hash: U256,
+    },
+    /// So many shares for one tip that duplicates could not be told any more.
+    #[error("the channel has more than {limit} shares for this tip")]
+    TooMany {
+        /// Shares that are remembered.
+        limit: usize,
+    },
+}
+
+impl Rejection {
+    /// For `SubmitShares.Error`.
+    pub fn error_code(&self) -> &'static str {
+        use error_code::share;
+        match self {
+            Rejection::UnknownJob { .. } | Rejection::FutureJob { .. } => share::INVALID_JOB_ID,
+            Rejection::StaleJob { .. } => share::STALE_SHARE,
+            Rejection::ExtranonceLen { .. } => share::BAD_EXTRANONCE_SIZE,
+            Rejection::NtimeTooEarly { .. } | Rejection::NtimeTooLate { .. } => {
+                share::INVALID_NTIME
+            }
+            Rejection::VersionFixed { .. } => share::VERSION_ROLLING_NOT_ALLOWED,
+            Rejection::VersionBits { .. } => share::INVALID_NON_ROLLABLE_VERSION_BIT,
+            Rejection::AboveTarget { .. } => share::DIFFICULTY_TOO_LOW,
+            Rejection::Duplicate { .. } => share::DUPLICATE_SHARE,
+            Rejection::TooMany { .. } => share::TOO_MANY_SHARES,
+        }
+    }
+}
+
+/// The header time of a share (spec 5.3.11, 10.2; AMB-18): from the tip's smallest time to the
+/// limit of consensus. Time that passes since we learnt of the tip is always granted, even
+/// where blocks in quick succession have pushed the tip ahead of the clock.
+#[inline]
+pub(crate) fn check_ntime(ntime: u32, tip: &Tip, now: Now) -> Result<(), Rejection> {
+    if ntime < tip.min_ntime {
+        return Err(Rejection::NtimeTooEarly { ntime, min: tip.min_ntime });
+    }
+    let by_clock = now.unix.to_u32().saturating_add(NTIME_LEAD_MAX);
+    if ntime > by_clock {
+        let elapsed = u32::try_from(now.instant.since(tip.since).as_secs()).unwrap_or(u32::MAX);
+        let max = by_clock.max(tip.min_ntime.saturating_add(elapsed));
+        if ntime > max {
+            return Err(Rejection::NtimeTooLate { ntime, max });
+        }
+    }
+    Ok(())
+}
+
+/// The version of a share: the whole field, not a difference.
+#[inline]
+pub(crate) fn check_version(version: u32, job: &Job) -> Result<(), Rejection> {
+    let changed = version ^ job.work.version;
+    if changed == 0 {
+        Ok(())
+    } else if changed & !VERSION_ROLLING_MASK != 0 {
+        Err(Rejection::VersionBits { version, job: job.work.version })
+    } else if !job.work.version_rolling_allowed {
+        Err(Rejection::VersionFixed { version, fixed: job.work.version })
+    } else {
+        Ok(())
+    }
+}
+
+/// The headers that a channel was paid for on one tip.
+#[derive(Debug)]
+pub(crate) struct SeenShares {
+    /// Half of each hash: 128 bits that a peer cannot steer.
+    hashes: IndexSet<[u64; 2], foldhash::fast::FixedState>,
+    limit: usize,
+}
+
+impl SeenShares {
+    /// A block is taken beyond the limit, or a full table would lose it. Only this many, since
+    /// where targets are easy (regtest) every share is a block.
+    const BLOCKS_BEYOND_LIMIT: usize = 64;
+
+    pub(crate) fn new(limit: usize, seed: u64) -> Self {
+        let hasher = foldhash::fast::FixedState::with_seed(seed);
+        SeenShares { hashes: IndexSet::with_hasher(hasher), limit }
+    }
+
+    /// Remembers a header.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: &U256, is_block: bool) -> Result<(), Rejection> {
+        let [low, high, ..] = hash.to_limbs();
+        let beyond = if is_block { Self::BLOCKS_BEYOND_LIMIT } else { 0 };
+        if self.hashes.len() >= self.limit.saturating_add(beyond) {
+            return Err(match self.hashes.contains(&[low, high]) {
+                true => Rejection::Duplicate { hash: *hash },
+                false => Rejection::TooMany { limit: self.limit },
+            });
+        }
+        match self.hashes.insert([low, high]) {
+            true => Ok(()),
+            false => Err(Rejection::Duplicate { hash: *hash }),
+        }
+    }
+
+    /// Forgets all: the tip has changed.
+    pub(crate) fn clear(&mut self) {
+        self.hashes.clear();
+        // One busy tip must not hold its memory for ever.
+        self.hashes.shrink_to(KEPT_CAPACITY);
+    }
+}
+
+/// In headers.
+const KEPT_CAPACITY: usize = 256;
