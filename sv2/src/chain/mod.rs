@@ -10,6 +10,7 @@
 
 pub mod block;
 mod coins;
+mod host;
 mod mempool;
 pub mod merkle;
 mod rejection;
@@ -22,6 +23,7 @@ mod validation;
 #[cfg(test)]
 mod tests;
 
+pub use host::{ChainHost, ChainPace};
 pub use mempool::TransactionShape;
 pub use rejection::{BlockRejection, TransactionRejection};
 pub use state::{Chain, ChainConfig, ChainConfigError};

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::block::witness_commitment_script;
+use super::selection::{Room, select};
+use super::{BLOCK_SIGOPS_MAX, BLOCK_WEIGHT_MAX};
 use crate::wire::{Target, U256};
 
 /// A block that lacks a coinbase transaction and a proof.
@@ -29,6 +32,42 @@ pub struct BlockTemplate {
     pub witness_commitment_script: Bytes,
     /// Without the coinbase transaction, in block order.
     pub transactions: Arc<Vec<TemplateTransaction>>,
+}
+
+impl BlockTemplate {
+    /// Of all transactions, in satoshi.
+    pub fn fees(&self) -> u64 {
+        self.transactions.iter().map(|transaction| transaction.fee).sum()
+    }
+
+    /// The template with so few transactions that a block has `reserved_weight` weight units and
+    /// `reserved_sigops` signature operations left for all else: header, count and coinbase.
+    ///
+    /// A transaction leaves with all that spend from it; value and commitment follow. The
+    /// template itself where nothing has to leave; none at all where an empty block is too large.
+    pub fn trimmed(
+        self: &Arc<Self>,
+        reserved_weight: u64,
+        reserved_sigops: u64,
+    ) -> Option<Arc<BlockTemplate>> {
+        let room = Room {
+            weight: BLOCK_WEIGHT_MAX.checked_sub(reserved_weight)?,
+            sigops: BLOCK_SIGOPS_MAX.checked_sub(reserved_sigops)?,
+        };
+        let transactions = select(&self.transactions, room);
+        if transactions.len() == self.transactions.len() {
+            return Some(Arc::clone(self));
+        }
+        let fees_kept: u64 = transactions.iter().map(|transaction| transaction.fee).sum();
+        let fees_lost = self.fees() - fees_kept;
+        let wtxids = transactions.iter().map(|transaction| transaction.wtxid);
+        Some(Arc::new(BlockTemplate {
+            coinbase_value: self.coinbase_value.saturating_sub(fees_lost),
+            witness_commitment_script: witness_commitment_script(wtxids),
+            transactions: Arc::new(transactions),
+            ..BlockTemplate::clone(self)
+        }))
+    }
 }
 
 /// A transaction of a template.

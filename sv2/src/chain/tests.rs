@@ -488,3 +488,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_trimmed_template_loses_packages_with_their_fees_and_stays_valid() {
+    let mut chain = chain(ChainConfig::EASY);
+    for _ in 0..12 {
+        chain.generate_transaction(TransactionShape { data_len: 50_000, sigops: 0 });
+    }
+    let whole = chain.template(START);
+
+    let trimmed = whole.trimmed(3_000_000, 0).unwrap();
+
+    assert!(!trimmed.transactions.is_empty());
+    assert!(trimmed.transactions.len() < whole.transactions.len());
+    let weight: u64 = trimmed.transactions.iter().map(|it| u64::from(it.weight)).sum();
+    assert!(weight <= 1_000_000);
+    assert_eq!(whole.coinbase_value - trimmed.coinbase_value, whole.fees() - trimmed.fees());
+    let block = mined(&trimmed, &coinbase(&trimmed));
+    assert_eq!(chain.submit_block(START, &block), Ok(chain.tip()));
+}
+
+#[test]
+fn a_template_that_fits_is_not_copied() {
+    let mut chain = chain(ChainConfig::EASY);
+    generate(&mut chain, 3);
+    let template = chain.template(START);
+
+    let trimmed = template.trimmed(RESERVED_WEIGHT_MIN, COINBASE_SCRIPT_SIGOPS).unwrap();
+
+    assert!(Arc::ptr_eq(&template, &trimmed));
+}
+
+#[test]
+fn a_coinbase_larger_than_a_block_has_no_template() {
+    let template = chain(ChainConfig::EASY).template(START);
+
+    assert_eq!(template.trimmed(BLOCK_WEIGHT_MAX + 1, 0), None);
+    assert_eq!(template.trimmed(0, BLOCK_SIGOPS_MAX + 1), None);
+}
