@@ -4,6 +4,17 @@
 //! [`host::Host`] runs one role over TCP. Everything that a peer can make us hold has a named
 //! limit in [`limits::Limits`], and reaching one is an outcome with a name.
 
+mod admission;
 pub mod child;
 pub mod clock;
+pub mod counters;
+mod dialer;
 pub mod entropy;
+pub mod host;
+pub mod identity;
+pub mod journal;
+pub mod limits;
+mod listener;
+mod peer;
+pub mod tap;
+pub mod world;

@@ -1,0 +1,107 @@
+//! What a listener shows its clients: a static key and a certificate that does not run out.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sv2::entropy::Entropy;
+use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, Identity, StaticKey};
+use sv2::time::UnixTime;
+
+/// Makes certificates, or shows one that was made elsewhere.
+pub struct Certifier {
+    kind: Kind,
+}
+
+enum Kind {
+    Fixed(Arc<Identity>),
+    Renewing { authority: AuthoritySecretKey, validity: Duration, current: Box<Mutex<Current>> },
+}
+
+struct Current {
+    identity: Arc<Identity>,
+    signed_at: UnixTime,
+    entropy: Entropy,
+}
+
+impl Certifier {
+    /// Shows one identity for ever, even when it has run out.
+    pub fn fixed(identity: Identity) -> Self {
+        Certifier { kind: Kind::Fixed(Arc::new(identity)) }
+    }
+
+    /// Certifies a fresh static key for `validity` (whole seconds), and the next one when half of
+    /// it has passed. The certificate starts a minute in the past, for clients whose clock is
+    /// slow.
+    pub fn renewing(
+        authority: AuthoritySecretKey,
+        validity: Duration,
+        now: UnixTime,
+        mut entropy: Entropy,
+    ) -> Self {
+        let identity = certify(&authority, validity, now, &mut entropy);
+        let current = Box::new(Mutex::new(Current { identity, signed_at: now, entropy }));
+        Certifier { kind: Kind::Renewing { authority, validity, current } }
+    }
+
+    /// Whom clients must trust; unknown for a fixed identity.
+    pub fn authority(&self) -> Option<AuthorityPublicKey> {
+        match &self.kind {
+            Kind::Fixed(_) => None,
+            Kind::Renewing { authority, .. } => Some(authority.public_key()),
+        }
+    }
+
+    /// For a connection that is accepted at `now`.
+    pub fn identity(&self, now: UnixTime) -> Arc<Identity> {
+        let (authority, validity, current) = match &self.kind {
+            Kind::Fixed(identity) => return Arc::clone(identity),
+            Kind::Renewing { authority, validity, current } => (authority, *validity, current),
+        };
+        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back makes a certificate of the future: renewed as well.
+        if now.0.abs_diff(current.signed_at.0) >= validity.as_secs().div_ceil(2) {
+            let Current { identity, signed_at, entropy } = &mut *current;
+            *identity = certify(authority, validity, now, entropy);
+            *signed_at = now;
+        }
+        Arc::clone(&current.identity)
+    }
+}
+
+impl fmt::Debug for Certifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certifier(..)")
+    }
+}
+
+fn certify(
+    authority: &AuthoritySecretKey,
+    validity: Duration,
+    now: UnixTime,
+    entropy: &mut Entropy,
+) -> Arc<Identity> {
+    let from = UnixTime(now.0.saturating_sub(SLOW_CLOCK_SECONDS)).to_u32();
+    let until = UnixTime(now.0.saturating_add(validity.as_secs())).to_u32();
+    Arc::new(Identity::new(authority, StaticKey::generate(entropy), from, until, entropy))
+}
+
+const SLOW_CLOCK_SECONDS: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_after_half_of_its_validity_and_when_the_clock_is_set_back() {
+        let mut entropy = Entropy::from_seed(1);
+        let authority = AuthoritySecretKey::generate(&mut entropy);
+        let hour = Duration::from_secs(3600);
+        let certifier = Certifier::renewing(authority, hour, UnixTime(1_000_000), entropy);
+        let not_valid_after = |now| certifier.identity(UnixTime(now)).certificate().not_valid_after;
+
+        assert_eq!(not_valid_after(1_001_799), 1_003_600);
+        assert_eq!(not_valid_after(1_001_800), 1_005_400);
+        assert_eq!(not_valid_after(900_000), 903_600);
+    }
+}

@@ -1,0 +1,298 @@
+//! The task of one connection: handshake, then reading and writing side by side.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use sv2::connection::{Connection, ConnectionError, ConnectionReader, ConnectionWriter, Received};
+use sv2::message::Message;
+use sv2::role::{CloseReason, ConnectionId, Input, Via};
+use sv2::wire::Frame;
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout, timeout_at};
+
+use crate::admission::Permit;
+use crate::host::{Inbound, Outgoing, Shared, Stop, Unsent, outbound};
+use crate::tap::{Direction, Link};
+
+/// A socket before its handshake.
+pub(crate) struct Opening {
+    pub(crate) stream: TcpStream,
+    pub(crate) link: Link,
+    pub(crate) connection: Connection,
+    /// What the connection wants to be sent first.
+    pub(crate) to_send: Vec<u8>,
+    /// Of an accepted connection, held as long as the socket.
+    pub(crate) permit: Option<Permit>,
+}
+
+/// Why there was no session for the role to hear of.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error("the connection broke during the handshake: {0}")]
+    Socket(#[from] io::Error),
+    #[error("closed by us")]
+    Stopped,
+}
+
+/// Runs a connection to its end. What happens after the handshake is told to the role.
+pub(crate) async fn run(opening: Opening, via: Via, shared: &Shared) -> Result<(), Failure> {
+    let Opening { mut stream, link, mut connection, to_send, permit } = opening;
+    if let Some(tap) = &shared.tap {
+        tap.opened(shared.clock.now(), link);
+    }
+    let mut input = BytesMut::new();
+    let outcome = tokio::select! {
+        () = shared.stopped(Stop::Gracefully) => Err(Failure::Stopped),
+        outcome = shake_hands(&mut stream, &mut connection, &mut input, to_send, link, shared) => {
+            outcome
+        }
+    };
+    if outcome.is_ok() {
+        tokio::select! {
+            () = shared.stopped(Stop::AtOnce) => {}
+            () = talk(stream, connection, input, via, link, shared) => {}
+        }
+    } else {
+        shared.counting.handshakes_failed.add(1);
+    }
+    if let Some(tap) = &shared.tap {
+        tap.closed(shared.clock.now(), link);
+    }
+    drop(permit);
+    outcome
+}
+
+async fn shake_hands(
+    stream: &mut TcpStream,
+    connection: &mut Connection,
+    input: &mut BytesMut,
+    mut to_send: Vec<u8>,
+    link: Link,
+    shared: &Shared,
+) -> Result<(), Failure> {
+    loop {
+        let is_established = match connection.receive(shared.clock.now(), input, &mut to_send)? {
+            Some(Received::Established { .. }) => true,
+            Some(Received::Frame(_)) => unreachable!("frames come after `Established`"),
+            None => false,
+        };
+        let step = async {
+            sending(&to_send, link, shared);
+            stream.write_all(&to_send).await?;
+            if is_established {
+                return Ok(1);
+            }
+            input.reserve(READ_LEN_MIN);
+            stream.read_buf(input).await
+        };
+        let outcome = match connection.deadline() {
+            Some(deadline) => timeout_at(shared.clock.to_tokio(deadline), step).await,
+            None => Ok(step.await),
+        };
+        to_send.clear();
+        match outcome {
+            Ok(received) if is_established => {
+                received?;
+                if let Some(secrets) = connection.key_log() {
+                    shared.log_keys(link, secrets);
+                }
+                return Ok(());
+            }
+            Ok(received) => match received? {
+                0 => {
+                    connection.end(input)?;
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                received_len => receiving(input, received_len, link, shared),
+            },
+            Err(_) => connection.expire(shared.clock.now().instant)?,
+        }
+    }
+}
+
+async fn talk(
+    mut stream: TcpStream,
+    connection: Connection,
+    input: BytesMut,
+    via: Via,
+    link: Link,
+    shared: &Shared,
+) {
+    let (reader, writer) = connection.split();
+    let (outbound, unsent, told_to_end) = outbound();
+    let id = shared.ids.take();
+    let opened = Inbound::Opened { connection: id, via, link, outbound };
+    if shared.inbound.send(opened).await.is_err() {
+        return;
+    }
+    let (read_half, write_half) = stream.split();
+    let (reason, is_flushed) = tokio::select! {
+        reason = read(reader, read_half, input, id, link, shared) => (reason, false),
+        outcome = write(writer, write_half, unsent, link, shared) => match outcome {
+            Ok(()) => (CloseReason::ByUs, true),
+            Err(reason) => (reason, false),
+        },
+        () = end_of_patience(told_to_end) => {
+            // What the peer does not read goes nowhere: not to the kernel's queue either.
+            let _ = stream.set_zero_linger();
+            (CloseReason::ByUs, false)
+        }
+    };
+    let is_told = shared.inbound.send(Inbound::Closed { connection: id, reason }).await.is_ok();
+    if is_flushed && is_told {
+        let _ = timeout(shared.limits.close_timeout, drain(&mut stream)).await;
+    }
+}
+
+/// Turns bytes into batches for the role, until the connection ends.
+async fn read(
+    mut reader: ConnectionReader,
+    mut socket: ReadHalf<'_>,
+    mut input: BytesMut,
+    id: ConnectionId,
+    link: Link,
+    shared: &Shared,
+) -> CloseReason {
+    let batch_max = shared.limits.batch_messages_max.max(1);
+    let mut read_len = READ_LEN_MIN;
+    loop {
+        let mut inputs = Vec::new();
+        let outcome = loop {
+            match reader.next_frame(&mut input) {
+                Ok(Some(frame)) => inputs.push(to_input(id, frame)),
+                Ok(None) => break Ok(false),
+                Err(error) => break Err(error),
+            }
+            if inputs.len() >= batch_max {
+                break Ok(true);
+            }
+        };
+        if !inputs.is_empty() {
+            shared.counting.frames_received.add(inputs.len());
+            let batch = Inbound::Batch { connection: id, inputs };
+            if shared.inbound.send(batch).await.is_err() {
+                return CloseReason::ByUs;
+            }
+        }
+        match outcome {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => return error.into(),
+        }
+        input.reserve(read_len);
+        match socket.read_buf(&mut input).await {
+            Ok(0) => {
+                return reader.end(&input).map_or_else(CloseReason::from, |()| CloseReason::ByPeer);
+            }
+            Ok(received_len) => {
+                receiving(&input, received_len, link, shared);
+                // Few bytes at a time: little memory. A flood: few system calls.
+                read_len = match received_len {
+                    len if len >= read_len => (read_len * 2).min(READ_LEN_MAX),
+                    _ => READ_LEN_MIN,
+                };
+            }
+            Err(error) => return broken(&error),
+        }
+    }
+}
+
+fn to_input(connection: ConnectionId, frame: Frame) -> Input {
+    match Message::decode(&frame) {
+        Ok(decoded) => Input::Received {
+            connection,
+            message: decoded.message,
+            tlvs: decoded.tlvs,
+            original: (!decoded.is_canonical).then(|| Box::new(frame)),
+        },
+        Err(error) => Input::Undecodable { connection, frame, error },
+    }
+}
+
+/// Sends what the role has queued, until it closes the queue and everything is sent.
+async fn write(
+    mut writer: ConnectionWriter,
+    mut socket: WriteHalf<'_>,
+    mut unsent: Unsent,
+    link: Link,
+    shared: &Shared,
+) -> Result<(), CloseReason> {
+    let (mut batch, mut bytes) = (Vec::new(), Vec::new());
+    while unsent.take(&mut batch, WRITE_BATCH_MAX).await {
+        shared.counting.frames_sent.add(batch.len());
+        for outgoing in batch.drain(..) {
+            match outgoing {
+                Outgoing::Message { message, tlvs } => {
+                    writer.write_message(&message, &tlvs, &mut bytes)?;
+                }
+                Outgoing::Frame(frame) => writer.write_frame(&frame, &mut bytes)?,
+            }
+            if bytes.len() >= WRITE_LEN {
+                flush(&mut bytes, &mut socket, link, shared).await?;
+            }
+        }
+        flush(&mut bytes, &mut socket, link, shared).await?;
+    }
+    socket.shutdown().await.map_err(|error| broken(&error))
+}
+
+async fn flush(
+    bytes: &mut Vec<u8>,
+    socket: &mut WriteHalf<'_>,
+    link: Link,
+    shared: &Shared,
+) -> Result<(), CloseReason> {
+    sending(bytes, link, shared);
+    socket.write_all(bytes).await.map_err(|error| broken(&error))?;
+    bytes.clear();
+    // One long message does not cost its length for ever.
+    bytes.shrink_to(WRITE_LEN);
+    Ok(())
+}
+
+async fn end_of_patience(told_to_end: oneshot::Receiver<Duration>) {
+    match told_to_end.await {
+        Ok(patience) => sleep(patience).await,
+        // The role task is gone: its end of the queue as well, which ends the writer.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Until the peer has closed its side: closing while it still sends would reset the connection
+/// and could destroy what we have sent last.
+async fn drain(stream: &mut TcpStream) {
+    let mut ignored = [0; 512];
+    while let Ok(1..) = stream.read(&mut ignored).await {}
+}
+
+fn sending(bytes: &[u8], link: Link, shared: &Shared) {
+    shared.counting.bytes_sent.add(bytes.len());
+    if let Some(tap) = shared.tap.as_ref().filter(|_| !bytes.is_empty()) {
+        tap.bytes(shared.clock.now(), link, Direction::Sent, bytes);
+    }
+}
+
+fn receiving(input: &BytesMut, received_len: usize, link: Link, shared: &Shared) {
+    shared.counting.bytes_received.add(received_len);
+    if let Some(tap) = &shared.tap {
+        let bytes = &input[input.len() - received_len..];
+        tap.bytes(shared.clock.now(), link, Direction::Received, bytes);
+    }
+}
+
+fn broken(error: &io::Error) -> CloseReason {
+    CloseReason::Broken(error.to_string())
+}
+
+const READ_LEN_MIN: usize = 1 << 11;
+const READ_LEN_MAX: usize = 1 << 16;
+/// Bytes after which a batch is written in several parts.
+const WRITE_LEN: usize = 1 << 16;
+const WRITE_BATCH_MAX: usize = 256;
