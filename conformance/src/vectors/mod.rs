@@ -5,10 +5,13 @@
 //! a file that our own implementation contradicts ([`verify`]).
 
 mod frames;
+mod keys;
 mod messages;
+mod noise;
 mod proofs;
 mod targets;
 mod tlvs;
+mod transport;
 mod value;
 
 use std::fs;
@@ -92,6 +95,8 @@ pub fn generate() -> Vec<(&'static str, File)> {
         ("tlvs.json", tlvs::generate()),
         ("targets.json", targets::generate()),
         ("proofs.json", proofs::generate()),
+        ("keys.json", keys::generate()),
+        ("noise.json", noise::generate()),
     ]
 }
 
@@ -109,6 +114,13 @@ pub fn verify(file: &File) -> Result<(), Vec<Contradiction>> {
                 tlvs::READ => tlvs::verify(test),
                 proofs::HEADER | proofs::MERKLE | proofs::COINBASE | proofs::SHARE => {
                     proofs::verify(&group.operation, test)
+                }
+                keys::PUBLIC_KEY | keys::SECRET_KEY | keys::URL => {
+                    keys::verify(&group.operation, test)
+                }
+                noise::HANDSHAKE | noise::ACT_2 => noise::verify(&group.operation, test),
+                transport::LENGTH | transport::SEAL | transport::OPEN => {
+                    transport::verify(&group.operation, test)
                 }
                 operation => targets::verify(operation, test),
             };

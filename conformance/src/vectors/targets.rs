@@ -210,7 +210,7 @@ fn from_hash_rate() -> Group {
         ("no-hash-rate", "0.0", "6.0", "a device that does not say what it can"),
         ("negative", "-1e12", "6.0", "no hash rate"),
         ("no-shares", "1e12", "0.0", "no share is wanted"),
-        ("endless", "inf", "6.0", "no hash rate"),
+        ("endless", "inf", "6.0", "more than any target can ask for"),
     ];
     let mut tests = Vec::new();
     for (rows, flag) in [(some, "rounding"), (none, "no-number")] {
