@@ -1,3 +1,4 @@
 //! The conformance suite: clauses, cases, the runner that judges a peer, and test vectors.
 
+pub mod clause;
 pub mod vectors;
