@@ -2,7 +2,7 @@
 //! log text.
 
 use crate::role::{CloseReason, ConnectionId};
-use crate::wire::U256;
+use crate::wire::{Str255, Target, U256};
 
 /// Something worth knowing.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,54 @@ pub enum Event {
         sequence_number: u32,
         /// As sent to the peer.
         error_code: &'static str,
+    },
+    /// A device has begun to work on a job.
+    WorkStarted {
+        /// Where.
+        connection: ConnectionId,
+        /// Its channel.
+        channel_id: u32,
+        /// Of the job.
+        job_id: u32,
+        /// What a hash must meet until the next job.
+        target: Target,
+    },
+    /// A device has sent a share.
+    ShareSubmitted {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the share.
+        channel_id: u32,
+        /// Of the share.
+        sequence_number: u32,
+        /// Of the share.
+        job_id: u32,
+        /// Of the header.
+        hash: U256,
+    },
+    /// The peer says that it has accepted our shares.
+    SharesAcknowledged {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the shares.
+        channel_id: u32,
+        /// Of the last one.
+        last_sequence_number: u32,
+        /// How many.
+        accepted_count: u32,
+        /// Sum of their difficulties, as the peer counts.
+        difficulty_sum: u64,
+    },
+    /// The peer has refused a share of ours.
+    ShareRefused {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the share.
+        channel_id: u32,
+        /// Of the share.
+        sequence_number: u32,
+        /// In the peer's words.
+        error_code: Str255,
     },
     /// A share is a block.
     BlockFound {

@@ -1,0 +1,85 @@
+//! What a device has submitted, and what the pool made of it.
+
+use std::collections::BTreeMap;
+
+use crate::mining::SubmitSharesSuccess;
+use crate::wire::{Str255, Target};
+
+/// Totals since the device was built, over all connections and channels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShareAccounts {
+    /// Headers hashed.
+    pub hash_count: u64,
+    /// Shares sent.
+    pub submitted_count: u64,
+    /// Difficulty of the targets that they were submitted for, in units of 2^-64
+    /// ([`Target::difficulty_fixed`]).
+    pub submitted_difficulty_fixed: u128,
+    /// Shares that the pool says it has accepted.
+    pub accepted_count: u64,
+    /// Difficulty that the pool says it has accepted; whole numbers, so 0 for shares below
+    /// difficulty 1.
+    pub accepted_difficulty_sum: u64,
+    /// Refused shares by the pool's error code. The first [`ShareAccounts::CODES_MAX`] codes
+    /// have rows of their own, further ones are counted as `other`.
+    pub rejected_count_by_code: BTreeMap<String, u64>,
+}
+
+impl ShareAccounts {
+    /// Most rows of [`ShareAccounts::rejected_count_by_code`]: a peer chooses the keys.
+    pub const CODES_MAX: usize = 32;
+
+    /// Refused shares, whatever the reason.
+    pub fn rejected_count(&self) -> u64 {
+        self.rejected_count_by_code.values().sum()
+    }
+
+    /// Shares whose fate is unknown: in flight, not yet acknowledged, or lost with their
+    /// connection.
+    pub fn unanswered_count(&self) -> u64 {
+        self.submitted_count
+            .saturating_sub(self.accepted_count)
+            .saturating_sub(self.rejected_count())
+    }
+
+    pub(super) fn submitted(&mut self, target: &Target) {
+        self.submitted_count += 1;
+        self.submitted_difficulty_fixed =
+            self.submitted_difficulty_fixed.saturating_add(target.difficulty_fixed());
+    }
+
+    pub(super) fn accepted(&mut self, message: &SubmitSharesSuccess) {
+        self.accepted_count =
+            self.accepted_count.saturating_add(u64::from(message.new_submits_accepted_count));
+        self.accepted_difficulty_sum =
+            self.accepted_difficulty_sum.saturating_add(message.new_shares_sum);
+    }
+
+    pub(super) fn rejected(&mut self, error_code: &Str255) {
+        let code = error_code.as_slice().escape_ascii().to_string();
+        let is_new = !self.rejected_count_by_code.contains_key(&code);
+        let key = match is_new && self.rejected_count_by_code.len() >= Self::CODES_MAX {
+            true => "other".to_owned(),
+            false => code,
+        };
+        *self.rejected_count_by_code.entry(key).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_invents_codes_fills_a_bounded_table() {
+        let mut accounts = ShareAccounts::default();
+
+        for code in 0..100 {
+            accounts.rejected(&Str255::new(format!("code-{code}")).unwrap());
+        }
+
+        assert_eq!(accounts.rejected_count(), 100);
+        assert_eq!(accounts.rejected_count_by_code.len(), ShareAccounts::CODES_MAX + 1);
+        assert_eq!(accounts.rejected_count_by_code["other"], 68);
+    }
+}

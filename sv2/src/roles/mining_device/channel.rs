@@ -1,0 +1,204 @@
+//! One channel: its jobs, its tip, its target.
+
+use super::search::{CoinbaseRest, Job, Proof, Search, Tip};
+use crate::entropy::Entropy;
+use crate::mining::{
+    NewExtendedMiningJob, NewMiningJob, SetNewPrevHash, SubmitSharesExtended, SubmitSharesStandard,
+};
+use crate::time::Instant;
+use crate::wire::{B32, Target};
+
+/// An open channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) id: u32,
+    /// A `SetGroupChannel` may move it.
+    pub(super) group_id: u32,
+    /// Of jobs to come; present jobs hold the roots or midstates of theirs.
+    pub(super) extranonce_prefix: B32,
+    /// Of jobs that become active from now on; the active job has its own (spec 5.3.21).
+    pub(super) target: Target,
+    pub(super) kind: Kind,
+    tip: Option<Tip>,
+    /// Oldest first.
+    future_jobs: Vec<Job>,
+    pub(super) search: Option<Search>,
+    next_sequence_number: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Standard,
+    /// Rolls as many bytes.
+    Extended(u8),
+}
+
+/// What holds for all channels of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Bits of the version that may be changed where the job does not forbid it.
+    pub(super) version_mask: u32,
+    pub(super) rolls_ntime: bool,
+}
+
+/// What became of a job or a tip, in words if it is unusual.
+pub(super) type Outcome = Result<Progress, String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The job waits for its tip.
+    Queued,
+    /// The channel works on it.
+    Started,
+}
+
+/// What a channel sends for a proof.
+pub(super) enum Share {
+    Standard(SubmitSharesStandard),
+    Extended(SubmitSharesExtended),
+}
+
+impl Channel {
+    /// Most queued future jobs; the oldest makes way.
+    pub(super) const FUTURE_JOBS_MAX: usize = 16;
+
+    pub(super) fn new(
+        id: u32,
+        group_id: u32,
+        extranonce_prefix: B32,
+        target: Target,
+        kind: Kind,
+    ) -> Self {
+        Channel {
+            id,
+            group_id,
+            extranonce_prefix,
+            target,
+            kind,
+            tip: None,
+            future_jobs: Vec::new(),
+            search: None,
+            next_sequence_number: 1,
+        }
+    }
+
+    /// Spec 5.3.15.
+    pub(super) fn handle_standard_job(
+        &mut self,
+        now: Instant,
+        message: &NewMiningJob,
+        rules: Rules,
+        entropy: &mut Entropy,
+    ) -> Outcome {
+        if self.kind != Kind::Standard {
+            return Err(format!("NewMiningJob {} for an extended channel", message.job_id));
+        }
+        let job = Job::standard(message, rules.version_mask);
+        self.take_job(now, job, message.min_ntime, rules, entropy)
+    }
+
+    /// Spec 5.3.16, for the channel itself or for its group.
+    pub(super) fn handle_extended_job(
+        &mut self,
+        now: Instant,
+        message: &NewExtendedMiningJob,
+        rest: &CoinbaseRest,
+        rules: Rules,
+        entropy: &mut Entropy,
+    ) -> Outcome {
+        let (prefix, mask) = (&self.extranonce_prefix, rules.version_mask);
+        let job = match self.kind {
+            Kind::Standard if message.channel_id == self.id => {
+                return Err(format!(
+                    "NewExtendedMiningJob {} for a standard channel",
+                    message.job_id
+                ));
+            }
+            Kind::Standard => Job::derived(message, prefix, mask),
+            Kind::Extended(size) => Job::extended(message, rest.clone(), prefix, size, mask),
+        };
+        self.take_job(now, job, message.min_ntime, rules, entropy)
+    }
+
+    fn take_job(
+        &mut self,
+        now: Instant,
+        job: Job,
+        min_ntime: Option<u32>,
+        rules: Rules,
+        entropy: &mut Entropy,
+    ) -> Outcome {
+        let Some(min_ntime) = min_ntime else {
+            self.future_jobs.retain(|queued| queued.id != job.id);
+            if self.future_jobs.len() >= Self::FUTURE_JOBS_MAX {
+                self.future_jobs.remove(0);
+            }
+            self.future_jobs.push(job);
+            return Ok(Progress::Queued);
+        };
+        let Some(tip) = self.tip else {
+            return Err(format!("job {} is active, but there is no SetNewPrevHash yet", job.id));
+        };
+        self.start(now, job, tip, Some(min_ntime), rules, entropy);
+        Ok(Progress::Started)
+    }
+
+    /// Spec 5.3.17: every other job is invalid from here on.
+    pub(super) fn handle_tip(
+        &mut self,
+        now: Instant,
+        message: &SetNewPrevHash,
+        rules: Rules,
+        entropy: &mut Entropy,
+    ) -> Outcome {
+        let SetNewPrevHash { job_id, prev_hash, min_ntime, nbits, .. } = *message;
+        let tip = Tip { prev_hash, min_ntime, nbits };
+        self.tip = Some(tip);
+        self.search = None;
+        let named = std::mem::take(&mut self.future_jobs).into_iter().find(|job| job.id == job_id);
+        let Some(job) = named else {
+            return Err(format!("SetNewPrevHash names job {job_id}, which is no future job"));
+        };
+        self.start(now, job, tip, None, rules, entropy);
+        Ok(Progress::Started)
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        job: Job,
+        tip: Tip,
+        min_ntime: Option<u32>,
+        rules: Rules,
+        entropy: &mut Entropy,
+    ) {
+        let (target, rolls_ntime, start) = (self.target, rules.rolls_ntime, entropy.u64());
+        self.search = Some(Search::new(job, &tip, min_ntime, target, now, rolls_ntime, start));
+    }
+
+    /// Puts a proof into words; sequence numbers count up from 1 (spec 5.3.11).
+    pub(super) fn share(&mut self, proof: &Proof) -> Share {
+        let (channel_id, sequence_number) = (self.id, self.next_sequence_number);
+        self.next_sequence_number = sequence_number.wrapping_add(1);
+        let Proof { job_id, nonce, ntime, version, extranonce, .. } = *proof;
+        match self.kind {
+            Kind::Standard => Share::Standard(SubmitSharesStandard {
+                channel_id,
+                sequence_number,
+                job_id,
+                nonce,
+                ntime,
+                version,
+            }),
+            Kind::Extended(_) => Share::Extended(SubmitSharesExtended {
+                channel_id,
+                sequence_number,
+                job_id,
+                nonce,
+                ntime,
+                version,
+                extranonce,
+            }),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A mining device that really hashes (spec 5, 10.4.1).
+//!
+//! It hashes within [`Input::Woken`], a bounded number of nonces each time, and otherwise obeys
+//! the pool: which job, which target, which prefix, until when. What it sends is a real proof.
+//! It does not choose work (spec 6), and it serves nobody.
+
+mod accounts;
+mod channel;
+mod config;
+mod pace;
+mod search;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use accounts::ShareAccounts;
+pub use config::{ChannelKind, MiningDeviceConfig, VersionRolling};
+
+use self::pace::Pace;
+use self::session::{Context, Session, Verdict};
+use crate::entropy::Entropy;
+use crate::event::Event;
+use crate::message::DecodeError;
+use crate::role::{
+    CloseReason, ConnectionId, DialId, Input, Outbox, Output, PeerAddress, Role, Via,
+};
+use crate::time::{Instant, Now};
+
+/// A mining device as a pure state machine. It dials as soon as it is woken for the first time.
+#[derive(Debug)]
+pub struct MiningDevice {
+    config: MiningDeviceConfig,
+    entropy: Entropy,
+    phase: Phase,
+    /// Whom to dial: the configured pool, or where it has sent us.
+    peer: PeerAddress,
+    last_dial: Option<(DialId, Instant)>,
+    /// Attempts since the last one that led to work.
+    failed_count: u32,
+    pace: Pace,
+    hash_at: Option<Instant>,
+    accounts: ShareAccounts,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Waiting { dial_at: Instant },
+    Dialling,
+    Connected(Box<Session>),
+}
+
+impl MiningDevice {
+    /// A device that has not dialled yet.
+    pub fn new(config: MiningDeviceConfig, entropy: Entropy) -> Self {
+        MiningDevice {
+            phase: Phase::Waiting { dial_at: Instant::ZERO },
+            peer: config.pool.clone(),
+            last_dial: None,
+            failed_count: 0,
+            pace: Pace::new(config.nonces_per_call, config.hash_rate_limit),
+            hash_at: None,
+            accounts: ShareAccounts::default(),
+            config,
+            entropy,
+        }
+    }
+
+    /// What was submitted, and what became of it.
+    pub fn accounts(&self) -> &ShareAccounts {
+        &self.accounts
+    }
+
+    fn handle_woken(&mut self, now: Now, out: &mut Outbox) {
+        match &mut self.phase {
+            Phase::Waiting { dial_at } if *dial_at <= now.instant => self.dial(now.instant, out),
+            Phase::Connected(session) => {
+                if session.deadline.is_some_and(|deadline| deadline <= now.instant) {
+                    let why = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+                    self.leave(now.instant, CloseReason::RefusedByPeer(why), out);
+                } else if self.hash_at.is_some_and(|hash_at| hash_at <= now.instant) {
+                    self.with_session(now, out, |session, pace, context| {
+                        session.hash(pace, context);
+                        Verdict::Stay
+                    });
+                }
+            }
+            Phase::Waiting { .. } | Phase::Dialling => {}
+        }
+    }
+
+    fn dial(&mut self, now: Instant, out: &mut Outbox) {
+        let dial = DialId(self.last_dial.map_or(0, |(DialId(last), _)| last.wrapping_add(1)));
+        self.last_dial = Some((dial, now));
+        self.phase = Phase::Dialling;
+        out.put(Output::Dial { dial, peer: self.peer.clone() });
+    }
+
+    /// Whether this is the dial that we wait for.
+    fn is_awaited(&self, dial: DialId) -> bool {
+        matches!(self.phase, Phase::Dialling)
+            && self.last_dial.is_some_and(|(last, _)| last == dial)
+    }
+
+    fn is_connected(&self, connection: ConnectionId) -> bool {
+        matches!(&self.phase, Phase::Connected(session) if session.connection == connection)
+    }
+
+    fn handle_connected(&mut self, now: Now, connection: ConnectionId, via: Via, out: &mut Outbox) {
+        match via {
+            Via::Dial(dial) if self.is_awaited(dial) => {
+                let mut context = Context {
+                    now,
+                    config: &self.config,
+                    accounts: &mut self.accounts,
+                    entropy: &mut self.entropy,
+                    out,
+                };
+                let session = Session::begin(connection, &self.peer, &mut context);
+                self.phase = Phase::Connected(Box::new(session));
+            }
+            Via::Dial(_) | Via::Listener(_) => out.close(connection, CloseReason::ByUs),
+        }
+    }
+
+    /// Lets the session do something, and does what follows from it.
+    fn with_session(
+        &mut self,
+        now: Now,
+        out: &mut Outbox,
+        act: impl FnOnce(&mut Session, &mut Pace, &mut Context<'_>) -> Verdict,
+    ) {
+        let Phase::Connected(session) = &mut self.phase else { return };
+        let mut context = Context {
+            now,
+            config: &self.config,
+            accounts: &mut self.accounts,
+            entropy: &mut self.entropy,
+            out,
+        };
+        match act(session, &mut self.pace, &mut context) {
+            Verdict::Stay => {}
+            Verdict::Working => self.failed_count = 0,
+            Verdict::Leave(reason) => self.leave(now.instant, reason, out),
+            Verdict::Redirect { host, port } => self.follow(now.instant, host, port, out),
+        }
+    }
+
+    /// Spec 3.6.5: elsewhere, but to the same authority.
+    fn follow(&mut self, now: Instant, host: Option<String>, port: Option<u16>, out: &mut Outbox) {
+        self.close(CloseReason::ByUs, out);
+        self.peer = PeerAddress {
+            host: host.unwrap_or_else(|| self.peer.host.clone()),
+            port: port.unwrap_or(self.peer.port),
+            authority: self.config.pool.authority,
+        };
+        let last = self.last_dial.map_or(now, |(_, at)| at);
+        // Peers that send us around in a circle do not make us spin.
+        self.phase = Phase::Waiting { dial_at: now.max(last + RECONNECT_WAIT_MIN) };
+    }
+
+    fn leave(&mut self, now: Instant, reason: CloseReason, out: &mut Outbox) {
+        self.close(reason, out);
+        self.retry(now);
+    }
+
+    fn close(&mut self, reason: CloseReason, out: &mut Outbox) {
+        let Phase::Connected(session) = &self.phase else { return };
+        let connection = session.connection;
+        out.close(connection, reason.clone());
+        out.tell(Event::ConnectionClosed { connection, reason });
+    }
+
+    /// Waits twice as long after each failure, with a random half on top so that the devices of
+    /// a farm do not come back in one moment; then to the configured pool, wherever we were.
+    fn retry(&mut self, now: Instant) {
+        let doublings = self.failed_count.min(RECONNECT_DOUBLINGS_MAX);
+        let wait = (RECONNECT_WAIT_MIN * (1 << doublings)).min(RECONNECT_WAIT_MAX);
+        let half = u64::try_from(wait.as_nanos() / 2).unwrap_or(u64::MAX);
+        let jitter = Duration::from_nanos(self.entropy.below(half));
+        self.failed_count = self.failed_count.saturating_add(1);
+        self.peer = self.config.pool.clone();
+        self.phase = Phase::Waiting { dial_at: now + wait + jitter };
+    }
+}
+
+impl Role for MiningDevice {
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Woken => self.handle_woken(now, out),
+            Input::Connected { connection, via } => {
+                self.handle_connected(now, connection, via, out);
+            }
+            Input::DialFailed { dial, reason } if self.is_awaited(dial) => {
+                let what = format!("{}:{}: {reason}", self.peer.host, self.peer.port);
+                out.tell(Event::Noted { connection: None, what });
+                self.retry(now.instant);
+            }
+            Input::Received { connection, message, .. } if self.is_connected(connection) => {
+                self.with_session(now, out, |session, _, context| session.handle(message, context));
+            }
+            Input::Undecodable { connection, error, .. } if self.is_connected(connection) => {
+                match error {
+                    // Spec 3.4: what we do not know is ignored.
+                    DecodeError::Unknown { .. } => {
+                        let what = error.to_string();
+                        out.tell(Event::Noted { connection: Some(connection), what });
+                    }
+                    DecodeError::Malformed { .. } => {
+                        self.leave(now.instant, CloseReason::Undecodable(error), out);
+                    }
+                }
+            }
+            Input::Closed { connection, reason } if self.is_connected(connection) => {
+                out.tell(Event::ConnectionClosed { connection, reason });
+                self.retry(now.instant);
+            }
+            // Of a connection or dial that we have given up.
+            Input::DialFailed { .. }
+            | Input::Received { .. }
+            | Input::Undecodable { .. }
+            | Input::Closed { .. } => {}
+            // A device asks for nothing and follows no chain.
+            Input::Chain(_) | Input::Answer { .. } => {}
+        }
+        self.hash_at = match &self.phase {
+            Phase::Connected(session) => session.hash_at(&mut self.pace, now.instant),
+            Phase::Waiting { .. } | Phase::Dialling => None,
+        };
+        if self.hash_at.is_none() {
+            self.pace.stop();
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Waiting { dial_at } => Some(*dial_at),
+            Phase::Dialling => None,
+            Phase::Connected(session) => session.deadline.into_iter().chain(self.hash_at).min(),
+        }
+    }
+}
+
+/// How long the pool may take for the answers to `SetupConnection` and to all requests for
+/// channels.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// First wait before dialling again, and the shortest time between two dials.
+pub const RECONNECT_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before dialling again, without the random half on top.
+pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// 2^6 s is above the longest wait.
+const RECONNECT_DOUBLINGS_MAX: u32 = 6;

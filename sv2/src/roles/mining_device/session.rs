@@ -1,0 +1,527 @@
+//! One connection to a pool, from set-up to its end.
+
+use super::accounts::ShareAccounts;
+use super::channel::{Channel, Kind, Outcome, Progress, Rules, Share};
+use super::config::{ChannelKind, MiningDeviceConfig, VersionRolling};
+use super::pace::Pace;
+use super::search::{CoinbaseRest, Proof};
+use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnectionSuccess};
+use crate::entropy::Entropy;
+use crate::event::Event;
+use crate::message::Message;
+use crate::mining::{
+    CloseChannel, NewExtendedMiningJob, NewMiningJob, OpenExtendedMiningChannel,
+    OpenStandardMiningChannel, SetExtranoncePrefix, SetGroupChannel, SetNewPrevHash, SetTarget,
+    SubmitSharesError, SubmitSharesSuccess, setup_flag,
+};
+use crate::role::{CloseReason, ConnectionId, Outbox, PeerAddress};
+use crate::time::{Instant, Now};
+use crate::violation::Violation;
+use crate::wire::{B32, Target};
+
+/// A connection and its channels.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) connection: ConnectionId,
+    /// Until the answers that are due have come.
+    pub(super) deadline: Option<Instant>,
+    rules: Rules,
+    is_set_up: bool,
+    /// Requests for channels that have no answer yet.
+    pending_request_ids: Vec<u32>,
+    channels: Vec<Channel>,
+    /// Whose turn it is to be hashed.
+    turn: usize,
+}
+
+/// What the session may use of the device.
+pub(super) struct Context<'a> {
+    pub(super) now: Now,
+    pub(super) config: &'a MiningDeviceConfig,
+    pub(super) accounts: &'a mut ShareAccounts,
+    pub(super) entropy: &'a mut Entropy,
+    pub(super) out: &'a mut Outbox,
+}
+
+/// How it goes on after a message.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// As before.
+    Stay,
+    /// A channel has begun to work: the pool is of use.
+    Working,
+    /// The pool is of no use.
+    Leave(CloseReason),
+    /// The pool asks to be left (spec 3.6.5).
+    Redirect { host: Option<String>, port: Option<u16> },
+}
+
+impl Session {
+    /// Begins with `SetupConnection`.
+    pub(super) fn begin(
+        connection: ConnectionId,
+        peer: &PeerAddress,
+        context: &mut Context<'_>,
+    ) -> Self {
+        context.out.send(connection, context.config.setup_connection(peer));
+        Session {
+            connection,
+            deadline: Some(context.now.instant + super::ANSWER_TIMEOUT),
+            rules: Rules {
+                version_mask: context.config.version_rolling.mask(),
+                rolls_ntime: context.config.rolls_ntime,
+            },
+            is_set_up: false,
+            pending_request_ids: Vec::new(),
+            channels: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    pub(super) fn handle(&mut self, message: Message, context: &mut Context<'_>) -> Verdict {
+        match message {
+            Message::Reconnect(message) => {
+                let host = String::from_utf8(message.new_host.as_slice().to_vec());
+                return match host {
+                    Ok(host) if host.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                        Verdict::Redirect {
+                            host: (!host.is_empty()).then_some(host),
+                            port: (message.new_port != 0).then_some(message.new_port),
+                        }
+                    }
+                    _ => self.note(context, "Reconnect to a host that is no name".to_owned()),
+                };
+            }
+            Message::SetupConnectionSuccess(message) if !self.is_set_up => {
+                return self.handle_setup_success(&message, context);
+            }
+            Message::SetupConnectionError(message) if !self.is_set_up => {
+                let code = message.error_code.as_slice().escape_ascii();
+                let reason = format!("SetupConnection.Error {code}, flags {:#x}", message.flags);
+                return Verdict::Leave(CloseReason::RefusedByPeer(reason));
+            }
+            other if !self.is_set_up => {
+                let what = format!("{} before the answer to SetupConnection", other.name());
+                return self.note(context, what);
+            }
+            _ => {}
+        }
+        match message {
+            Message::OpenStandardMiningChannelSuccess(answer) => {
+                let prefix = answer.extranonce_prefix;
+                let channel = Channel::new(
+                    answer.channel_id,
+                    answer.group_channel_id,
+                    prefix,
+                    answer.target,
+                    Kind::Standard,
+                );
+                self.handle_opened(answer.request_id, channel, context)
+            }
+            Message::OpenExtendedMiningChannelSuccess(answer) => {
+                let size = match u8::try_from(answer.extranonce_size) {
+                    Ok(size) if usize::from(size) <= B32::MAX => size,
+                    _ => {
+                        return Verdict::Leave(CloseReason::RefusedByPeer(format!(
+                            "extranonce_size {} does not fit a share (spec 5.3.12)",
+                            answer.extranonce_size
+                        )));
+                    }
+                };
+                let channel = Channel::new(
+                    answer.channel_id,
+                    answer.group_channel_id,
+                    answer.extranonce_prefix,
+                    answer.target,
+                    Kind::Extended(size),
+                );
+                self.handle_opened(answer.request_id, channel, context)
+            }
+            Message::OpenMiningChannelError(answer) => {
+                let code = answer.error_code.as_slice().escape_ascii().to_string();
+                self.pending_request_ids.retain(|id| *id != answer.request_id);
+                self.lose_channel(format!("OpenMiningChannel.Error {code}"), context)
+            }
+            Message::NewMiningJob(job) => self.handle_standard_job(&job, context),
+            Message::NewExtendedMiningJob(job) => self.handle_extended_job(&job, context),
+            Message::SetNewPrevHash(tip) => self.handle_tip(&tip, context),
+            Message::SetTarget(message) => self.handle_target(&message, context),
+            Message::SetExtranoncePrefix(message) => self.handle_prefix(&message, context),
+            Message::SetGroupChannel(message) => self.handle_group(&message, context),
+            Message::CloseChannel(message) => self.handle_close_channel(&message, context),
+            Message::SubmitSharesSuccess(answer) => self.handle_accepted(&answer, context),
+            Message::SubmitSharesError(answer) => self.handle_rejected(&answer, context),
+            Message::UpdateChannelError(answer) => {
+                let code = answer.error_code.as_slice().escape_ascii();
+                let what = format!("UpdateChannel.Error {code} on channel {}", answer.channel_id);
+                self.note(context, what)
+            }
+            // There is no state of extensions to be voided.
+            Message::ChannelEndpointChanged(_) => Verdict::Stay,
+            other => {
+                let violation = Violation::OutOfPlace { message: other.name() };
+                self.note(context, violation.to_string())
+            }
+        }
+    }
+
+    /// Spec 3.6.2 and 5.3.1.
+    fn handle_setup_success(
+        &mut self,
+        answer: &SetupConnectionSuccess,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        if answer.used_version != PROTOCOL_VERSION {
+            return Verdict::Leave(CloseReason::Violation(Violation::VersionOutOfRange {
+                used: answer.used_version,
+                min: PROTOCOL_VERSION,
+                max: PROTOCOL_VERSION,
+            }));
+        }
+        let leave = |why: &str| Verdict::Leave(CloseReason::RefusedByPeer(why.to_owned()));
+        if answer.flags & setup_flag::success::REQUIRES_FIXED_VERSION != 0 {
+            if matches!(context.config.version_rolling, VersionRolling::Required(_)) {
+                return leave(
+                    "REQUIRES_FIXED_VERSION, but this device needs version rolling (spec 5.3.1)",
+                );
+            }
+            self.rules.version_mask = 0;
+        }
+        if answer.flags & setup_flag::success::REQUIRES_EXTENDED_CHANNELS != 0
+            && matches!(context.config.channel_kind, ChannelKind::Standard { .. })
+        {
+            return leave(
+                "REQUIRES_EXTENDED_CHANNELS, but this device opens standard channels (spec 5.3.1)",
+            );
+        }
+        self.is_set_up = true;
+        context.out.tell(Event::SetupDone {
+            connection: self.connection,
+            protocol: Protocol::Mining as u8,
+            flags: context.config.setup_flags(),
+        });
+        self.open_channels(context);
+        Verdict::Stay
+    }
+
+    fn open_channels(&mut self, context: &mut Context<'_>) {
+        let config = context.config;
+        let (user_identity, max_target) = (&config.user_identity, config.max_target);
+        let nominal_hash_rate = config.nominal_hash_rate;
+        for request_id in 1..=u32::from(config.channel_count.get()) {
+            let user_identity = user_identity.clone();
+            match config.channel_kind {
+                ChannelKind::Standard { .. } => context.out.send(
+                    self.connection,
+                    OpenStandardMiningChannel {
+                        request_id,
+                        user_identity,
+                        nominal_hash_rate,
+                        max_target,
+                    },
+                ),
+                ChannelKind::Extended { min_extranonce_size } => context.out.send(
+                    self.connection,
+                    OpenExtendedMiningChannel {
+                        request_id,
+                        user_identity,
+                        nominal_hash_rate,
+                        max_target,
+                        min_extranonce_size,
+                    },
+                ),
+            }
+            self.pending_request_ids.push(request_id);
+        }
+        self.deadline = Some(context.now.instant + super::ANSWER_TIMEOUT);
+    }
+
+    /// Spec 5.3.3 and 5.3.5.
+    fn handle_opened(
+        &mut self,
+        request_id: u32,
+        channel: Channel,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        let is_asked_for = self.pending_request_ids.contains(&request_id)
+            && (channel.kind == Kind::Standard)
+                == matches!(context.config.channel_kind, ChannelKind::Standard { .. });
+        if !is_asked_for {
+            let what =
+                format!("request {request_id} is answered with a channel it did not ask for");
+            return self.note(context, what);
+        }
+        if self.channels.iter().any(|open| open.id == channel.id) {
+            return Verdict::Leave(CloseReason::RefusedByPeer(format!(
+                "channel {} was opened twice (spec 5.2)",
+                channel.id
+            )));
+        }
+        self.pending_request_ids.retain(|pending| *pending != request_id);
+        if self.pending_request_ids.is_empty() {
+            self.deadline = None;
+        }
+        if channel.target > context.config.max_target {
+            let what = format!("channel {} has a target above max_target", channel.id);
+            self.note(context, what);
+        }
+        context
+            .out
+            .tell(Event::ChannelOpened { connection: self.connection, channel_id: channel.id });
+        self.channels.push(channel);
+        Verdict::Stay
+    }
+
+    fn handle_standard_job(
+        &mut self,
+        message: &NewMiningJob,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        let now = context.now.instant;
+        self.for_channels(message.channel_id, "NewMiningJob", context, |channel, rules, entropy| {
+            if channel.id != message.channel_id {
+                return Err("NewMiningJob for a group (spec 5.3.15)".to_owned());
+            }
+            channel.handle_standard_job(now, message, rules, entropy)
+        })
+    }
+
+    fn handle_extended_job(
+        &mut self,
+        message: &NewExtendedMiningJob,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        if context.config.setup_flags() & setup_flag::REQUIRES_STANDARD_JOBS != 0 {
+            let what = "NewExtendedMiningJob in spite of REQUIRES_STANDARD_JOBS (spec 5.3.1)";
+            return self.note(context, what.to_owned());
+        }
+        let now = context.now.instant;
+        let rest = CoinbaseRest::of(message);
+        let name = "NewExtendedMiningJob";
+        self.for_channels(message.channel_id, name, context, |channel, rules, entropy| {
+            channel.handle_extended_job(now, message, &rest, rules, entropy)
+        })
+    }
+
+    fn handle_tip(&mut self, message: &SetNewPrevHash, context: &mut Context<'_>) -> Verdict {
+        let now = context.now.instant;
+        self.for_channels(
+            message.channel_id,
+            "SetNewPrevHash",
+            context,
+            |channel, rules, entropy| channel.handle_tip(now, message, rules, entropy),
+        )
+    }
+
+    /// Spec 5.3.21: for jobs to come and for queued ones.
+    fn handle_target(&mut self, message: &SetTarget, context: &mut Context<'_>) -> Verdict {
+        let target = message.maximum_target;
+        self.for_channels(message.channel_id, "SetTarget", context, |channel, _, _| {
+            channel.target = target;
+            match target == Target::default() {
+                true => Err("SetTarget to zero, which no hash meets".to_owned()),
+                false => Ok(Progress::Queued),
+            }
+        })
+    }
+
+    /// Spec 5.3.10: for jobs to come alone.
+    fn handle_prefix(
+        &mut self,
+        message: &SetExtranoncePrefix,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        let prefix = message.extranonce_prefix;
+        let name = "SetExtranoncePrefix";
+        self.for_channels(message.channel_id, name, context, |channel, _, _| {
+            if channel.id != message.channel_id {
+                return Err("SetExtranoncePrefix for a group (spec 5.3.10)".to_owned());
+            }
+            channel.extranonce_prefix = prefix;
+            Ok(Progress::Queued)
+        })
+    }
+
+    /// Spec 5.3.22.
+    fn handle_group(&mut self, message: &SetGroupChannel, context: &mut Context<'_>) -> Verdict {
+        if context.config.setup_flags() & setup_flag::REQUIRES_STANDARD_JOBS != 0 {
+            let what = "SetGroupChannel in spite of REQUIRES_STANDARD_JOBS (spec 5.3.22)";
+            return self.note(context, what.to_owned());
+        }
+        for channel in &mut self.channels {
+            if message.channel_ids.as_slice().contains(&channel.id) {
+                channel.group_id = message.group_channel_id;
+            }
+        }
+        Verdict::Stay
+    }
+
+    /// Spec 5.3.9: a group is closed with all of its channels.
+    fn handle_close_channel(
+        &mut self,
+        message: &CloseChannel,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        let CloseChannel { channel_id: id, reason_code } = message;
+        let connection = self.connection;
+        let count = self.channels.len();
+        self.channels.retain(|channel| {
+            let is_closed = channel.id == *id || channel.group_id == *id;
+            if is_closed {
+                context.out.tell(Event::ChannelClosed { connection, channel_id: channel.id });
+            }
+            !is_closed
+        });
+        if self.channels.len() == count {
+            return self.note(context, format!("CloseChannel names {id}, which is not open"));
+        }
+        self.lose_channel(
+            format!("CloseChannel {}", reason_code.as_slice().escape_ascii()),
+            context,
+        )
+    }
+
+    fn lose_channel(&mut self, why: String, context: &mut Context<'_>) -> Verdict {
+        let is_over = self.channels.is_empty() && self.pending_request_ids.is_empty();
+        if self.pending_request_ids.is_empty() {
+            self.deadline = None;
+        }
+        match is_over {
+            true => Verdict::Leave(CloseReason::RefusedByPeer(why)),
+            false => self.note(context, why),
+        }
+    }
+
+    /// Spec 5.3.13.
+    fn handle_accepted(
+        &mut self,
+        answer: &SubmitSharesSuccess,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        context.accounts.accepted(answer);
+        context.out.tell(Event::SharesAcknowledged {
+            connection: self.connection,
+            channel_id: answer.channel_id,
+            last_sequence_number: answer.last_sequence_number,
+            accepted_count: answer.new_submits_accepted_count,
+            difficulty_sum: answer.new_shares_sum,
+        });
+        Verdict::Stay
+    }
+
+    /// Spec 5.3.14.
+    fn handle_rejected(
+        &mut self,
+        answer: &SubmitSharesError,
+        context: &mut Context<'_>,
+    ) -> Verdict {
+        context.accounts.rejected(&answer.error_code);
+        context.out.tell(Event::ShareRefused {
+            connection: self.connection,
+            channel_id: answer.channel_id,
+            sequence_number: answer.sequence_number,
+            error_code: answer.error_code.clone(),
+        });
+        Verdict::Stay
+    }
+
+    /// Applies a message to the channel, or to all channels of the group, that it names.
+    fn for_channels(
+        &mut self,
+        id: u32,
+        name: &str,
+        context: &mut Context<'_>,
+        mut apply: impl FnMut(&mut Channel, Rules, &mut Entropy) -> Outcome,
+    ) -> Verdict {
+        let (connection, rules) = (self.connection, self.rules);
+        let mut verdict = Verdict::Stay;
+        let mut is_addressed = false;
+        for channel in &mut self.channels {
+            if channel.id != id && channel.group_id != id {
+                continue;
+            }
+            is_addressed = true;
+            match apply(channel, rules, context.entropy) {
+                Ok(Progress::Queued) => {}
+                Ok(Progress::Started) => {
+                    verdict = Verdict::Working;
+                    if let Some(search) = &channel.search {
+                        context.out.tell(Event::WorkStarted {
+                            connection,
+                            channel_id: channel.id,
+                            job_id: search.job_id(),
+                            target: *search.target(),
+                        });
+                    }
+                }
+                Err(what) => {
+                    context.out.tell(Event::Noted { connection: Some(connection), what });
+                }
+            }
+        }
+        match is_addressed {
+            true => verdict,
+            false => self.note(context, format!("{name} for channel {id}, which is not open")),
+        }
+    }
+
+    fn note(&self, context: &mut Context<'_>, what: String) -> Verdict {
+        context.out.tell(Event::Noted { connection: Some(self.connection), what });
+        Verdict::Stay
+    }
+
+    /// Hashes on the channel whose turn it is, and sends what it finds.
+    pub(super) fn hash(&mut self, pace: &mut Pace, context: &mut Context<'_>) {
+        let now = context.now.instant;
+        let count = self.channels.len();
+        let ready = (0..count).map(|offset| (self.turn + offset) % count).find(|at| {
+            let search = self.channels[*at].search.as_ref();
+            search.and_then(|search| search.ready_at(now)).is_some_and(|at| at <= now)
+        });
+        let Some(at) = ready else { return };
+        self.turn = at + 1;
+        let channel = &mut self.channels[at];
+        let Some(search) = &mut channel.search else { return };
+        let mut proofs = Vec::new();
+        let tried = search.advance(now, pace.allowance(now), SHARES_PER_CALL_MAX, &mut proofs);
+        pace.spend(tried);
+        context.accounts.hash_count += u64::from(tried);
+        let target = *search.target();
+        for proof in &proofs {
+            context.accounts.submitted(&target);
+            submit(self.connection, channel, proof, context.out);
+        }
+    }
+
+    /// When there is something to hash.
+    pub(super) fn hash_at(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
+        let searches = self.channels.iter().filter_map(|channel| channel.search.as_ref());
+        let earliest = searches.filter_map(|search| search.ready_at(now)).min()?;
+        if earliest > now {
+            return Some(earliest);
+        }
+        pace.start(now);
+        Some(pace.next_at(now))
+    }
+}
+
+fn submit(connection: ConnectionId, channel: &mut Channel, proof: &Proof, out: &mut Outbox) {
+    let channel_id = channel.id;
+    let sequence_number = match channel.share(proof) {
+        Share::Standard(share) => {
+            let sequence_number = share.sequence_number;
+            out.send(connection, share);
+            sequence_number
+        }
+        Share::Extended(share) => {
+            let sequence_number = share.sequence_number;
+            out.send(connection, share);
+            sequence_number
+        }
+    };
+    let (job_id, hash) = (proof.job_id, proof.hash);
+    out.tell(Event::ShareSubmitted { connection, channel_id, sequence_number, job_id, hash });
+}
+
+/// Most shares from one call, however easy the target: the rest is found in the next.
+const SHARES_PER_CALL_MAX: usize = 16;
