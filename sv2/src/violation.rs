@@ -44,6 +44,20 @@ pub enum Violation {
         /// Its number.
         extension: u16,
     },
+    /// A client of a template provider does not say what it needs.
+    #[error("no CoinbaseOutputConstraints within {seconds} s of set-up (spec 7)")]
+    ConstraintsMissing {
+        /// Waited.
+        seconds: u64,
+    },
+    /// A client of a template provider needs more than a block.
+    #[error("a block of {limit} weight units cannot reserve {weight} (spec 7.1)")]
+    CoinbaseTooLarge {
+        /// To be reserved, in weight units.
+        weight: u64,
+        /// In weight units.
+        limit: u64,
+    },
     /// The peer sends faster than a limit of ours allows.
     #[error("{what}: {count} within {seconds} s, the limit is {limit}")]
     Flood {

@@ -19,15 +19,20 @@ pub(crate) struct Room {
 /// `candidates` name what they spend from by position, and stand behind it; one that does not
 /// is left out.
 pub(crate) fn select(candidates: &[TemplateTransaction], room: Room) -> Vec<TemplateTransaction> {
+    if fits(candidates, room) {
+        return candidates.to_vec();
+    }
+    pick(candidates, &Selection::new(candidates).fill(room))
+}
+
+/// Whether nothing has to be left out.
+pub(crate) fn fits(candidates: &[TemplateTransaction], room: Room) -> bool {
     let weight: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight)).sum();
     let sigops: u64 = candidates.iter().map(|candidate| u64::from(candidate.sigops)).sum();
     let is_ordered = (0..)
         .zip(candidates)
         .all(|(position, candidate)| candidate.depends.iter().all(|depends| *depends < position));
-    if is_ordered && weight <= room.weight && sigops <= room.sigops {
-        return candidates.to_vec();
-    }
-    pick(candidates, &Selection::new(candidates).fill(room))
+    is_ordered && weight <= room.weight && sigops <= room.sigops
 }
 
 /// The transactions at `positions`, ascending, with `depends` renumbered.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::witness_commitment_script;
-use super::selection::{Room, select};
+use super::selection::{Room, fits, select};
 use super::{BLOCK_SIGOPS_MAX, BLOCK_WEIGHT_MAX};
 use crate::wire::{Target, U256};
 
@@ -54,10 +54,10 @@ impl BlockTemplate {
             weight: BLOCK_WEIGHT_MAX.checked_sub(reserved_weight)?,
             sigops: BLOCK_SIGOPS_MAX.checked_sub(reserved_sigops)?,
         };
-        let transactions = select(&self.transactions, room);
-        if transactions.len() == self.transactions.len() {
+        if fits(&self.transactions, room) {
             return Some(Arc::clone(self));
         }
+        let transactions = select(&self.transactions, room);
         let fees_kept: u64 = transactions.iter().map(|transaction| transaction.fee).sum();
         let fees_lost = self.fees() - fees_kept;
         let wtxids = transactions.iter().map(|transaction| transaction.wtxid);

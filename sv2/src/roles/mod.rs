@@ -2,3 +2,4 @@
 
 pub mod mining_device;
 pub mod pool;
+pub mod template_provider;
