@@ -141,8 +141,12 @@ fn frame(row: &Descriptor, payload: Vec<u8>) -> Frame {
 }
 
 fn id(row: &Descriptor, id: &str) -> String {
-    // Two messages are called SetNewPrevHash.
-    format!("{:04x}-{:02x}-{}/{id}", row.extension, row.number, row.name)
+    format!("{}{id}", id_prefix(row))
+}
+
+/// What all ids of a message's tests begin with. Two messages are called SetNewPrevHash.
+pub(super) fn id_prefix(row: &Descriptor) -> String {
+    format!("{:04x}-{:02x}-{}/", row.extension, row.number, row.name)
 }
 
 fn input(frame: &Frame) -> Json {

@@ -9,6 +9,7 @@ mod keys;
 mod messages;
 mod noise;
 mod proofs;
+mod seeds;
 mod targets;
 mod tlvs;
 mod transport;
@@ -142,7 +143,8 @@ pub struct Contradiction {
     pub why: String,
 }
 
-/// Writes all files into the folder `dir`, which is made if it is missing.
+/// Writes all files, and the seeds of the fuzzer, into the folder `dir`, which is made if it is
+/// missing. Other files there stay.
 ///
 /// # Errors
 /// When the folder or a file cannot be written.
@@ -150,16 +152,24 @@ pub struct Contradiction {
 /// # Panics
 /// When our own implementation contradicts a vector: then the vectors are wrong, or we are.
 pub fn write(dir: &Path) -> Result<(), WriteError> {
-    let wrap = |path: &Path, source| WriteError { path: path.to_owned(), source };
-    fs::create_dir_all(dir).map_err(|source| wrap(dir, source))?;
-    for (name, file) in generate() {
-        if let Err(contradictions) = verify(&file) {
+    let files = generate();
+    for (name, file) in &files {
+        if let Err(contradictions) = verify(file) {
             panic!("{name} contradicts our implementation: {contradictions:#?}");
         }
-        let path = dir.join(name);
-        fs::write(&path, to_text(&file)).map_err(|source| wrap(&path, source))?;
+        write_file(dir, name, to_text(file).as_bytes())?;
+    }
+    for seed in seeds::generate(&files) {
+        write_file(&dir.join("fuzz").join(seed.target), &seed.name, &seed.bytes)?;
     }
     Ok(())
+}
+
+fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    let wrap = |path: &Path, source| WriteError { path: path.to_owned(), source };
+    fs::create_dir_all(dir).map_err(|source| wrap(dir, source))?;
+    let path = dir.join(name);
+    fs::write(&path, bytes).map_err(|source| wrap(&path, source))
 }
 
 /// A file of vectors could not be written.

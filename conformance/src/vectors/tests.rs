@@ -1,25 +1,43 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Once;
 
 use super::*;
 
+/// The folder in the repository. `ASSAY_WRITE_VECTORS=1 cargo test -p conformance vectors`
+/// writes it anew, before any test reads it.
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors")
+    static WRITTEN: Once = Once::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
+    WRITTEN.call_once(|| {
+        if std::env::var_os("ASSAY_WRITE_VECTORS").is_some() {
+            write(&folder).unwrap();
+        }
+    });
+    folder
 }
 
-/// `ASSAY_WRITE_VECTORS=1 cargo test -p conformance vectors` writes them anew.
 #[test]
 fn files_are_what_the_generator_makes() {
-    if std::env::var_os("ASSAY_WRITE_VECTORS").is_some() {
-        write(&folder()).unwrap();
-    }
-
     for (name, file) in generate() {
         let text = fs::read_to_string(folder().join(name)).unwrap_or_default();
         assert!(
             text == to_text(&file),
             "vectors/{name} is not what the generator makes; \
              ASSAY_WRITE_VECTORS=1 cargo test -p conformance vectors writes it"
+        );
+    }
+}
+
+#[test]
+fn seeds_of_the_fuzzer_are_what_the_generator_makes() {
+    for seed in seeds::generate(&generate()) {
+        let path = folder().join("fuzz").join(seed.target).join(&seed.name);
+        assert!(
+            fs::read(&path).ok() == Some(seed.bytes),
+            "{} is not what the generator makes; \
+             ASSAY_WRITE_VECTORS=1 cargo test -p conformance vectors writes it",
+            path.display()
         );
     }
 }
