@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 pub use ambiguity::{Ambiguity, Reading};
 pub use coverage::{Citations, Coverage, RoleCoverage, UnknownClause};
 pub use load::{LoadError, Source};
-pub use show::{Filter, list, list_json, print_coverage, show};
+pub use show::{Filter, Status, coverage_json, list, list_json, print_coverage, show};
 pub use specification::Fingerprint;
 pub use words::{Basis, Level, Observe, Reason, Role, UnknownWord};
 

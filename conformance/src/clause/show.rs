@@ -1,10 +1,12 @@
 //! What `assay clauses` prints: lists, one clause, coverage; as text and as JSON lines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::{Citations, Clause, Coverage, Level, Reason, Registry, Role};
+use super::{Citations, Clause, Coverage, Level, Reason, Registry, Role, UnknownWord};
 
 /// Which clauses to list. Empty: all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,24 +17,54 @@ pub struct Filter {
     pub section: Option<String>,
     /// Of this level.
     pub level: Option<Level>,
-    /// Asked by a case, or not.
-    pub tested: Option<bool>,
-    /// Not asked, for this reason.
-    pub reason: Option<Reason>,
+    /// Asked by a case, or why not.
+    pub status: Option<Status>,
     /// Only what a suite that is the peer can see, with a hook or without.
     pub testable: bool,
 }
 
+/// Whether a case asks a clause, or why none does: `tested`, `untested` or a [`Reason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A case asks it.
+    Tested,
+    /// No case asks it, whatever the reason.
+    Untested,
+    /// No case asks it, for this reason.
+    Because(Reason),
+}
+
+impl FromStr for Status {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Status, UnknownWord> {
+        match word {
+            "tested" => Ok(Status::Tested),
+            "untested" => Ok(Status::Untested),
+            reason => reason.parse().map(Status::Because),
+        }
+    }
+}
+
+impl Status {
+    fn accepts(self, clause: &Clause, citations: &Citations) -> bool {
+        let tested = citations.is_tested(clause);
+        match self {
+            Status::Tested => tested,
+            Status::Untested => !tested,
+            Status::Because(reason) => {
+                !tested && clause.untested.as_ref().is_some_and(|why| why.reason == reason)
+            }
+        }
+    }
+}
+
 impl Filter {
     fn accepts(&self, clause: &Clause, citations: &Citations) -> bool {
-        let tested = citations.is_tested(clause);
         self.role.is_none_or(|role| clause.binds(role))
             && self.section.as_ref().is_none_or(|section| is_within(&clause.section, section))
             && self.level.is_none_or(|level| clause.level == level)
-            && self.tested.is_none_or(|wanted| wanted == tested)
-            && self.reason.is_none_or(|reason| {
-                !tested && clause.untested.as_ref().is_some_and(|u| u.reason == reason)
-            })
+            && self.status.is_none_or(|status| status.accepts(clause, citations))
             && (!self.testable || clause.is_testable())
     }
 }
@@ -161,6 +193,31 @@ pub fn print_coverage(coverage: &Coverage) -> String {
         format_args!("{} of {} clauses are tested", coverage.tested_count, coverage.clause_count),
     );
     text
+}
+
+/// Coverage as one JSON object.
+pub fn coverage_json(coverage: &Coverage) -> Value {
+    let roles: Vec<Value> = coverage
+        .roles
+        .iter()
+        .map(|role| {
+            let untested: BTreeMap<&str, usize> = role
+                .untested_counts
+                .iter()
+                .map(|(reason, count)| (reason.as_str(), *count))
+                .collect();
+            json!({
+                "role": role.role.as_str(),
+                "clauses": role.clause_count,
+                "testable": role.testable_count,
+                "testable_tested": role.testable_tested_count,
+                "tested": role.tested_count,
+                "untested": untested,
+                "unexplained": role.unexplained,
+            })
+        })
+        .collect();
+    json!({ "clauses": coverage.clause_count, "tested": coverage.tested_count, "roles": roles })
 }
 
 fn status_word(clause: &Clause, citations: &Citations) -> &'static str {

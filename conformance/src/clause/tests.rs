@@ -338,12 +338,31 @@ fn a_list_holds_what_the_filter_asks_for() {
         Filter { level: Some(Level::May), ..all.clone() },
         &format!("{second}1 clauses, 0 tested\n"),
     );
-    check(Filter { tested: Some(true), ..all.clone() }, &format!("{first}1 clauses, 1 tested\n"));
     check(
-        Filter { reason: Some(Reason::Untestable), ..all.clone() },
+        Filter { status: Some(Status::Tested), ..all.clone() },
+        &format!("{first}1 clauses, 1 tested\n"),
+    );
+    check(
+        Filter { status: "untestable".parse().ok(), ..all.clone() },
         &format!("{second}1 clauses, 0 tested\n"),
     );
     check(Filter { testable: true, ..all }, &format!("{first}1 clauses, 1 tested\n"));
+}
+
+#[test]
+fn coverage_as_json_counts_what_the_table_counts() {
+    let registry = accepted();
+    let citations = Citations::new(&registry, [("greeting", ["MU-7.1-01"])]).expect("known");
+    let coverage = registry.coverage(&citations);
+
+    let json = coverage_json(&coverage);
+    let table = print_coverage(&coverage);
+
+    assert_eq!(json["tested"], 1);
+    assert_eq!(json["roles"][0]["role"], "pool");
+    assert_eq!(json["roles"][0]["testable_tested"], 1);
+    assert!(table.contains("pool                      1         1         1 100 %\n"), "{table}");
+    assert!(table.ends_with("1 of 2 clauses are tested\n"), "{table}");
 }
 
 #[test]
