@@ -127,6 +127,75 @@ fn given_ephemeral_keys_make_a_session_too() {
     assert!(converse(&mut client, &mut server).iter().all(Option::is_some));
 }
 
+/// Bytes that the reference implementation (noise_sv2 2.0.0) computes from the same keys. It
+/// encodes points without randomness.
+#[test]
+fn fixed_keys_give_the_bytes_that_the_reference_implementation_gives() {
+    let encoding = EllSwiftEncoding::ZeroRandomness;
+    let authority = AuthoritySecretKey::from_bytes(&[9; 32]).unwrap().public_key();
+    let certificate = Certificate::from_bytes(&from_hex(CERTIFICATE));
+    let identity = Identity::with_certificate(
+        StaticKey::from_secret(&[7; 32], encoding).unwrap(),
+        certificate,
+    );
+
+    let initiator = Initiator::with_ephemeral(SUITE, Some(authority), &[2; 32], encoding).unwrap();
+    let act_1 = initiator.act_1();
+    let (act_2, mut server) =
+        Responder::respond_with_ephemeral(SUITE, &identity, &act_1, &[3; 32], encoding).unwrap();
+    let (mut client, shown) = initiator.finish(&act_2, NOW).unwrap();
+    let [up, down] = [&mut client, &mut server].map(|side| {
+        let header = FrameHeader { extension_type: 0x8000, message_type: 0x1b, payload_len: 5 };
+        let mut sealed = Vec::new();
+        side.sealer.seal(header, b"share", &mut sealed).unwrap();
+        sealed
+    });
+
+    assert_eq!(shown.certificate, certificate);
+    assert_eq!(act_1, from_hex(ACT_1));
+    assert_eq!(act_2, from_hex(ACT_2));
+    assert_eq!(up, from_hex::<43>(UP));
+    assert_eq!(down, from_hex::<43>(DOWN));
+}
+
+const ACT_1: &str = "
+    9ccc27e12a4f4aa54fe7378b532ef5f60f02ada72739decdb5ca2300a700c4f4
+    5dacc117f482e01dcfa2c3efa61087358ec47b2644922e8d733e4037249bed8a";
+/// Ephemeral key; static key, MAC; certificate, MAC.
+const ACT_2: &str = "
+    1bf2f6de0af52d51cfd9ea43a46abcf110f3cc02e4039eb0beee8bef63b27659
+    9ec7a7bc74bbe7928caa3bec8b63d8d4367b17f7b4df6d48f890f9e5d80d12d2
+
+    32716d12c448a9e3a67e3713d55fc4ee9f297a5886347c39d706d5f57632d4e4
+    a73b5b7d9b36316fb281e53677ea5206455f0a0f167b4dcba3454bcf72d860d8
+    93b016e3910e51d1489de57574640e4b
+
+    d1e13d023e768128dce0
+    74eb7a32f4d05b24c3e1f41062107ef54084091971064972efd07484e667a9e6
+    9de1f6462284ff1658c69b3bc14c2c2ef54a7cb14ad6625fb12b498955516ea4
+    a8d81343d2ee3aeaa5ec11bb366deff7";
+const CERTIFICATE: &str = "
+    0000 00f15365 10ff5365
+    4a46f49ba201f03375d85591a92c9bed90f1bf6683ca45fac4ab4f30bb03d2e3
+    1c1d944ab7e78a56da5d0018e45b0339595d32d2c2aad8033003ef577397d52b";
+/// A frame of extension type 0x8000, message type 0x1b, payload `share`.
+const UP: &str = "
+    d15c6aece30d 8744fdf49aed7b21404e61d7d6a9110d
+    45170702e4 ca8edfd8ee467a0e95e302a1cb2df454";
+const DOWN: &str = "
+    b1ddae05dccc 93d830a6d974fab628ed018a5a8686fa
+    f67dc39f1d 154438e8fbaf859cd1757bc7b2f0cd4a";
+
+fn from_hex<const LEN: usize>(text: &str) -> [u8; LEN] {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|char| !char.is_whitespace())
+        .map(|char| u8::try_from(char.to_digit(16).unwrap()).unwrap())
+        .collect();
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    bytes.try_into().unwrap()
+}
+
 #[test]
 fn a_flipped_bit_anywhere_in_act_2_is_noticed_where_it_is() {
     let (act_2, _) = respond(&identity(), &initiator().act_1());
@@ -220,16 +289,22 @@ fn without_an_authority_key_any_certificate_is_taken_and_said_to_be_unread() {
 fn the_logged_handshake_keys_open_act_2() {
     let initiator = initiator();
     let (act_2, session) = respond(&identity(), &initiator.act_1());
-    let key = CipherKey::new(SUITE, &session.secrets.handshake_es);
+    let open = |secret, hash: [u8; 32], sealed: &[u8]| {
+        let mut text = sealed.to_vec();
+        let key = CipherKey::new(SUITE, secret);
+        key.open(0, &hash, &mut text, 0).map(|plain| plain.to_vec()).unwrap()
+    };
 
-    // With the hash of the handshake as associated data, which a reader of a capture computes.
-    let mut hash = sha(SUITE.protocol_name().as_bytes());
-    for part in [&[][..], &initiator.act_1(), &[], &act_2[..64], &act_2[64..144]] {
-        hash = sha(&[&hash, part].concat());
-    }
-    let mut sealed = act_2[144..].to_vec();
+    // The associated data is the hash of the handshake, which a reader of a capture computes.
+    let hash = [&[][..], &initiator.act_1(), &[], &act_2[..64]]
+        .into_iter()
+        .fold(sha(SUITE.protocol_name().as_bytes()), |hash, part| sha(&[&hash, part].concat()));
+    let static_key = open(&session.secrets.handshake_ee, hash, &act_2[64..144]);
+    let hash = sha(&[&hash, &act_2[64..144]].concat());
+    let certificate = open(&session.secrets.handshake_es, hash, &act_2[144..]);
 
-    assert_eq!(key.open(0, &hash, &mut sealed, 0).unwrap(), identity().certificate().to_bytes());
+    assert_eq!(static_key, identity().static_key());
+    assert_eq!(certificate, identity().certificate().to_bytes());
 }
 
 fn sha(bytes: &[u8]) -> [u8; 32] {
