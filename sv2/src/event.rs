@@ -48,6 +48,15 @@ pub enum Event {
         /// Of the header.
         hash: U256,
     },
+    /// An accepted share names its worker (extension 0x0002).
+    WorkerNamed {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the share.
+        channel_id: u32,
+        /// Escaped: only printable ASCII.
+        worker: String,
+    },
     /// A share was refused.
     ShareRejected {
         /// Where.

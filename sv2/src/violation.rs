@@ -58,6 +58,12 @@ pub enum Violation {
         /// In weight units.
         limit: u64,
     },
+    /// A template provider names a template that it has not sent on this connection.
+    #[error("SetNewPrevHash names template {template_id}, which was not sent (spec 7.3)")]
+    UnknownTemplate {
+        /// As named.
+        template_id: u64,
+    },
     /// The peer sends faster than a limit of ours allows.
     #[error("{what}: {count} within {seconds} s, the limit is {limit}")]
     Flood {

@@ -14,13 +14,9 @@ use crate::wire::B32;
 /// How the extranonces of a server are divided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtranonceLayout {
-    /// What tells this server from others that pay to the same script.
-    pub server_prefix: Vec<u8>,
-    /// Bytes of a channel's index, 1 to 4; 256^n channels can be open at once.
-    pub index_len: usize,
-    /// Bytes of prefix and rollable part together, at most 32 (AMB-15). A client that asks for
-    /// a longer rollable part gets it up to these 32.
-    pub full_len: usize,
+    server_prefix: Vec<u8>,
+    index_len: usize,
+    full_len: usize,
 }
 
 impl Default for ExtranonceLayout {
@@ -33,6 +29,28 @@ impl Default for ExtranonceLayout {
 impl ExtranonceLayout {
     /// Longest extranonce in bytes: what the prefix field could hold (AMB-15).
     pub const FULL_LEN_MAX: usize = B32::MAX;
+
+    /// `server_prefix` tells this server from others that pay to the same script;
+    /// `index_len` bytes (1 to 4) tell its channels apart, so 256^n can be open at once;
+    /// `full_len` is the length of prefix and rollable part together. A client that asks for a
+    /// longer rollable part gets it, up to 32 bytes in all.
+    ///
+    /// # Errors
+    /// [`LayoutError`]: the parts do not fit.
+    pub fn new(
+        server_prefix: Vec<u8>,
+        index_len: usize,
+        full_len: usize,
+    ) -> Result<Self, LayoutError> {
+        if !(1..=4).contains(&index_len) {
+            return Err(LayoutError::IndexLen { index_len });
+        }
+        let prefix_len = server_prefix.len() + index_len;
+        if full_len > Self::FULL_LEN_MAX || prefix_len > full_len {
+            return Err(LayoutError::FullLen { prefix_len, full_len });
+        }
+        Ok(ExtranonceLayout { server_prefix, index_len, full_len })
+    }
 
     fn prefix_len(&self) -> usize {
         self.server_prefix.len() + self.index_len
@@ -116,19 +134,8 @@ pub enum LayoutError {
 
 impl ExtranonceAllocator {
     /// Nothing is handed out yet.
-    ///
-    /// # Errors
-    /// A layout that leaves no room.
-    pub fn new(layout: ExtranonceLayout) -> Result<Self, LayoutError> {
-        if !(1..=4).contains(&layout.index_len) {
-            return Err(LayoutError::IndexLen { index_len: layout.index_len });
-        }
-        if layout.full_len > ExtranonceLayout::FULL_LEN_MAX || layout.prefix_len() > layout.full_len
-        {
-            let (prefix_len, full_len) = (layout.prefix_len(), layout.full_len);
-            return Err(LayoutError::FullLen { prefix_len, full_len });
-        }
-        Ok(ExtranonceAllocator { layout, in_use: BTreeSet::new(), next: 0 })
+    pub fn new(layout: ExtranonceLayout) -> Self {
+        ExtranonceAllocator { layout, in_use: BTreeSet::new(), next: 0 }
     }
 
     /// A whole extranonce for a standard channel.
@@ -185,7 +192,7 @@ impl ExtranonceAllocator {
         let (server, index_len) = (&self.layout.server_prefix, self.layout.index_len);
         bytes[..server.len()].copy_from_slice(server);
         bytes[server.len()..][..index_len].copy_from_slice(&index.to_be_bytes()[4 - index_len..]);
-        B32::new(&bytes[..len]).expect("`new` has checked that the parts fit 32 bytes")
+        B32::new(&bytes[..len]).expect("the layout has checked that its parts fit 32 bytes")
     }
 }
 
@@ -194,8 +201,7 @@ mod tests {
     use super::*;
 
     fn allocator(index_len: usize) -> ExtranonceAllocator {
-        let layout = ExtranonceLayout { index_len, ..ExtranonceLayout::default() };
-        ExtranonceAllocator::new(layout).unwrap()
+        ExtranonceAllocator::new(ExtranonceLayout::new(vec![0], index_len, 20).unwrap())
     }
 
     #[test]
@@ -263,16 +269,12 @@ mod tests {
 
     #[test]
     fn layouts_without_room_are_refused() {
-        let layout = |index_len, full_len| ExtranonceLayout {
-            index_len,
-            full_len,
-            ..ExtranonceLayout::default()
-        };
+        let layout = |index_len, full_len| ExtranonceLayout::new(vec![0], index_len, full_len);
 
-        assert!(ExtranonceAllocator::new(layout(0, 20)).is_err());
-        assert!(ExtranonceAllocator::new(layout(5, 20)).is_err());
-        assert!(ExtranonceAllocator::new(layout(3, 3)).is_err());
-        assert!(ExtranonceAllocator::new(layout(3, 33)).is_err());
-        assert!(ExtranonceAllocator::new(layout(3, 4)).is_ok());
+        assert_eq!(layout(0, 20), Err(LayoutError::IndexLen { index_len: 0 }));
+        assert_eq!(layout(5, 20), Err(LayoutError::IndexLen { index_len: 5 }));
+        assert_eq!(layout(3, 3), Err(LayoutError::FullLen { prefix_len: 4, full_len: 3 }));
+        assert_eq!(layout(3, 33), Err(LayoutError::FullLen { prefix_len: 4, full_len: 33 }));
+        assert!(layout(3, 4).is_ok());
     }
 }

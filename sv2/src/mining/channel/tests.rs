@@ -39,7 +39,7 @@ fn tip() -> Tip {
 }
 
 fn channel(kind: ChannelKind, target: Target) -> Channel {
-    let mut allocator = ExtranonceAllocator::new(ExtranonceLayout::default()).unwrap();
+    let mut allocator = ExtranonceAllocator::new(ExtranonceLayout::default());
     let extranonce = match kind {
         ChannelKind::Standard => allocator.standard(),
         ChannelKind::Extended => allocator.extended(16),

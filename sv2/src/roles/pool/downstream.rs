@@ -1,0 +1,138 @@
+//! What the pool keeps about one client connection.
+
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
+use super::channels::OpenRequest;
+use super::extensions::Negotiated;
+use crate::mining::channel::Channel;
+use crate::mining::group::Group;
+use crate::mining::setup_flag;
+use crate::mining::vardiff::Vardiff;
+use crate::time::Instant;
+use crate::violation::Violation;
+use crate::wire::{Str255, Target};
+
+#[derive(Debug)]
+pub(super) struct Downstream {
+    pub(super) phase: Phase,
+    /// Tells this connection from others that have the same id at other times.
+    pub(super) generation: u64,
+    /// As the client sent them (spec 5.3.1).
+    flags: u32,
+    pub(super) negotiated: Negotiated,
+    /// By channel id: ours, so a peer cannot steer the table.
+    pub(super) channels: IndexMap<u32, Served, FixedState>,
+    pub(super) groups: Vec<Group>,
+    /// Opens that are answered as soon as there is work, in order.
+    pub(super) waiting: Vec<OpenRequest>,
+    next_id: u32,
+    next_job_id: u32,
+    useless: Useless,
+}
+
+/// A channel, and what only a pool knows about it.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) channel: Channel,
+    pub(super) user_identity: Str255,
+    /// The client takes no easier target (spec 5.3.2, 5.3.7).
+    pub(super) max_target: Target,
+    /// What the target was made for, in hashes per second.
+    pub(super) hash_rate: f64,
+    pub(super) vardiff: Vardiff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    AwaitingSetup,
+    Open,
+    /// We have asked the driver to close it; nothing more is read or sent.
+    Closing,
+}
+
+impl Downstream {
+    pub(super) fn new(generation: u64) -> Self {
+        Downstream {
+            phase: Phase::AwaitingSetup,
+            generation,
+            flags: 0,
+            negotiated: Negotiated::default(),
+            channels: IndexMap::default(),
+            groups: Vec::new(),
+            waiting: Vec::new(),
+            next_id: 1,
+            next_job_id: 1,
+            useless: Useless::default(),
+        }
+    }
+
+    pub(super) fn open(&mut self, flags: u32) {
+        self.phase = Phase::Open;
+        self.flags = flags;
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// The client cannot read extended jobs, so nothing is sent to groups.
+    pub(super) fn requires_standard_jobs(&self) -> bool {
+        self.flags & setup_flag::REQUIRES_STANDARD_JOBS != 0
+    }
+
+    /// The client brings its own work; the pool sends none (AMB-07).
+    pub(super) fn selects_work(&self) -> bool {
+        self.flags & setup_flag::REQUIRES_WORK_SELECTION != 0
+    }
+
+    /// Channels and groups share one name space (spec 5.2.3) and no id comes back; `None` when
+    /// all are used up.
+    pub(super) fn take_id(&mut self) -> Option<u32> {
+        let id = self.next_id;
+        self.next_id = id.checked_add(1)?;
+        Some(id)
+    }
+
+    /// Job ids are unique on the connection, so on each channel and its group too (AMB-22).
+    pub(super) fn take_job_id(&mut self) -> u32 {
+        let id = self.next_job_id;
+        // After 2^32 jobs the first are long forgotten.
+        self.next_job_id = id.checked_add(1).unwrap_or(1);
+        id
+    }
+
+    /// Counts a message that earns nothing.
+    pub(super) fn count_useless(&mut self, now: Instant, limit: u64) -> Result<(), Violation> {
+        self.useless.count(now, limit)
+    }
+}
+
+/// Messages that earn nothing, by the minute.
+#[derive(Debug, Default)]
+struct Useless {
+    since: Instant,
+    count: u64,
+}
+
+impl Useless {
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    fn count(&mut self, now: Instant, limit: u64) -> Result<(), Violation> {
+        if now.since(self.since) >= Self::WINDOW {
+            *self = Useless { since: now, count: 0 };
+        }
+        self.count += 1;
+        if self.count > limit {
+            return Err(Violation::Flood {
+                what: "messages that earn nothing",
+                count: self.count,
+                seconds: Self::WINDOW.as_secs(),
+                limit,
+            });
+        }
+        Ok(())
+    }
+}
