@@ -70,6 +70,7 @@ pub(super) fn parameters(suite: CipherSuite) -> NoiseParams {
             modifiers: HandshakeModifierList { list: Vec::new() },
         },
         DHChoice::P256,
+        // Handed to our resolver alone, which knows better.
         CipherChoice::ChaChaPoly,
         HashChoice::SHA256,
     )
@@ -198,7 +199,10 @@ struct Aead {
 
 impl Cipher for Aead {
     fn name(&self) -> &'static str {
-        "ChaChaPoly"
+        match self.suite {
+            CipherSuite::ChaChaPoly => "ChaChaPoly",
+            CipherSuite::AesGcm => "AESGCM",
+        }
     }
 
     fn set(&mut self, key: &[u8; 32]) {

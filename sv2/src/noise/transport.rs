@@ -69,7 +69,7 @@ impl Sealer {
     /// [`TransportError::NonceExhausted`]; nothing was appended.
     ///
     /// # Panics
-    /// If `header` announces another length than that of `payload`.
+    /// If `header` announces another length than that of `payload`, or one that it cannot hold.
     #[inline]
     pub fn seal(
         &mut self,
@@ -86,7 +86,8 @@ impl Sealer {
     /// As [`Sealer::seal`].
     ///
     /// # Panics
-    /// If `write` appends another number of bytes than `header` announces.
+    /// If `write` appends another number of bytes than `header` announces, or if that is a
+    /// length that a header cannot hold.
     #[inline]
     pub fn seal_with(
         &mut self,
@@ -95,6 +96,7 @@ impl Sealer {
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), TransportError> {
         let payload_len = header.payload_len as usize;
+        assert!(payload_len <= FrameHeader::PAYLOAD_LEN_MAX, "a payload is below 2^24 bytes");
         let mut nonce = next_nonces(&mut self.nonce, payload_len)?;
         out.reserve(SEALED_HEADER_LEN + sealed_payload_len(payload_len));
 
