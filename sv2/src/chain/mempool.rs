@@ -222,9 +222,11 @@ fn spend(outpoint: OutPoint) -> TxIn {
 fn extra_outputs(shape: TransactionShape) -> Vec<TxOut> {
     let mut outputs = Vec::new();
     if shape.data_len > 0 {
-        // Consensus does not look behind OP_RETURN: the data need no push.
-        let mut script = vec![opcodes::all::OP_RETURN.to_u8()];
-        script.resize(1 + shape.data_len.min(DATA_LEN_MAX), opcodes::OP_0.to_u8());
+        // One push, whatever the length: scripts are walked by the operation to count them.
+        let len = u32::try_from(shape.data_len).map_or(DATA_LEN_MAX, |len| len.min(DATA_LEN_MAX));
+        let mut script = vec![opcodes::all::OP_RETURN.to_u8(), opcodes::all::OP_PUSHDATA4.to_u8()];
+        script.extend_from_slice(&len.to_le_bytes());
+        script.resize(script.len() + len as usize, 0);
         outputs.push(ScriptBuf::from_bytes(script));
     }
     if shape.sigops >= LEGACY_SIGOP_COST {
@@ -254,7 +256,7 @@ const COINS_TRIED_MAX: usize = 200;
 const FEE_RATE_MAX: u64 = 100;
 
 /// See [`TransactionShape::data_len`].
-const DATA_LEN_MAX: usize = 900_000;
+const DATA_LEN_MAX: u32 = 900_000;
 
 /// See [`TransactionShape::sigops`].
 const SIGOPS_MAX: usize = 40_000;

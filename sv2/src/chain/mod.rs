@@ -26,7 +26,7 @@ mod tests;
 pub use host::{ChainHost, ChainPace};
 pub use mempool::TransactionShape;
 pub use rejection::{BlockRejection, TransactionRejection};
-pub use state::{Chain, ChainConfig, ChainConfigError};
+pub use state::{Chain, ChainConfig, ChainConfigError, TooDeep};
 pub use template::{BlockTemplate, TemplateTransaction};
 pub use transaction::{FREE_WITNESS_SCRIPT, free_script};
 

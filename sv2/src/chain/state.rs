@@ -59,6 +59,16 @@ pub enum ChainConfigError {
     },
 }
 
+/// A reorganisation that would reach below the blocks that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a reorganisation of {depth} blocks is too deep, {depth_max} is the most")]
+pub struct TooDeep {
+    /// As asked for.
+    pub depth: usize,
+    /// That works.
+    pub depth_max: usize,
+}
+
 impl ChainConfig {
     /// Every second hash is a block, as on regtest.
     pub const EASY: u32 = 0x207f_ffff;
@@ -240,11 +250,12 @@ impl Chain {
     /// transactions of the replaced blocks wait again, as far as they are still valid.
     ///
     /// # Errors
-    /// If so many blocks are not kept: the largest depth that works.
-    pub fn reorganise(&mut self, depth: usize, now: Now) -> Result<U256, usize> {
-        let depth_max = self.blocks.len() - MEDIAN_BLOCKS.min(self.blocks.len());
+    /// If so many blocks are not kept.
+    pub fn reorganise(&mut self, depth: usize, now: Now) -> Result<U256, TooDeep> {
+        // What is left must give the median time of the first new block.
+        let depth_max = self.blocks.len().saturating_sub(MEDIAN_BLOCKS);
         if depth > depth_max {
-            return Err(depth_max);
+            return Err(TooDeep { depth, depth_max });
         }
         let mut waiting = VecDeque::new();
         for _ in 0..depth {

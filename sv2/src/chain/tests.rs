@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::absolute::LockTime;
 use bitcoin::consensus::encode;
-use bitcoin::{Amount, Block, ScriptBuf, Transaction, TxOut};
+use bitcoin::transaction::Version;
+use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Witness};
 use bytes::Bytes;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
@@ -317,7 +319,8 @@ fn a_reorganisation_brings_transactions_back_and_abandons_blocks() {
 fn a_reorganisation_below_the_kept_blocks_is_refused() {
     let mut chain = chain(ChainConfig::EASY);
 
-    assert_eq!(chain.reorganise(1000, START), Err(102 - 11));
+    let refused = TooDeep { depth: 92, depth_max: 102 - 11 };
+    assert_eq!(chain.reorganise(92, START), Err(refused));
     assert!(chain.reorganise(91, START).is_ok());
 }
 
@@ -439,7 +442,7 @@ fn a_coin_is_spent_only_as_its_script_visibly_allows() {
     check(|it| it.output.clear(), TransactionRejection::NoOutput);
     check(
         |it| {
-            it.lock_time = bitcoin::absolute::LockTime::from_consensus(102);
+            it.lock_time = LockTime::from_consensus(102);
             it.input[0].sequence = bitcoin::Sequence::ENABLE_LOCKTIME_NO_RBF;
         },
         TransactionRejection::NotFinal,
@@ -448,6 +451,57 @@ fn a_coin_is_spent_only_as_its_script_visibly_allows() {
         |it| it.input[0].sequence = bitcoin::Sequence::from_height(1),
         TransactionRejection::RelativeLock,
     );
+}
+
+/// A transaction that moves one free coin to another, whole.
+fn moving(outpoint: OutPoint, value: u64) -> Transaction {
+    Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![TxIn {
+            previous_output: outpoint,
+            witness: Witness::from_slice(&[FREE_WITNESS_SCRIPT]),
+            ..TxIn::default()
+        }],
+        output: vec![TxOut { script_pubkey: free_script(), ..pay(value) }],
+    }
+}
+
+#[test]
+fn the_coin_of_a_coinbase_waits_for_a_hundred_blocks() {
+    let mut chain = chain(ChainConfig::EASY);
+    let found = chain.extend_tip_unproven(START);
+    let block: Block = encode::deserialize(chain.block(&found).unwrap()).unwrap();
+    let spend = moving(OutPoint { txid: block.txdata[0].compute_txid(), vout: 0 }, 1_000);
+    let spend = block::serialize(&spend);
+
+    for _ in 0..99 {
+        let refused = chain.add_transaction(&spend);
+        assert_eq!(refused, Err(TransactionRejection::PrematureSpend), "{}", chain.height());
+        chain.extend_tip_unproven(START);
+    }
+
+    assert!(chain.add_transaction(&spend).is_ok());
+}
+
+#[test]
+fn a_transaction_may_have_twenty_four_unconfirmed_ancestors() {
+    let mut chain = chain(ChainConfig::EASY);
+    generate(&mut chain, 1);
+    let first: Transaction =
+        encode::deserialize(&chain.template(START).transactions[0].raw).unwrap();
+    let value = first.output[0].value.to_sat();
+    let mut outpoint = OutPoint { txid: first.compute_txid(), vout: 0 };
+    for _ in 0..24 {
+        let next = moving(outpoint, value);
+        outpoint.txid = next.compute_txid();
+        chain.add_transaction(&block::serialize(&next)).unwrap();
+    }
+
+    let refused = chain.add_transaction(&block::serialize(&moving(outpoint, value)));
+
+    assert_eq!(refused, Err(TransactionRejection::TooManyAncestors(25)));
+    assert_eq!(chain.template(START).transactions[24].depends, [23]);
 }
 
 #[test]

@@ -314,6 +314,23 @@ fn templates_of_the_present_tip_do_not_become_stale() {
 }
 
 #[test]
+fn the_templates_of_each_tip_have_their_own_grace() {
+    let (mut bench, _) = Bench::started(small());
+    bench.pass(Duration::from_secs(20));
+    bench.new_block();
+    bench.pass(Duration::from_secs(4));
+    bench.new_block();
+
+    let first = bench.provider.wake_at();
+    bench.pass(Duration::from_secs(6));
+    let second = bench.provider.wake_at();
+    bench.pass(Duration::from_secs(4));
+
+    let after = |seconds| Some(START.instant + Duration::from_secs(seconds));
+    assert_eq!((first, second, bench.provider.wake_at()), (after(30), after(34), None));
+}
+
+#[test]
 fn a_request_for_extensions_is_answered_with_none() {
     let (mut bench, _) = Bench::started(small());
     let requested_extensions = Seq64K::new(vec![2]).unwrap();
