@@ -3,6 +3,7 @@
 //! Keys are encoded with all-zero randomness, so that implementations that cannot choose the
 //! encoding can repeat the bytes; on a live connection that would be a mistake.
 
+use bitcoin::secp256k1::{Parity, Secp256k1, SecretKey};
 use serde_json::{Value as Json, json};
 use sv2::entropy::Entropy;
 use sv2::noise::{
@@ -69,11 +70,10 @@ impl Cast {
     fn new(seed: u64) -> Self {
         let mut entropy = Entropy::from_seed(seed);
         Cast {
-            // Below the order of the curve for all but one in 2^128.
-            initiator_ephemeral: entropy.bytes(),
-            responder_ephemeral: entropy.bytes(),
-            responder_static: entropy.bytes(),
-            authority: entropy.bytes(),
+            initiator_ephemeral: secret(&mut entropy),
+            responder_ephemeral: secret(&mut entropy),
+            responder_static: secret(&mut entropy),
+            authority: secret(&mut entropy),
             entropy,
         }
     }
@@ -118,6 +118,17 @@ impl Cast {
             ENCODING,
         )
         .expect("below the order of the curve")
+    }
+}
+
+/// A secret key whose point has an even y: some implementations negate the others, and the
+/// encoding shows the sign.
+fn secret(entropy: &mut Entropy) -> [u8; 32] {
+    let secret = SecretKey::from_slice(&entropy.bytes::<32>())
+        .expect("below the order of the curve for all but one in 2^128");
+    match secret.x_only_public_key(&Secp256k1::signing_only()).1 {
+        Parity::Even => secret.secret_bytes(),
+        Parity::Odd => secret.negate().secret_bytes(),
     }
 }
 
