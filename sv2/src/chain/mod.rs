@@ -10,6 +10,7 @@
 
 pub mod block;
 mod coins;
+mod config;
 mod host;
 mod mempool;
 pub mod merkle;
@@ -23,10 +24,11 @@ mod validation;
 #[cfg(test)]
 mod tests;
 
+pub use config::{ChainConfig, ChainConfigError};
 pub use host::{ChainHost, ChainPace};
 pub use mempool::TransactionShape;
 pub use rejection::{BlockRejection, TransactionRejection};
-pub use state::{Chain, ChainConfig, ChainConfigError, TooDeep};
+pub use state::{Chain, TooDeep};
 pub use template::{BlockTemplate, TemplateTransaction};
 pub use transaction::{FREE_WITNESS_SCRIPT, free_script};
 

@@ -518,6 +518,26 @@ proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
 
     #[test]
+    fn a_block_with_flipped_bytes_is_accepted_or_changes_nothing(
+        flips in proptest::collection::vec((0..2_000_usize, 1..=255_u8), 1..4),
+    ) {
+        let mut chain = chain(ChainConfig::EASY);
+        generate(&mut chain, 3);
+        let template = chain.template(START);
+        let mut block = mined(&template, &coinbase(&template)).to_vec();
+        for (position, flip) in flips {
+            let position = position % block.len();
+            block[position] ^= flip;
+        }
+        let (tip, revision) = (chain.tip(), chain.revision());
+
+        match chain.submit_block(START, &block) {
+            Ok(hash) => prop_assert_eq!(hash, chain.tip()),
+            Err(_) => prop_assert_eq!((tip, revision), (chain.tip(), chain.revision())),
+        }
+    }
+
+    #[test]
     fn every_template_makes_a_valid_block(
         seed in proptest::prelude::any::<u64>(),
         steps in proptest::collection::vec((0..20_usize, 0..80_000_usize, 0..4_u8), 1..8),

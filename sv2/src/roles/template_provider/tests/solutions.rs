@@ -7,13 +7,13 @@ use bitcoin::{Amount, ScriptBuf, TxOut, VarInt, Witness};
 use proptest::prelude::{ProptestConfig, any};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-use super::bench::{Bench, POOL, START, Work, constraints, messages, notes, small};
+use super::bench::{Bench, OTHER, POOL, START, Work, constraints, messages, notes, small};
 use crate::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
 use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::message::Message;
 use crate::mining::header::Header;
-use crate::role::{Answer, Input, Output};
+use crate::role::{Answer, CloseReason, Input, Output};
 use crate::template_distribution::{RequestTransactionData, SubmitSolution};
 use crate::wire::B64K;
 
@@ -223,6 +223,48 @@ fn the_largest_coinbase_that_was_announced_fits_a_block_of_a_full_mempool() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn no_sequence_of_messages_upsets_the_provider_or_another_client(
+        steps in proptest::collection::vec(
+            (0..6_u8, any::<u64>(), any::<u32>(), proptest::collection::vec(any::<u8>(), 0..90)),
+            1..40,
+        ),
+    ) {
+        let (mut bench, work) = Bench::started(small());
+        bench.setup(OTHER);
+        for (step, long, short, bytes) in steps {
+            match step {
+                0 => drop(bench.receive(OTHER, constraints(short, 400))),
+                1 => drop(bench.receive(OTHER, RequestTransactionData { template_id: long % 8 })),
+                2 => {
+                    let solution = SubmitSolution {
+                        template_id: long % 8,
+                        version: short,
+                        header_timestamp: short,
+                        header_nonce: short,
+                        coinbase_tx: B64K::new(bytes).unwrap(),
+                    };
+                    bench.receive(OTHER, solution);
+                }
+                3 => {
+                    let foreign = SubmitSolution { template_id: long % 8, ..work.solved().0 };
+                    bench.receive(OTHER, foreign);
+                }
+                4 => drop(bench.pass(Duration::from_millis(u64::from(short % 10_000)))),
+                _ => {
+                    bench.give(Input::Closed { connection: OTHER, reason: CloseReason::ByPeer });
+                    bench.setup(OTHER);
+                }
+            }
+        }
+
+        // Not the block that the other client may have solved as well.
+        let coinbase = work.coinbase(Vec::new());
+        let (solution, hash) = work.solve(&coinbase, work.header(&coinbase));
+        let outputs = bench.receive(POOL, solution);
+        prop_assert_eq!(bench.carry_out(&outputs), [Output::Event(Event::BlockFound { hash })]);
+    }
 
     #[test]
     fn every_solution_of_the_last_work_is_a_block(
