@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bitcoin::consensus::encode;
+use bitcoin::{Amount, ScriptBuf, TxOut};
 use bytes::Bytes;
 
 use crate::chain::block::{WITNESS_RESERVED_VALUE, height_push};
@@ -66,10 +68,8 @@ impl Offer {
     pub(super) fn new_template(&self, template_id: u64, future_template: bool) -> NewTemplate {
         let template = &self.template;
         let height = height_push(template.height).into_bytes();
-        let (coinbase_tx_outputs_count, outputs) = match template.witness_commitment_script.len() {
-            0 => (0, Vec::new()),
-            _ => (1, commitment_output(&template.witness_commitment_script)),
-        };
+        let (coinbase_tx_outputs_count, coinbase_tx_outputs) =
+            commitment_outputs(&template.witness_commitment_script);
         NewTemplate {
             template_id,
             future_template,
@@ -79,7 +79,7 @@ impl Offer {
             coinbase_tx_input_sequence: u32::MAX,
             coinbase_tx_value_remaining: template.coinbase_value,
             coinbase_tx_outputs_count,
-            coinbase_tx_outputs: B64K::new(outputs).expect("one short output"),
+            coinbase_tx_outputs,
             coinbase_tx_locktime: 0,
             merkle_path: Seq255::new(self.merkle_path.clone())
                 .expect("a tree of less than 2^32 leaves has a path of at most 32"),
@@ -171,15 +171,16 @@ impl Offers {
     }
 }
 
-/// An output of no value, as it stands in a transaction (spec 7.2: without a count).
-fn commitment_output(script: &[u8]) -> Vec<u8> {
-    let mut output = vec![0; 8];
-    // One byte is enough for the length of a commitment; a longer script is a node's mistake,
-    // and cut, since nothing may follow that the client would take for another output.
-    let len = u8::try_from(script.len()).unwrap_or(0).min(COMPACT_SIZE_BYTE_MAX);
-    output.push(len);
-    output.extend_from_slice(&script[..usize::from(len)]);
-    output
+/// The output that commits to the witnesses as it stands in a transaction, and how many there are
+/// (spec 7.2: the count stands apart). None where the node gives no script, or one that no
+/// message can hold.
+fn commitment_outputs(script: &[u8]) -> (u32, B64K) {
+    let output =
+        TxOut { value: Amount::ZERO, script_pubkey: ScriptBuf::from_bytes(script.to_vec()) };
+    match B64K::new(encode::serialize(&output)) {
+        Ok(outputs) if !script.is_empty() => (1, outputs),
+        Ok(_) | Err(_) => (0, B64K::default()),
+    }
 }
 
 /// Everything that spec 7.1 reserves besides the client's outputs, in weight units: header 320,
@@ -189,11 +190,8 @@ const FIXED_WEIGHT: u64 = 320 + 12 + 236 + 400 + 12 + 188;
 /// Cuts of one template that are kept to be shared; further ones are made anew for each client.
 const CUTS_MAX: usize = 64;
 
-/// Relative lock times exist from here on; a coinbase has none.
+/// What nodes use today; nothing depends on it.
 const COINBASE_TX_VERSION: u32 = 2;
-
-/// Longest length that a CompactSize holds in one byte.
-const COMPACT_SIZE_BYTE_MAX: u8 = 252;
 
 /// A template that was never sent to this client.
 pub(super) const UNKNOWN_TEMPLATE: &str = "template-id-not-found";
