@@ -5,4 +5,5 @@
 
 pub mod messages;
 pub mod noise;
+pub mod shares;
 pub mod vectors;
