@@ -1,4 +1,9 @@
 //! The conformance suite: clauses, cases, the runner that judges a peer, and test vectors.
 
+pub mod case;
 pub mod clause;
+pub mod client;
+pub mod mutant;
 pub mod vectors;
+pub mod verdict;
+pub mod world;

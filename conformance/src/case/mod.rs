@@ -1,0 +1,157 @@
+//! Cases: data that says what to send, what to expect, and which clause that proves.
+//!
+//! The format, by example and complete: `conformance/cases/README.md`.
+
+mod corpus;
+pub mod document;
+mod load;
+mod load_step;
+pub mod matcher;
+mod names;
+mod requirements;
+pub mod step;
+pub mod suite;
+pub mod value;
+
+pub use load::{Fixture, load_case, load_fixture};
+pub(crate) use load_step::{field_of, message_named};
+pub use names::{FUNCTIONS, Function, INVARIANTS, Invariant};
+pub use requirements::{Chain, Requires, WorldSettings};
+pub use suite::Suite;
+
+use crate::mutant::MutantRecipe;
+use step::Step;
+use value::Value;
+
+/// A case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Never changes, is never reused: `mining.submit-standard.stale-job-is-refused`.
+    pub id: String,
+    /// A sentence that can be false.
+    pub title: String,
+    /// What a case teaches beyond its title: why it matters, what readers should know.
+    pub note: Option<String>,
+    /// Which role of the target is tested: `pool`.
+    pub role: String,
+    /// How bad a failure is for people who use the target.
+    pub severity: Severity,
+    /// Words to select cases by.
+    pub tags: Vec<String>,
+    /// Names of the same test in other catalogues.
+    pub aliases: Vec<String>,
+    /// Ids of the clauses that a pass proves.
+    pub clauses: Vec<String>,
+    /// Without which it cannot be run.
+    pub requires: Requires,
+    /// How our own target is set up for it; a foreign one is as it is.
+    pub world: WorldSettings,
+    /// One run per combination of values.
+    pub parameters: Vec<Parameter>,
+    /// What happens.
+    pub steps: Vec<Step>,
+    /// Ids of mutants that it must kill.
+    pub kills: Vec<String>,
+    /// Mutants that are described in its file.
+    pub mutants: Vec<MutantRecipe>,
+    /// Where it was read, or where it was built.
+    pub file: String,
+}
+
+/// How bad a failure is for people who use the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nobody notices.
+    Low,
+    /// Some peers, some of the time.
+    Medium,
+    /// Peers do not work, or work is lost.
+    High,
+    /// Money is lost, or a stranger can take the target down.
+    Critical,
+}
+
+impl Severity {
+    /// As in cases and reports.
+    pub const NAMES: &'static [(&'static str, Severity)] = &[
+        ("low", Severity::Low),
+        ("medium", Severity::Medium),
+        ("high", Severity::High),
+        ("critical", Severity::Critical),
+    ];
+
+    /// As in cases and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// A parameter: a name and its values.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// `$NAME` in the steps.
+    pub name: String,
+    /// What it stands for, in turn.
+    pub values: Vec<Value>,
+}
+
+/// One combination of a case's parameters.
+#[derive(Clone, Debug)]
+pub struct Permutation<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// The case's id, and `/name=value` for each parameter that has several values.
+    pub name: String,
+    /// Values of all parameters.
+    pub bindings: Vec<(String, Value)>,
+}
+
+impl Case {
+    /// All combinations of parameters, in a stable order; one if there are no parameters.
+    pub fn permutations(&self) -> Vec<Permutation<'_>> {
+        let mut all =
+            vec![Permutation { case: self, name: self.id.clone(), bindings: Vec::new() }];
+        for parameter in &self.parameters {
+            let mut next = Vec::with_capacity(all.len() * parameter.values.len());
+            for permutation in &all {
+                for value in &parameter.values {
+                    let mut wider = permutation.clone();
+                    if parameter.values.len() > 1 {
+                        wider.name += &format!("/{}={}", parameter.name, short(value));
+                    }
+                    wider.bindings.push((parameter.name.clone(), value.clone()));
+                    next.push(wider);
+                }
+            }
+            all = next;
+        }
+        all
+    }
+}
+
+/// A value in a name: no spaces, no quotes, no slashes. A record is called by its part `name`
+/// if it has one.
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Text(bytes) => bytes.escape_ascii().to_string(),
+        Value::Record(parts) => match parts.get("name") {
+            Some(name) => short(name),
+            None => parts.values().map(short).collect::<Vec<_>>().join("-"),
+        },
+        other => other.to_string(),
+    };
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.:+".contains(c) { c } else { '_' })
+        .take(SHORT_MAX)
+        .collect();
+    if text.is_empty() { "empty".to_owned() } else { text }
+}
+
+/// Longest value in the name of a permutation, in characters.
+const SHORT_MAX: usize = 40;

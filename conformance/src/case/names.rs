@@ -1,0 +1,137 @@
+//! Names that a case may use beside those of the message table: the runner's functions and
+//! the rules over a whole exchange.
+
+/// A function of the runner.
+#[derive(Debug)]
+pub struct Function {
+    /// As in `call = "mine-share"`.
+    pub name: &'static str,
+    /// Names of its arguments; all are optional unless the text says otherwise.
+    pub arguments: &'static [&'static str],
+    /// What it does, for `--explain` and the format's reference.
+    pub text: &'static str,
+}
+
+/// The functions that `call` knows.
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "mine-share",
+        arguments: &[
+            "channel",
+            "job",
+            "ntime",
+            "version",
+            "extranonce",
+            "extranonce_prefix",
+            "target",
+            "hash",
+            "sequence_number",
+            "nonce_from",
+        ],
+        text: "finds a nonce. `hash` is what it looks for: \"share\" (default: meets the job's \
+               target and is no block), \"low\" (misses the target), \"block\" (meets the \
+               network target), \"any\" (no work at all). Returns the fields of a submit \
+               message, and `hash`, `target`, `is_block`.",
+    },
+    Function {
+        name: "submit",
+        arguments: &["share", "sequence_number"],
+        text: "sends `share` with the message that its channel's kind asks for; returns what \
+               was sent.",
+    },
+    Function {
+        name: "channel",
+        arguments: &["id"],
+        text: "a channel that was opened on the connection (default: the last): id, kind, \
+               target, extranonce_prefix, extranonce_size, group, jobs.",
+    },
+    Function {
+        name: "job",
+        arguments: &["channel", "which", "id"],
+        text: "a job of a channel: `which` is \"active\" (default), \"newest\", \"future\", \
+               \"past\" or \"stale\"; or the one with an `id`. Returns id, version, ntime, \
+               min_ntime, is_future, target, prev_hash, version_rolling_allowed.",
+    },
+    Function {
+        name: "received",
+        arguments: &["message", "channel"],
+        text: "all messages of a name on the connection, oldest first, as a list of records.",
+    },
+    Function {
+        name: "alive",
+        arguments: &[],
+        text: "makes sure that the connection still works: a request must be answered.",
+    },
+    Function {
+        name: "fence",
+        arguments: &[],
+        text: "waits until the target has answered a request, so that everything before has \
+               been dealt with. Without an answer nothing is concluded.",
+    },
+    Function {
+        name: "drain",
+        arguments: &[],
+        text: "takes what has arrived; later steps that look for new messages pass over it.",
+    },
+    Function {
+        name: "connections-alive",
+        arguments: &[],
+        text: "the same as `alive` for a connection of its own: the target still serves others.",
+    },
+];
+
+/// A rule over everything that was received.
+#[derive(Debug)]
+pub struct Invariant {
+    /// As in `check = "channel-bits"`.
+    pub name: &'static str,
+    /// What it says.
+    pub text: &'static str,
+}
+
+/// The rules that `check` knows by name.
+pub const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        name: "channel-bits",
+        text: "every frame of the table has the channel bit that the table says",
+    },
+    Invariant {
+        name: "extension-types",
+        text: "every frame of the table has its extension's number beside the channel bit",
+    },
+    Invariant {
+        name: "known-channels",
+        text: "every message for a channel or group names one that is open",
+    },
+    Invariant { name: "well-formed", text: "every frame of the table can be decoded" },
+    Invariant { name: "no-trailing-bytes", text: "no message has bytes behind its last field" },
+    Invariant {
+        name: "no-control-chars",
+        text: "no error code and no reason contains a control character",
+    },
+    Invariant { name: "printable", text: "every error code and reason is printable ASCII" },
+    Invariant {
+        name: "unique-job-ids",
+        text: "no job of a channel has the id of another job of it that is still valid",
+    },
+    Invariant {
+        name: "known-jobs",
+        text: "every SetNewPrevHash names a future job that was sent before to its channel",
+    },
+    Invariant {
+        name: "targets-within-max",
+        text: "no target of a channel is above the max_target that its client gave",
+    },
+    Invariant {
+        name: "disjoint-extranonces",
+        text: "no extranonce prefix of a channel, on any connection, begins with another's",
+    },
+    Invariant {
+        name: "one-answer-each",
+        text: "no request and no share has been answered twice",
+    },
+    Invariant {
+        name: "client-messages-only-answered",
+        text: "no message came that only a client sends",
+    },
+];

@@ -1,0 +1,69 @@
+//! Mutants: one of our roles with one broken behaviour, made at its edges.
+//!
+//! A case counts only with a mutant that it kills: an alarm that was never heard may not be
+//! connected. Each mutant stands for a bug that somebody could really have, in a sentence.
+
+mod around_role;
+mod recipe;
+
+pub use around_role::MutantRole;
+pub(crate) use around_role::zero;
+pub use recipe::{MutantRecipe, Rule, RuleSet};
+
+use sv2::role::Role;
+
+/// A mutant: what it stands for, and how it is made.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    /// Never changes, is never reused.
+    pub id: String,
+    /// The real bug that it stands for, in a sentence.
+    pub stands_for: String,
+    /// How it is made.
+    pub make: Make,
+}
+
+/// How a mutant is made.
+#[derive(Clone, Debug)]
+pub enum Make {
+    /// Around the role, by rules that a case's file describes.
+    Rules(RuleSet),
+    /// Around the role, with state of its own.
+    Code(fn(Box<dyn Role>) -> Box<dyn Role>),
+    /// Around the connection: the server's end of the stream is handled wrongly.
+    Connection(ConnectionFault),
+    /// By configuration of the certificate.
+    Certificate(CertificateFault),
+    /// By configuration of the role.
+    Settings(fn(&mut crate::case::WorldSettings)),
+}
+
+/// What a server can do wrong beneath its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionFault {
+    /// The MAC of a header or payload is not looked at.
+    MacUnchecked,
+    /// A frame whose MAC is wrong is dropped, and the connection goes on.
+    BadFrameDropped,
+    /// Act 1 is answered whatever it is.
+    Act1Unchecked,
+    /// Lengths of received frames are taken modulo 2^16.
+    LengthCut,
+    /// Each write of the peer is taken for exactly one frame.
+    WriteIsFrame,
+    /// The handshake has no deadline, nor has set-up.
+    NoDeadline,
+}
+
+/// What a server's certificate can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Its validity has ended.
+    Expired,
+    /// Its validity has not begun.
+    NotYetValid,
+    /// Signed by a key that is not the authority's.
+    WrongAuthority,
+    /// It certifies another static key.
+    WrongKey,
+}

@@ -1,0 +1,147 @@
+//! Where a case runs: bytes to and from the target, time, and what can be asked of the world
+//! around it. Everything above bytes is shared by all worlds.
+
+mod memory;
+
+pub use memory::{MemoryTarget, MemoryWorld};
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sv2::noise::AuthorityPublicKey;
+use sv2::time::{Instant, Now};
+
+use crate::case::WorldSettings;
+use crate::case::step::{CloseHow, ControlKind};
+
+/// A target, with the world around it, for one case.
+pub trait World {
+    /// The clock. Virtual worlds move it only in [`World::read`] and [`World::pass`].
+    fn now(&self) -> Now;
+
+    /// Opens a TCP connection to the target.
+    ///
+    /// # Errors
+    /// [`WorldError::Unreachable`].
+    fn dial(&mut self) -> Result<LinkId, WorldError>;
+
+    /// Sends bytes in one write. Whether the target still reads them shows later: a link that
+    /// is closed swallows them.
+    fn write(&mut self, link: LinkId, bytes: &[u8]);
+
+    /// What arrives next, at the latest at `until`; with a time that has passed, what is there.
+    fn read(&mut self, link: LinkId, until: Instant) -> Arrival;
+
+    /// Ends our side of a connection.
+    fn close(&mut self, link: LinkId, how: CloseHow);
+
+    /// Lets time pass.
+    fn pass(&mut self, until: Instant);
+
+    /// Asks the world for something.
+    ///
+    /// # Errors
+    /// [`WorldError`]: it cannot, or it failed.
+    fn control(&mut self, kind: ControlKind) -> Result<(), WorldError>;
+
+    /// What the target has told of itself since the last call, for evidence: only a target
+    /// that is our own does.
+    fn told(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A connection, named by its world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub usize);
+
+/// What came from a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Bytes; at least one.
+    Bytes(Bytes),
+    /// The target has closed it: FIN or RST.
+    Closed,
+    /// Nothing, until the time was over.
+    Nothing,
+}
+
+/// Why a world cannot do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorldError {
+    /// No connection to the target.
+    Unreachable(String),
+    /// The world has no such control.
+    NoControl(ControlKind),
+    /// The control failed.
+    ControlFailed(String),
+    /// The target could not be started.
+    NotStarted(String),
+}
+
+impl fmt::Display for WorldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorldError::Unreachable(why) => write!(f, "the target cannot be reached: {why}"),
+            WorldError::NoControl(kind) => {
+                write!(f, "nothing here can make a `{}` happen", kind.name())
+            }
+            WorldError::ControlFailed(why) => write!(f, "the control failed: {why}"),
+            WorldError::NotStarted(why) => write!(f, "the target did not start: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for WorldError {}
+
+/// Makes a world for each case.
+pub trait Target: Sync {
+    /// A world with the target in it, set up as a case asks. A target that is not ours ignores
+    /// `settings`.
+    ///
+    /// # Errors
+    /// [`WorldError::NotStarted`].
+    fn world(&self, settings: &WorldSettings, seed: u64) -> Result<Box<dyn World>, WorldError>;
+
+    /// What the suite knows of the target without asking it.
+    fn profile(&self) -> &TargetProfile;
+}
+
+/// What the suite knows of a target without asking it.
+#[derive(Clone, Debug)]
+pub struct TargetProfile {
+    /// For people.
+    pub name: String,
+    /// Host and port as they go into `SetupConnection`.
+    pub host: String,
+    /// See `host`.
+    pub port: u16,
+    /// Whose certificate it must show; `None` if that is not known.
+    pub authority: Option<AuthorityPublicKey>,
+    /// Identities by name: `user` is the one that is paid, `other` another good one, `bad`
+    /// one that must be refused.
+    pub identities: Vec<(String, String)>,
+    /// What the world can be asked for.
+    pub controls: Vec<ControlKind>,
+    /// Whether it is set up per case ([`WorldSettings`]); a foreign target is as it is.
+    pub is_ours: bool,
+    /// Whether time is virtual, so that waiting costs nothing.
+    pub is_virtual: bool,
+}
+
+impl TargetProfile {
+    /// An identity by name.
+    pub fn identity(&self, name: &str) -> Option<&str> {
+        self.identities.iter().find(|(known, _)| known == name).map(|(_, identity)| &**identity)
+    }
+}
+
+impl<T: Target + ?Sized + Send> Target for Arc<T> {
+    fn world(&self, settings: &WorldSettings, seed: u64) -> Result<Box<dyn World>, WorldError> {
+        (**self).world(settings, seed)
+    }
+    fn profile(&self) -> &TargetProfile {
+        (**self).profile()
+    }
+}
