@@ -9,7 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sv2::entropy::Entropy;
 use sv2::noise::AuthorityPublicKey;
+use sv2::role::Role;
+use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::time::{Instant, Now};
 
 use crate::case::WorldSettings;
@@ -144,4 +147,15 @@ impl<T: Target + ?Sized + Send> Target for Arc<T> {
     fn profile(&self) -> &TargetProfile {
         (**self).profile()
     }
+}
+
+/// Our pool as a case wants it.
+pub(crate) fn own_pool(settings: &WorldSettings, entropy: Entropy) -> Box<dyn Role> {
+    let config = PoolConfig {
+        requires_extended_channels: settings.requires_extended_channels,
+        requires_fixed_version: settings.requires_fixed_version,
+        supports_work_selection: settings.supports_work_selection,
+        ..PoolConfig::default()
+    };
+    Box::new(Pool::new(config, entropy))
 }

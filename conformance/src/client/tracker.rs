@@ -1,0 +1,530 @@
+//! What a mining client knows of its channels: jobs, tips and targets, as the specification
+//! times them, from the messages that it has seen. It believes the target; that the target
+//! keeps the rules is for cases to find out.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sv2::mining::{Header, coinbase_txid, merkle_root};
+use sv2::wire::{Target, U256};
+
+use super::exchange::MessageView;
+use crate::case::value::Value;
+
+/// The channels of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct Tracker {
+    /// By id, those that were closed included.
+    pub channels: BTreeMap<u32, Channel>,
+    /// The channel that was opened last.
+    pub last_opened: Option<u32>,
+    /// Requests that were sent and not answered yet: id, message, max_target.
+    requests: Vec<Request>,
+    /// All request ids that were sent.
+    pub request_ids: Vec<u32>,
+    /// All shares that were sent: channel, sequence number.
+    pub sequence_numbers: Vec<(u32, u32)>,
+    /// Groups that were named, those without members included.
+    pub groups: Vec<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Request {
+    id: u32,
+    max_target: Option<U256>,
+}
+
+/// A channel.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Its id.
+    pub id: u32,
+    /// What jobs and shares look like.
+    pub kind: ChannelKind,
+    /// For jobs to come.
+    pub target: U256,
+    /// What its client can work with.
+    pub max_target: U256,
+    /// The target's part of the extranonce; for jobs to come.
+    pub extranonce_prefix: Bytes,
+    /// Our part of the extranonce, in bytes; 0 on standard channels.
+    pub extranonce_size: usize,
+    /// The group that it belongs to.
+    pub group: Option<u32>,
+    /// By id, the last one of each.
+    pub jobs: BTreeMap<u32, Job>,
+    /// In the order in which they came.
+    pub job_order: Vec<u32>,
+    /// The block to build on.
+    pub tip: Option<Tip>,
+    /// Whether it was closed by anyone.
+    pub is_closed: bool,
+}
+
+/// What jobs and shares of a channel look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// Header-only mining.
+    Standard,
+    /// The client rolls an extranonce.
+    Extended,
+}
+
+/// The block to build on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Of the header.
+    pub prev_hash: U256,
+    /// Smallest header time.
+    pub min_ntime: u32,
+    /// Compact network target.
+    pub nbits: u32,
+}
+
+/// A job of a channel.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its id.
+    pub id: u32,
+    /// Smallest header time of its own, if it came with one.
+    pub min_ntime: Option<u32>,
+    /// Of the header.
+    pub version: u32,
+    /// Whether the version may be rolled; on standard channels that is not said.
+    pub version_rolling_allowed: bool,
+    /// What its merkle root comes from.
+    pub body: JobBody,
+    /// Whether its shares count.
+    pub state: JobState,
+    /// Fixed when it became active.
+    pub target: Option<U256>,
+    /// The block that it builds on, once it is active.
+    pub tip: Option<Tip>,
+}
+
+/// What the merkle root of a job comes from.
+#[derive(Clone, Debug)]
+pub enum JobBody {
+    /// It was sent.
+    Root(U256),
+    /// It is computed.
+    Coinbase {
+        /// Up to the extranonce.
+        prefix: Bytes,
+        /// Behind it.
+        suffix: Bytes,
+        /// From the deepest branch to the root.
+        path: Vec<U256>,
+        /// The target's part of the extranonce, as it was when the job came.
+        extranonce_prefix: Bytes,
+    },
+}
+
+/// Whether shares of a job count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// From the `SetNewPrevHash` on that names it.
+    Future,
+    /// Yes, it is the latest.
+    Active,
+    /// Yes, although there is a newer one for the same tip.
+    Past,
+    /// No: the tip has changed.
+    Stale,
+}
+
+impl Tracker {
+    /// Takes note of a message that we have sent.
+    pub fn sent(&mut self, message: &MessageView) {
+        let number = |name| message.number(name);
+        if let Some(id) = number("request_id") {
+            self.request_ids.push(id);
+            let max_target = message.field("max_target").and_then(Value::as_u256);
+            self.requests.push(Request { id, max_target });
+        }
+        if let (Some(channel), Some(sequence)) = (number("channel_id"), number("sequence_number"))
+        {
+            self.sequence_numbers.push((channel, sequence));
+        }
+        match (message.descriptor.name, number("channel_id")) {
+            ("UpdateChannel", Some(id)) => {
+                let max_target = message.field("maximum_target").and_then(Value::as_u256);
+                if let (Some(channel), Some(max)) = (self.channels.get_mut(&id), max_target) {
+                    channel.max_target = max;
+                }
+            }
+            ("CloseChannel", Some(id)) => self.close(id),
+            _ => {}
+        }
+    }
+
+    /// Takes note of a message that the target has sent.
+    pub fn received(&mut self, message: &MessageView) {
+        let number = |name| message.number(name);
+        let u256 = |name| message.field(name).and_then(Value::as_u256);
+        match message.descriptor.name {
+            "OpenStandardMiningChannel.Success" => self.open(message, ChannelKind::Standard),
+            "OpenExtendedMiningChannel.Success" => self.open(message, ChannelKind::Extended),
+            "CloseChannel" => {
+                if let Some(id) = number("channel_id") {
+                    self.close(id);
+                }
+            }
+            "SetTarget" => {
+                let target = u256("maximum_target");
+                self.each(number("channel_id"), |channel| {
+                    channel.target = target.unwrap_or(channel.target);
+                });
+            }
+            "SetExtranoncePrefix" => {
+                let prefix = message.field("extranonce_prefix").and_then(Value::as_bytes);
+                self.each(number("channel_id"), |channel| {
+                    if let Some(prefix) = prefix {
+                        channel.extranonce_prefix = prefix.clone();
+                    }
+                });
+            }
+            "SetGroupChannel" => {
+                let (group, members) = (number("group_channel_id"), message.field("channel_ids"));
+                if let (Some(group), Some(Value::List(members))) = (group, members) {
+                    self.groups.push(group);
+                    for id in members.iter().filter_map(Value::as_u32) {
+                        if let Some(channel) = self.channels.get_mut(&id) {
+                            channel.group = Some(group);
+                        }
+                    }
+                }
+            }
+            "NewMiningJob" => {
+                if let Some(root) = u256("merkle_root") {
+                    self.add_job(message, |_| JobBody::Root(root));
+                }
+            }
+            "NewExtendedMiningJob" => {
+                let bytes = |name| message.field(name).and_then(Value::as_bytes).cloned();
+                let (Some(prefix), Some(suffix)) =
+                    (bytes("coinbase_tx_prefix"), bytes("coinbase_tx_suffix"))
+                else {
+                    return;
+                };
+                let path: Vec<U256> = match message.field("merkle_path") {
+                    Some(Value::List(path)) => path.iter().filter_map(Value::as_u256).collect(),
+                    _ => Vec::new(),
+                };
+                self.add_job(message, |channel| JobBody::Coinbase {
+                    prefix: prefix.clone(),
+                    suffix: suffix.clone(),
+                    path: path.clone(),
+                    extranonce_prefix: channel.extranonce_prefix.clone(),
+                });
+            }
+            "SetNewPrevHash" => self.set_tip(message),
+            "SetCustomMiningJob.Success"
+            | "SetCustomMiningJob.Error"
+            | "OpenMiningChannel.Error" => {
+                if let Some(id) = number("request_id") {
+                    self.requests.retain(|request| request.id != id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The channels that a message for `id` concerns: the channel, or a group's members.
+    pub fn members(&self, id: u32) -> Vec<u32> {
+        self.channels
+            .values()
+            .filter(|channel| !channel.is_closed && (channel.id == id || channel.group == Some(id)))
+            .map(|channel| channel.id)
+            .collect()
+    }
+
+    /// Whether a message may be addressed to `id`.
+    pub fn is_known(&self, id: u32) -> bool {
+        self.groups.contains(&id) || self.channels.contains_key(&id)
+    }
+
+    fn each(&mut self, id: Option<u32>, mut change: impl FnMut(&mut Channel)) {
+        let Some(id) = id else { return };
+        for channel in self.channels.values_mut() {
+            if channel.id == id || channel.group == Some(id) {
+                change(channel);
+            }
+        }
+    }
+
+    fn open(&mut self, message: &MessageView, kind: ChannelKind) {
+        let Some(id) = message.number("channel_id") else { return };
+        let request = message.number("request_id");
+        let max_target = request.and_then(|id| {
+            let at = self.requests.iter().position(|request| request.id == id)?;
+            self.requests.remove(at).max_target
+        });
+        let group = message.number("group_channel_id");
+        self.groups.extend(group);
+        self.last_opened = Some(id);
+        let channel = Channel {
+            id,
+            kind,
+            target: message.field("target").and_then(Value::as_u256).unwrap_or(U256::MAX),
+            max_target: max_target.unwrap_or(U256::MAX),
+            extranonce_prefix: message
+                .field("extranonce_prefix")
+                .and_then(Value::as_bytes)
+                .cloned()
+                .unwrap_or_default(),
+            extranonce_size: message
+                .number("extranonce_size")
+                .and_then(|size| usize::try_from(size).ok())
+                .unwrap_or(0),
+            group,
+            jobs: BTreeMap::new(),
+            job_order: Vec::new(),
+            tip: None,
+            is_closed: false,
+        };
+        self.channels.insert(id, channel);
+    }
+
+    fn close(&mut self, id: u32) {
+        self.each(Some(id), |channel| channel.is_closed = true);
+    }
+
+    fn add_job(&mut self, message: &MessageView, body: impl Fn(&Channel) -> JobBody) {
+        let Some(id) = message.number("job_id") else { return };
+        let version = message.number("version").unwrap_or(0);
+        let version_rolling_allowed =
+            message.field("version_rolling_allowed").and_then(Value::as_int) != Some(0);
+        let min_ntime = message.number("min_ntime");
+        self.each(message.number("channel_id"), |channel| {
+            let is_future = min_ntime.is_none();
+            if !is_future {
+                for job in channel.jobs.values_mut() {
+                    if job.state == JobState::Active {
+                        job.state = JobState::Past;
+                    }
+                }
+            }
+            let job = Job {
+                id,
+                min_ntime,
+                version,
+                version_rolling_allowed,
+                body: body(channel),
+                state: if is_future { JobState::Future } else { JobState::Active },
+                target: (!is_future).then_some(channel.target),
+                tip: if is_future { None } else { channel.tip },
+            };
+            channel.jobs.insert(id, job);
+            channel.job_order.retain(|other| *other != id);
+            channel.job_order.push(id);
+        });
+    }
+
+    fn set_tip(&mut self, message: &MessageView) {
+        let (Some(job_id), Some(prev_hash)) =
+            (message.number("job_id"), message.field("prev_hash").and_then(Value::as_u256))
+        else {
+            return;
+        };
+        let tip = Tip {
+            prev_hash,
+            min_ntime: message.number("min_ntime").unwrap_or(0),
+            nbits: message.number("nbits").unwrap_or(0),
+        };
+        self.each(message.number("channel_id"), |channel| {
+            channel.tip = Some(tip);
+            let target = channel.target;
+            for job in channel.jobs.values_mut() {
+                if job.id == job_id && job.state == JobState::Future {
+                    job.state = JobState::Active;
+                    job.tip = Some(tip);
+                    job.target = Some(target);
+                } else {
+                    job.state = JobState::Stale;
+                }
+            }
+        });
+    }
+}
+
+impl Channel {
+    /// The newest job in one of these states.
+    pub fn newest(&self, states: &[JobState]) -> Option<&Job> {
+        self.job_order
+            .iter()
+            .rev()
+            .filter_map(|id| self.jobs.get(id))
+            .find(|job| states.contains(&job.state))
+    }
+
+    /// The job that a client works on.
+    pub fn active(&self) -> Option<&Job> {
+        self.newest(&[JobState::Active])
+    }
+
+    /// As cases see it.
+    pub fn record(&self) -> Value {
+        Value::record([
+            ("id", Value::Int(self.id.into())),
+            (
+                "kind",
+                Value::text(match self.kind {
+                    ChannelKind::Standard => "standard",
+                    ChannelKind::Extended => "extended",
+                }),
+            ),
+            ("target", Value::U256(self.target)),
+            ("max_target", Value::U256(self.max_target)),
+            ("extranonce_prefix", Value::Bytes(self.extranonce_prefix.clone())),
+            ("extranonce_size", Value::Int(self.extranonce_size as u64)),
+            ("group", Value::Int(self.group.unwrap_or(0).into())),
+            (
+                "jobs",
+                Value::List(self.job_order.iter().map(|id| Value::Int((*id).into())).collect()),
+            ),
+        ])
+    }
+}
+
+impl Job {
+    /// Smallest header time that the target must accept.
+    pub fn ntime(&self, tip: Option<&Tip>) -> u32 {
+        let tip_time = tip.map_or(0, |tip| tip.min_ntime);
+        self.min_ntime.unwrap_or(0).max(tip_time)
+    }
+
+    /// As cases see it; of a future job, tip and target are the channel's.
+    pub fn record(&self, channel: &Channel) -> Value {
+        let tip = self.tip.or(channel.tip);
+        Value::record([
+            ("id", Value::Int(self.id.into())),
+            ("version", Value::Int(self.version.into())),
+            ("ntime", Value::Int(self.ntime(tip.as_ref()).into())),
+            (
+                "min_ntime",
+                Value::List(self.min_ntime.map(|time| Value::Int(time.into())).into_iter().collect()),
+            ),
+            ("is_future", Value::Bool(self.state == JobState::Future)),
+            ("target", Value::U256(self.target.unwrap_or(channel.target))),
+            ("prev_hash", Value::U256(tip.map_or(U256::ZERO, |tip| tip.prev_hash))),
+            ("nbits", Value::Int(tip.map_or(0, |tip| tip.nbits).into())),
+            ("version_rolling_allowed", Value::Bool(self.version_rolling_allowed)),
+        ])
+    }
+
+    /// The header of a share; `extranonce` is our part of it.
+    pub fn header(&self, tip: &Tip, version: u32, extranonce: &[u8], ntime: u32) -> Header {
+        let root = match &self.body {
+            JobBody::Root(root) => *root,
+            JobBody::Coinbase { prefix, suffix, path, extranonce_prefix } => merkle_root(
+                coinbase_txid(prefix, extranonce_prefix, extranonce, suffix),
+                path,
+            ),
+        };
+        Header {
+            version,
+            prev_hash: tip.prev_hash,
+            merkle_root: root,
+            ntime,
+            nbits: tip.nbits,
+            nonce: 0,
+        }
+    }
+}
+
+impl Tip {
+    /// The largest hash that is a block.
+    pub fn network_target(&self) -> Target {
+        Target::from_compact(self.nbits).unwrap_or_default()
+    }
+
+    /// As cases see it.
+    pub fn record(&self) -> Value {
+        Value::record([
+            ("prev_hash", Value::U256(self.prev_hash)),
+            ("min_ntime", Value::Int(self.min_ntime.into())),
+            ("nbits", Value::Int(self.nbits.into())),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sv2::mining::{
+        NewMiningJob, OpenStandardMiningChannelSuccess, SetNewPrevHash, SetTarget,
+    };
+    use sv2::message::Message;
+    use sv2::wire::{B32, Tlvs};
+
+    use super::*;
+    use crate::client::exchange::FrameView;
+
+    fn receive(tracker: &mut Tracker, message: impl Into<Message>) {
+        let frame = message.into().to_frame(&Tlvs::NONE);
+        tracker.received(FrameView::of(&frame).message().unwrap());
+    }
+
+    fn target(number: u64) -> Target {
+        Target(U256::from_limbs([number, 0, 0, 0]))
+    }
+
+    fn job(job_id: u32, min_ntime: Option<u32>) -> NewMiningJob {
+        NewMiningJob { channel_id: 3, job_id, min_ntime, version: 4, merkle_root: U256::MAX }
+    }
+
+    fn new_tip(job_id: u32) -> SetNewPrevHash {
+        let prev_hash = U256::ZERO;
+        SetNewPrevHash { channel_id: 9, job_id, prev_hash, min_ntime: 50, nbits: 0x207f_ffff }
+    }
+
+    fn opened() -> Tracker {
+        let mut tracker = Tracker::default();
+        receive(
+            &mut tracker,
+            OpenStandardMiningChannelSuccess {
+                request_id: 1,
+                channel_id: 3,
+                target: target(100),
+                extranonce_prefix: B32::default(),
+                group_channel_id: 9,
+            },
+        );
+        tracker
+    }
+
+    fn states(tracker: &Tracker) -> Vec<(u32, JobState, Option<U256>)> {
+        let jobs = tracker.channels[&3].jobs.values();
+        jobs.map(|job| (job.id, job.state, job.target)).collect()
+    }
+
+    #[test]
+    fn a_target_is_fixed_when_its_job_becomes_active() {
+        let mut tracker = opened();
+        receive(&mut tracker, job(1, None));
+        receive(&mut tracker, SetTarget { channel_id: 9, maximum_target: target(70) });
+        receive(&mut tracker, new_tip(1));
+
+        receive(&mut tracker, SetTarget { channel_id: 3, maximum_target: target(50) });
+        receive(&mut tracker, job(2, Some(60)));
+
+        let target = |number| Some(U256::from_limbs([number, 0, 0, 0]));
+        assert_eq!(
+            states(&tracker),
+            [(1, JobState::Past, target(70)), (2, JobState::Active, target(50))]
+        );
+    }
+
+    #[test]
+    fn a_new_tip_makes_all_other_jobs_stale_future_ones_too() {
+        let mut tracker = opened();
+        receive(&mut tracker, job(1, Some(60)));
+        receive(&mut tracker, job(2, None));
+        receive(&mut tracker, job(3, None));
+
+        receive(&mut tracker, new_tip(3));
+
+        let states: Vec<JobState> = states(&tracker).into_iter().map(|(_, state, _)| state).collect();
+        assert_eq!(states, [JobState::Stale, JobState::Stale, JobState::Active]);
+    }
+}

@@ -1,0 +1,520 @@
+//! A world in memory: our pool, our template provider and the embedded chain, in virtual time.
+//!
+//! Nothing waits: a read that finds nothing moves the clock to the next moment at which a
+//! role wants to be woken. The bytes are real: Noise and frames as on a socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use sv2::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::connection::{Connection, ConnectionConfig, Received, ResponderSecurity};
+use sv2::entropy::Entropy;
+use sv2::message::Message;
+use sv2::noise::{AuthoritySecretKey, Certificate, CipherSuite, Identity, StaticKey};
+use sv2::role::{
+    Answer, CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, Request, Role, Via,
+};
+use sv2::time::{Instant, Now, UnixTime};
+use sv2::wire::Frame;
+
+use super::{Arrival, LinkId, Target, TargetProfile, World, WorldError};
+use crate::case::step::{CloseHow, ControlKind};
+use crate::case::{Chain as ChainKind, WorldSettings};
+use crate::mutant::{CertificateFault, Make, Mutant, MutantRole};
+
+/// Our pool in memory, clean or as a mutant.
+#[derive(Debug)]
+pub struct MemoryTarget {
+    profile: TargetProfile,
+    authority: AuthoritySecretKey,
+    mutant: Option<Mutant>,
+}
+
+impl MemoryTarget {
+    /// Our pool as it is.
+    pub fn pool() -> Self {
+        MemoryTarget::with(None)
+    }
+
+    /// Our pool with one broken behaviour.
+    pub fn mutant(mutant: Mutant) -> Self {
+        MemoryTarget::with(Some(mutant))
+    }
+
+    fn with(mutant: Option<Mutant>) -> Self {
+        let authority = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED));
+        let name = match &mutant {
+            None => "our pool, in memory".to_owned(),
+            Some(mutant) => format!("our pool as the mutant {}, in memory", mutant.id),
+        };
+        let identity = |name: &str, identity: &str| (name.to_owned(), identity.to_owned());
+        let profile = TargetProfile {
+            name,
+            host: "pool.memory".to_owned(),
+            port: 34254,
+            authority: Some(authority.public_key()),
+            identities: vec![identity("user", "assay.1"), identity("other", "assay.2")],
+            controls: vec![
+                ControlKind::NewBlock,
+                ControlKind::Reorg,
+                ControlKind::AddTransaction,
+                ControlKind::Restart,
+            ],
+            is_ours: true,
+            is_virtual: true,
+        };
+        MemoryTarget { profile, authority, mutant }
+    }
+}
+
+impl Target for MemoryTarget {
+    fn world(&self, settings: &WorldSettings, seed: u64) -> Result<Box<dyn World>, WorldError> {
+        let mut settings = settings.clone();
+        if let Some(Mutant { make: Make::Settings(change), .. }) = &self.mutant {
+            change(&mut settings);
+        }
+        let entropy = Entropy::from_seed(seed).fork("memory world", 0);
+        let identity = self.identity(&mut entropy.fork("identity", 0));
+        let world = MemoryWorld::new(settings, self.mutant.clone(), identity, entropy);
+        Ok(Box::new(world))
+    }
+
+    fn profile(&self) -> &TargetProfile {
+        &self.profile
+    }
+}
+
+impl MemoryTarget {
+    fn identity(&self, entropy: &mut Entropy) -> Identity {
+        let start = START.unix.to_u32();
+        let day = 86_400;
+        let fault = match &self.mutant {
+            Some(Mutant { make: Make::Certificate(fault), .. }) => Some(*fault),
+            _ => None,
+        };
+        let static_key = StaticKey::generate(entropy);
+        match fault {
+            None => {
+                Identity::new(&self.authority, static_key, start - day, start + day, entropy)
+            }
+            Some(CertificateFault::Expired) => {
+                Identity::new(&self.authority, static_key, start - 2 * day, start - day, entropy)
+            }
+            Some(CertificateFault::NotYetValid) => {
+                Identity::new(&self.authority, static_key, start + day, start + 2 * day, entropy)
+            }
+            Some(CertificateFault::WrongAuthority) => {
+                let stranger = AuthoritySecretKey::generate(entropy);
+                Identity::new(&stranger, static_key, start - day, start + day, entropy)
+            }
+            Some(CertificateFault::WrongKey) => {
+                let other = StaticKey::generate(entropy);
+                let other = Identity::new(&self.authority, other, start - day, start + day, entropy);
+                let certificate: Certificate = *other.certificate();
+                Identity::with_certificate(static_key, certificate)
+            }
+        }
+    }
+}
+
+/// Our pool and what it needs, for one case.
+pub struct MemoryWorld {
+    now: Now,
+    settings: WorldSettings,
+    mutant: Option<Mutant>,
+    identity: Arc<Identity>,
+    entropy: Entropy,
+    chain: ChainHost,
+    /// [`POOL`] and [`PROVIDER`].
+    roles: Vec<Box<dyn Role>>,
+    /// Message by message, between our own roles.
+    inner_links: Vec<InnerLink>,
+    /// Byte by byte, to the suite.
+    links: Vec<Link>,
+    next_connection: [u32; 2],
+    queue: VecDeque<(usize, Input)>,
+    told: Vec<String>,
+    /// Pools that were started so far.
+    starts: u64,
+}
+
+struct InnerLink {
+    pool: ConnectionId,
+    provider: ConnectionId,
+}
+
+struct Link {
+    connection: Connection,
+    /// Once the handshake is done.
+    id: Option<ConnectionId>,
+    received: BytesMut,
+    to_suite: Vec<u8>,
+    is_closed: bool,
+}
+
+impl MemoryWorld {
+    fn new(
+        settings: WorldSettings,
+        mutant: Option<Mutant>,
+        identity: Identity,
+        entropy: Entropy,
+    ) -> Self {
+        let nbits = match settings.chain {
+            ChainKind::Hard => ChainConfig::HARD,
+            ChainKind::Easy => ChainConfig::EASY,
+        };
+        let chain = Chain::new(ChainConfig::new(nbits, START.unix), entropy.fork("chain", 0));
+        let mut world = MemoryWorld {
+            now: START,
+            settings,
+            mutant,
+            identity: Arc::new(identity),
+            entropy,
+            chain: ChainHost::new(chain),
+            roles: Vec::new(),
+            inner_links: Vec::new(),
+            links: Vec::new(),
+            next_connection: [0; 2],
+            queue: VecDeque::new(),
+            told: Vec::new(),
+            starts: 0,
+        };
+        world.start();
+        world
+    }
+
+    /// Starts pool and template provider, and lets them find each other.
+    fn start(&mut self) {
+        self.starts += 1;
+        let entropy = |purpose| self.entropy.fork(purpose, self.starts);
+        let pool = super::own_pool(&self.settings, entropy("pool"));
+        let pool: Box<dyn Role> = match &self.mutant {
+            Some(Mutant { make: Make::Rules(rules), .. }) => {
+                Box::new(MutantRole::new(pool, rules.clone()))
+            }
+            Some(Mutant { make: Make::Code(around), .. }) => around(pool),
+            _ => pool,
+        };
+        self.roles = vec![pool];
+        self.queue.push_back((POOL, Input::Woken));
+        self.settle();
+    }
+
+    /// Lets all roles do what is to be done at this moment.
+    fn settle(&mut self) {
+        let mut out = Outbox::new();
+        while let Some((role, input)) = self.queue.pop_front() {
+            self.roles[role].handle(self.now, input, &mut out);
+            for output in out.take() {
+                self.carry_out(role, output);
+            }
+            if self.queue.is_empty() {
+                self.pass_on_news();
+            }
+        }
+    }
+
+    fn pass_on_news(&mut self) {
+        if self.roles.len() > PROVIDER
+            && let Some(news) = self.chain.news(self.now)
+        {
+            self.queue.push_back((PROVIDER, Input::Chain(news)));
+        }
+    }
+
+    fn carry_out(&mut self, role: usize, output: Output) {
+        match output {
+            Output::Send { connection, message, tlvs } => {
+                if let Some((other, peer)) = self.peer(role, connection) {
+                    let input =
+                        Input::Received { connection: peer, message, tlvs, original: None };
+                    self.queue.push_back((other, input));
+                } else if let Some(link) = self.link_of(role, connection) {
+                    let Link { connection, to_suite, .. } = link;
+                    // What cannot be sent is our pool's fault and shows as silence.
+                    let _ = connection.send_message(&message, &tlvs, to_suite);
+                }
+            }
+            Output::Forward { connection, frame } => {
+                if let Some((other, peer)) = self.peer(role, connection) {
+                    self.queue.push_back((other, received(peer, frame)));
+                } else if let Some(link) = self.link_of(role, connection) {
+                    let Link { connection, to_suite, .. } = link;
+                    let _ = connection.send_frame(&frame, to_suite);
+                }
+            }
+            Output::Close { connection, reason } => {
+                if let Some((other, peer)) = self.peer(role, connection) {
+                    let gone = CloseReason::ByPeer;
+                    self.queue.push_back((other, Input::Closed { connection: peer, reason: gone }));
+                    self.inner_links.retain(|link| {
+                        (role == POOL && link.pool != connection)
+                            || (role == PROVIDER && link.provider != connection)
+                    });
+                } else if let Some(link) = self.link_of(role, connection) {
+                    link.is_closed = true;
+                }
+                self.tell(&format!("closes {connection:?}: {reason}"));
+                self.queue.push_back((role, Input::Closed { connection, reason }));
+            }
+            Output::Dial { dial, .. } if role == POOL && self.roles.len() > PROVIDER => {
+                let (pool, provider) = (self.new_connection(POOL), self.new_connection(PROVIDER));
+                self.inner_links.push(InnerLink { pool, provider });
+                let via = Via::Listener(0);
+                self.queue.push_back((PROVIDER, Input::Connected { connection: provider, via }));
+                let via = Via::Dial(dial);
+                self.queue.push_back((POOL, Input::Connected { connection: pool, via }));
+            }
+            Output::Dial { dial, peer } => {
+                let reason = DialFailure::Unreachable(format!("no {} in memory", peer.host));
+                self.queue.push_back((role, Input::DialFailed { dial, reason }));
+            }
+            Output::Request { request, what } => {
+                let answer = match &what {
+                    Request::Persist { .. } => Some(Answer::Persisted),
+                    what => self.chain.answer(self.now, what),
+                };
+                if let Some(answer) = answer {
+                    self.queue.push_back((role, Input::Answer { request, answer }));
+                }
+            }
+            Output::Event(event) => {
+                if role == POOL {
+                    self.tell(&format!("{event:?}"));
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, what: &str) {
+        if self.told.len() < TOLD_MAX {
+            self.told.push(what.to_owned());
+        }
+    }
+
+    /// The other end of a connection between our own roles.
+    fn peer(&self, role: usize, connection: ConnectionId) -> Option<(usize, ConnectionId)> {
+        self.inner_links.iter().find_map(|link| match role {
+            POOL if link.pool == connection => Some((PROVIDER, link.provider)),
+            PROVIDER if link.provider == connection => Some((POOL, link.pool)),
+            _ => None,
+        })
+    }
+
+    fn link_of(&mut self, role: usize, connection: ConnectionId) -> Option<&mut Link> {
+        if role != POOL {
+            return None;
+        }
+        self.links.iter_mut().find(|link| link.id == Some(connection) && !link.is_closed)
+    }
+
+    fn new_connection(&mut self, role: usize) -> ConnectionId {
+        let next = &mut self.next_connection[role];
+        *next += 1;
+        ConnectionId(*next - 1)
+    }
+
+    /// Lets a link's end take what has arrived.
+    fn pump(&mut self, index: usize) {
+        loop {
+            let link = &mut self.links[index];
+            if link.is_closed {
+                return;
+            }
+            let outcome =
+                link.connection.receive(self.now, &mut link.received, &mut link.to_suite);
+            match outcome {
+                Ok(None) => return,
+                Ok(Some(Received::Established { .. })) => {
+                    let connection = self.new_connection(POOL);
+                    self.links[index].id = Some(connection);
+                    let via = Via::Listener(0);
+                    self.queue.push_back((POOL, Input::Connected { connection, via }));
+                }
+                Ok(Some(Received::Frame(frame))) => {
+                    if let Some(connection) = link.id {
+                        self.queue.push_back((POOL, received(connection, frame)));
+                    }
+                }
+                Err(error) => self.lose(index, CloseReason::Connection(error)),
+            }
+            self.settle();
+        }
+    }
+
+    /// Our pool's host gives a link up.
+    fn lose(&mut self, index: usize, reason: CloseReason) {
+        self.links[index].is_closed = true;
+        self.tell(&format!("closes link {index}: {reason}"));
+        if let Some(connection) = self.links[index].id {
+            self.queue.push_back((POOL, Input::Closed { connection, reason }));
+        }
+        self.settle();
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let roles = self.roles.iter().filter_map(|role| role.wake_at());
+        let links = self.links.iter().filter(|link| !link.is_closed);
+        let deadlines = links.filter_map(|link| link.connection.deadline());
+        roles.chain(deadlines).chain(self.chain.wake_at()).min()
+    }
+
+    /// Moves the clock, waking whoever wants to be woken on the way. Stops early when `until`
+    /// says so.
+    fn advance(&mut self, to: Instant, until: impl Fn(&Self) -> bool) {
+        let mut wakes_here = 0;
+        while !until(self) {
+            let Some(at) = self.wake_at().filter(|at| *at <= to) else {
+                self.move_clock(to);
+                return;
+            };
+            wakes_here = if at > self.now.instant { 0 } else { wakes_here + 1 };
+            assert!(wakes_here < WAKES_MAX, "a role wants to be woken again and again: our bug");
+            self.move_clock(at);
+            for role in 0..self.roles.len() {
+                if self.roles[role].wake_at().is_some_and(|at| at <= self.now.instant) {
+                    self.queue.push_back((role, Input::Woken));
+                    self.settle();
+                }
+            }
+            for index in 0..self.links.len() {
+                let link = &mut self.links[index];
+                if !link.is_closed
+                    && let Err(error) = link.connection.expire(self.now.instant)
+                {
+                    self.lose(index, CloseReason::Connection(error));
+                }
+            }
+            self.chain.wake(self.now);
+            self.settle();
+        }
+    }
+
+    fn move_clock(&mut self, to: Instant) {
+        if to > self.now.instant {
+            self.now = self.now.after(to.since(self.now.instant));
+        }
+    }
+}
+
+impl World for MemoryWorld {
+    fn now(&self) -> Now {
+        self.now
+    }
+
+    fn dial(&mut self) -> Result<LinkId, WorldError> {
+        let security = ResponderSecurity::Noise {
+            suite: CipherSuite::default(),
+            identity: Arc::clone(&self.identity),
+        };
+        let mut entropy = self.entropy.fork("link", self.links.len() as u64);
+        let connection = Connection::responder(
+            ConnectionConfig::default(),
+            security,
+            self.now,
+            &mut entropy,
+        );
+        self.links.push(Link {
+            connection,
+            id: None,
+            received: BytesMut::new(),
+            to_suite: Vec::new(),
+            is_closed: false,
+        });
+        Ok(LinkId(self.links.len() - 1))
+    }
+
+    fn write(&mut self, link: LinkId, bytes: &[u8]) {
+        if !self.links[link.0].is_closed {
+            self.links[link.0].received.extend_from_slice(bytes);
+            self.pump(link.0);
+        }
+    }
+
+    fn read(&mut self, link: LinkId, until: Instant) -> Arrival {
+        self.advance(until, |world| {
+            let link = &world.links[link.0];
+            link.is_closed || !link.to_suite.is_empty()
+        });
+        let link = &mut self.links[link.0];
+        match std::mem::take(&mut link.to_suite) {
+            bytes if !bytes.is_empty() => Arrival::Bytes(Bytes::from(bytes)),
+            _ if link.is_closed => Arrival::Closed,
+            _ => Arrival::Nothing,
+        }
+    }
+
+    fn close(&mut self, link: LinkId, _: CloseHow) {
+        if !self.links[link.0].is_closed {
+            self.lose(link.0, CloseReason::ByPeer);
+        }
+    }
+
+    fn pass(&mut self, until: Instant) {
+        self.advance(until, |_| false);
+    }
+
+    fn control(&mut self, kind: ControlKind) -> Result<(), WorldError> {
+        match kind {
+            ControlKind::NewBlock => {
+                self.chain.chain_mut().extend_tip_unproven(self.now);
+            }
+            ControlKind::Reorg => {
+                self.chain.chain_mut().reorganise(1, self.now).map_err(|depth_max| {
+                    WorldError::ControlFailed(format!("at most {depth_max} blocks can go"))
+                })?;
+            }
+            ControlKind::AddTransaction => {
+                self.chain
+                    .chain_mut()
+                    .generate_transaction(TransactionShape::default())
+                    .ok_or_else(|| WorldError::ControlFailed("no coin is free".to_owned()))?;
+            }
+            ControlKind::Restart => {
+                self.links.iter_mut().for_each(|link| link.is_closed = true);
+                self.inner_links.clear();
+                self.queue.clear();
+                self.next_connection = [0; 2];
+                self.links.iter_mut().for_each(|link| link.id = None);
+                self.start();
+            }
+        }
+        self.pass_on_news();
+        self.settle();
+        Ok(())
+    }
+
+    fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
+    }
+}
+
+fn received(connection: ConnectionId, frame: Frame) -> Input {
+    match Message::decode(&frame) {
+        Ok(decoded) => Input::Received {
+            connection,
+            message: decoded.message,
+            tlvs: decoded.tlvs,
+            original: (!decoded.is_canonical).then(|| Box::new(frame)),
+        },
+        Err(error) => Input::Undecodable { connection, frame, error },
+    }
+}
+
+const POOL: usize = 0;
+const PROVIDER: usize = 1;
+
+/// Where virtual time starts: far enough from zero that nothing is mistaken for "never".
+const START: Now =
+    Now { instant: Instant(Duration::from_secs(1_000).as_nanos() as u64), unix: UnixTime(1_790_000_000) };
+
+/// The authority key of our pool in memory: the same in every run.
+const AUTHORITY_SEED: u64 = 0x5072_6f6f_66;
+
+/// Events that are kept for evidence; more would only bury them.
+const TOLD_MAX: usize = 10_000;
+
+/// Wakes at one moment before we say that a role is in a loop.
+const WAKES_MAX: u32 = 10_000;
