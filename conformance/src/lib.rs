@@ -3,7 +3,9 @@
 pub mod case;
 pub mod clause;
 pub mod client;
+pub mod matrix;
 pub mod mutant;
+pub mod runner;
 pub mod vectors;
 pub mod verdict;
 pub mod world;

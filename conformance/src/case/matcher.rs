@@ -290,7 +290,7 @@ impl Comparison {
     }
 
     /// `None` if the two cannot be compared.
-    fn holds(self, actual: &Value, wanted: &Value) -> Option<bool> {
+    pub(crate) fn holds(self, actual: &Value, wanted: &Value) -> Option<bool> {
         // An option that is set counts as its element; one that is not equals nothing.
         if let (Value::List(items), false) = (actual, matches!(wanted, Value::List(_))) {
             return match items.as_slice() {

@@ -69,8 +69,10 @@ pub struct WorldSettings {
     pub requires_fixed_version: bool,
     /// The target takes custom jobs.
     pub supports_work_selection: bool,
+    /// What clients must negotiate.
+    pub required_extensions: Vec<u16>,
     /// Shares that one `SubmitShares.Success` acknowledges; 0 for the role's default.
-    pub share_batch: u64,
+    pub share_batch: u32,
 }
 
 /// How hard a block is on the embedded chain.
@@ -107,6 +109,13 @@ impl WorldSettings {
                 *flag = document.boolean(node)?;
             }
         }
+        if let Some(node) = keys.take("required_extensions") {
+            settings.required_extensions = document
+                .list(node)?
+                .iter()
+                .map(|node| document.integer(node))
+                .collect::<Result<_, _>>()?;
+        }
         if let Some(node) = keys.take("share_batch") {
             settings.share_batch = document.integer(node)?;
         }
@@ -115,6 +124,7 @@ impl WorldSettings {
             "requires_extended_channels",
             "requires_fixed_version",
             "supports_work_selection",
+            "required_extensions",
             "share_batch",
         ])?;
         Ok(settings)

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sv2::mining::{Header, coinbase_txid, merkle_root};
+use sv2::mining::header::{Header, coinbase_txid, merkle_root};
 use sv2::wire::{Target, U256};
 
 use super::exchange::MessageView;
@@ -26,6 +26,8 @@ pub struct Tracker {
     pub sequence_numbers: Vec<(u32, u32)>,
     /// Groups that were named, those without members included.
     pub groups: Vec<u32>,
+    /// What the last `SetupConnection` asked for.
+    pub asked_protocol: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -154,6 +156,7 @@ impl Tracker {
                 }
             }
             ("CloseChannel", Some(id)) => self.close(id),
+            ("SetupConnection", _) => self.asked_protocol = number("protocol"),
             _ => {}
         }
     }
@@ -228,6 +231,11 @@ impl Tracker {
             }
             _ => {}
         }
+    }
+
+    /// The max_target of a request that was not answered yet.
+    pub fn asked_max_target(&self, request: u32) -> Option<U256> {
+        self.requests.iter().find(|one| one.id == request)?.max_target
     }
 
     /// The channels that a message for `id` concerns: the channel, or a group's members.

@@ -55,7 +55,11 @@ impl MemoryTarget {
             host: "pool.memory".to_owned(),
             port: 34254,
             authority: Some(authority.public_key()),
-            identities: vec![identity("user", "assay.1"), identity("other", "assay.2")],
+            identities: vec![
+                identity("user", "assay.1"),
+                identity("other", "assay.2"),
+                identity("bad", super::REFUSED_USER),
+            ],
             controls: vec![
                 ControlKind::NewBlock,
                 ControlKind::Reorg,
@@ -197,7 +201,9 @@ impl MemoryWorld {
             Some(Mutant { make: Make::Code(around), .. }) => around(pool),
             _ => pool,
         };
-        self.roles = vec![pool];
+        self.roles = vec![pool, super::own_provider()];
+        let news = self.chain.current(self.now);
+        self.queue.push_back((PROVIDER, Input::Chain(news)));
         self.queue.push_back((POOL, Input::Woken));
         self.settle();
     }
@@ -217,9 +223,7 @@ impl MemoryWorld {
     }
 
     fn pass_on_news(&mut self) {
-        if self.roles.len() > PROVIDER
-            && let Some(news) = self.chain.news(self.now)
-        {
+        if let Some(news) = self.chain.news(self.now) {
             self.queue.push_back((PROVIDER, Input::Chain(news)));
         }
     }
@@ -259,7 +263,7 @@ impl MemoryWorld {
                 self.tell(&format!("closes {connection:?}: {reason}"));
                 self.queue.push_back((role, Input::Closed { connection, reason }));
             }
-            Output::Dial { dial, .. } if role == POOL && self.roles.len() > PROVIDER => {
+            Output::Dial { dial, .. } if role == POOL => {
                 let (pool, provider) = (self.new_connection(POOL), self.new_connection(PROVIDER));
                 self.inner_links.push(InnerLink { pool, provider });
                 let via = Via::Listener(0);

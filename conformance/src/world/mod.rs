@@ -13,7 +13,9 @@ use sv2::entropy::Entropy;
 use sv2::noise::AuthorityPublicKey;
 use sv2::role::Role;
 use sv2::roles::pool::{Pool, PoolConfig};
+use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
+use sv2::wire::Target as ShareTarget;
 
 use crate::case::WorldSettings;
 use crate::case::step::{CloseHow, ControlKind};
@@ -151,11 +153,30 @@ impl<T: Target + ?Sized + Send> Target for Arc<T> {
 
 /// Our pool as a case wants it.
 pub(crate) fn own_pool(settings: &WorldSettings, entropy: Entropy) -> Box<dyn Role> {
-    let config = PoolConfig {
+    let mut config = PoolConfig {
         requires_extended_channels: settings.requires_extended_channels,
         requires_fixed_version: settings.requires_fixed_version,
         supports_work_selection: settings.supports_work_selection,
+        required_extensions: settings.required_extensions.clone(),
+        refused_user_identities: vec![REFUSED_USER.as_bytes().to_vec()],
+        easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
+        vardiff: None,
         ..PoolConfig::default()
     };
+    if settings.share_batch > 0 {
+        config.share_batch_size = settings.share_batch;
+    }
     Box::new(Pool::new(config, entropy))
 }
+
+/// Our template provider.
+pub(crate) fn own_provider() -> Box<dyn Role> {
+    Box::new(TemplateProvider::new(TemplateProviderConfig::default()))
+}
+
+/// An identity that our pool refuses.
+pub(crate) const REFUSED_USER: &str = "assay.refused";
+
+/// What a share costs at our pool where its client claims no more hash rate: few enough hashes
+/// that a case takes milliseconds, too many for a wrong share to pass by chance.
+const EASIEST_HASHES: f64 = 4_096.0;

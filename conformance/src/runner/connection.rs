@@ -1,0 +1,399 @@
+//! Connections of a running case: opening, reading, closing.
+
+use bytes::BytesMut;
+use sv2::entropy::Entropy;
+use sv2::noise::{
+    ACT_2_LEN, AuthoritySecretKey, CipherSuite, Initiator, ServerIdentity, SessionSecrets,
+};
+use sv2::time::Instant;
+use sv2::wire::{FrameDecoder, FrameHeader};
+
+use super::{Finding, Session, Stop};
+use crate::case::step::{Authority, CloseHow, Connect, HandshakeOutcome, Layer};
+use crate::case::value::{EvaluationError, Value};
+use crate::client::exchange::{Direction, FrameView, MessageView, Record, Segment, What};
+use crate::client::tracker::Tracker;
+use crate::client::wire::{Incoming, LyingSealer, Parsed, cut};
+use crate::verdict::Verdict;
+use crate::world::{Arrival, LinkId};
+
+/// A connection of the suite.
+pub(super) struct Connection {
+    pub(super) link: LinkId,
+    /// Number of the link within the case, for captures.
+    pub(super) index: usize,
+    pub(super) sealer: Option<LyingSealer>,
+    pub(super) has_frames: bool,
+    pub(super) incoming: Incoming,
+    pub(super) input: BytesMut,
+    /// Written together with what is sent next.
+    pub(super) glued: Vec<u8>,
+    pub(super) items: Vec<Item>,
+    /// Where the present stimulus begins.
+    pub(super) mark: usize,
+    /// Whether something was expected since the mark: then the next stimulus sets a new one.
+    pub(super) is_mark_used: bool,
+    /// The last item that was matched.
+    pub(super) last_matched: Option<usize>,
+    pub(super) tracker: Tracker,
+    /// What we have sent, each with the number of items that had come before.
+    pub(super) sent: Vec<(usize, MessageView)>,
+    pub(super) is_closed: bool,
+    /// A mining connection after set-up: a fence can be asked for.
+    pub(super) is_mining: bool,
+    pub(super) next_request: u32,
+    pub(super) next_sequence: u32,
+}
+
+/// Something that came from the target.
+pub(super) struct Item {
+    pub(super) what: ItemWhat,
+    pub(super) is_taken: bool,
+}
+
+pub(super) enum ItemWhat {
+    Frame(FrameView),
+    Bytes,
+    Closed,
+    Broken(String),
+}
+
+impl Session<'_> {
+    pub(super) fn connect(&mut self, on: &str, connect: &Connect) -> Result<(), Stop> {
+        let link = self.world.dial()?;
+        self.links += 1;
+        let index = self.links;
+        let mut connection = Connection {
+            link,
+            index,
+            sealer: None,
+            has_frames: connect.layer == Layer::Plain,
+            incoming: match connect.layer {
+                Layer::Plain => Incoming::Plain(FrameDecoder::new(PAYLOAD_LEN_MAX)),
+                Layer::Noise | Layer::Tcp => Incoming::Raw,
+            },
+            input: BytesMut::new(),
+            glued: Vec::new(),
+            items: Vec::new(),
+            mark: 0,
+            is_mark_used: false,
+            last_matched: None,
+            tracker: Tracker::default(),
+            sent: Vec::new(),
+            is_closed: false,
+            is_mining: false,
+            next_request: 1,
+            next_sequence: 1,
+        };
+        self.note_on(on, What::Opened);
+        if connect.layer == Layer::Noise {
+            self.handshake(on, &mut connection, connect)?;
+        }
+        self.connections.insert(on.to_owned(), connection);
+        Ok(())
+    }
+
+    fn handshake(
+        &mut self,
+        on: &str,
+        connection: &mut Connection,
+        connect: &Connect,
+    ) -> Result<(), Stop> {
+        let mut entropy = self.entropy.fork("handshake", connection.index as u64);
+        let authority = match connect.authority {
+            Authority::Target => self.profile.authority,
+            Authority::Wrong => {
+                Some(AuthoritySecretKey::generate(&mut Entropy::from_seed(0)).public_key())
+            }
+            Authority::None => None,
+        };
+        let initiator = Initiator::new(CipherSuite::default(), authority, &mut entropy);
+        let mut act_1 = match &connect.act1 {
+            None => initiator.act_1().to_vec(),
+            Some(expression) => bytes_of(&expression.evaluate(&self.view(on))?)?,
+        };
+        if let Some(keep) = &connect.act1_keep {
+            let keep = keep.evaluate(&self.view(on))?.as_int().unwrap_or(0);
+            act_1.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+        }
+        if let Some(early) = &connect.early {
+            act_1.extend(bytes_of(&early.evaluate(&self.view(on))?)?);
+        }
+        for piece in cut(&act_1, &connect.act1_chunks) {
+            self.write(on, connection, piece);
+        }
+        if connect.outcome == HandshakeOutcome::Unfinished {
+            return Ok(());
+        }
+        let deadline = self.deadline(connect.within);
+        let answer = self.read_act_2(on, connection, deadline);
+        let outcome = answer.and_then(|act_2| {
+            initiator
+                .finish(&act_2, self.world.now().unix)
+                .map_err(|error| error.to_string())
+        });
+        self.note_on(on, What::Handshake(outcome.as_ref().map(|_| ()).map_err(Clone::clone)));
+        let expected = connect.outcome;
+        match (outcome, expected) {
+            (Ok((session, server)), HandshakeOutcome::Established) => {
+                self.keep_secrets(connection, &session.secrets);
+                connection.sealer = Some(LyingSealer::new(&session.secrets));
+                connection.incoming = Incoming::Sealed(Box::new(session.opener));
+                connection.has_frames = true;
+                if let Some(name) = &connect.save {
+                    self.variables.insert(name.clone(), handshake_record(&server));
+                }
+            }
+            (Err(_), HandshakeOutcome::Refused) => {}
+            (outcome, _) => {
+                let actual = match outcome {
+                    Ok(_) => "a Noise session".to_owned(),
+                    Err(why) => format!("no Noise session: {why}"),
+                };
+                let expected = match expected {
+                    HandshakeOutcome::Refused => "no Noise session",
+                    _ => "a Noise session",
+                };
+                let finding = Finding {
+                    because: actual.clone(),
+                    expected: Some(expected.to_owned()),
+                    actual: Some(actual),
+                    ..self.finding(Verdict::Fail, &connect.clauses)
+                };
+                return Err(Stop(Box::new(finding)));
+            }
+        }
+        self.observe(&connect.clauses);
+        Ok(())
+    }
+
+    fn read_act_2(
+        &mut self,
+        on: &str,
+        connection: &mut Connection,
+        deadline: Instant,
+    ) -> Result<[u8; ACT_2_LEN], String> {
+        loop {
+            if let Some(act_2) = connection.input.first_chunk::<ACT_2_LEN>() {
+                let act_2 = *act_2;
+                // What follows act 2 stays: a server may send at once.
+                let _ = connection.input.split_to(ACT_2_LEN);
+                return Ok(act_2);
+            }
+            match self.world.read(connection.link, deadline) {
+                Arrival::Bytes(bytes) => {
+                    self.log(connection.index, Direction::Received, &bytes);
+                    connection.input.extend_from_slice(&bytes);
+                }
+                Arrival::Closed => {
+                    connection.is_closed = true;
+                    connection.items.push(Item { what: ItemWhat::Closed, is_taken: false });
+                    self.note_on(on, What::Closed(Direction::Received));
+                    return Err(format!(
+                        "the target closed the connection after {} of {ACT_2_LEN} bytes of act 2",
+                        connection.input.len()
+                    ));
+                }
+                Arrival::Nothing => {
+                    return Err(format!(
+                        "{} of {ACT_2_LEN} bytes of act 2 came in time",
+                        connection.input.len()
+                    ));
+                }
+            }
+        }
+    }
+
+    fn keep_secrets(&mut self, connection: &Connection, secrets: &SessionSecrets) {
+        self.exchange.secrets.push((connection.index, secrets.clone()));
+    }
+
+    /// Reads what comes next into the connection's items; false if nothing came in time.
+    pub(super) fn pump(&mut self, on: &str, until: Instant) -> bool {
+        let Some(mut connection) = self.connections.remove(on) else { return false };
+        let came = self.pump_connection(on, &mut connection, until);
+        self.connections.insert(on.to_owned(), connection);
+        came
+    }
+
+    fn pump_connection(
+        &mut self,
+        on: &str,
+        connection: &mut Connection,
+        until: Instant,
+    ) -> bool {
+        let before = connection.items.len();
+        self.parse(on, connection);
+        while connection.items.len() == before && !connection.is_closed {
+            match self.world.read(connection.link, until) {
+                Arrival::Bytes(bytes) => {
+                    self.log(connection.index, Direction::Received, &bytes);
+                    connection.input.extend_from_slice(&bytes);
+                    self.parse(on, connection);
+                }
+                Arrival::Closed => {
+                    connection.is_closed = true;
+                    self.note_on(on, What::Closed(Direction::Received));
+                    connection.items.push(Item { what: ItemWhat::Closed, is_taken: false });
+                }
+                Arrival::Nothing => return false,
+            }
+        }
+        connection.items.len() > before
+    }
+
+    fn parse(&mut self, on: &str, connection: &mut Connection) {
+        loop {
+            let what = match connection.incoming.next(&mut connection.input) {
+                Parsed::Nothing => return,
+                Parsed::Frame(frame) => {
+                    let view = FrameView::of(&frame);
+                    if let Some(message) = view.message() {
+                        connection.tracker.received(message);
+                        if message.descriptor.name == "SetupConnection.Success" {
+                            connection.is_mining = connection.asked_for_mining();
+                        }
+                    }
+                    self.note_on(on, What::Frame(Direction::Received, view.clone()));
+                    ItemWhat::Frame(view)
+                }
+                Parsed::Bytes(bytes) => {
+                    self.note_on(on, What::Bytes(Direction::Received, bytes));
+                    ItemWhat::Bytes
+                }
+                Parsed::Broken(why) => {
+                    if connection.items.iter().any(|item| matches!(item.what, ItemWhat::Broken(_)))
+                    {
+                        return;
+                    }
+                    self.note_on(on, What::Broken(why.clone()));
+                    ItemWhat::Broken(why)
+                }
+            };
+            connection.items.push(Item { what, is_taken: false });
+        }
+    }
+
+    /// Reads what is there, of all connections.
+    pub(super) fn drain_all(&mut self) {
+        let names: Vec<String> = self.connections.keys().cloned().collect();
+        for name in names {
+            self.drain(&name);
+        }
+    }
+
+    /// Reads what is there.
+    pub(super) fn drain(&mut self, on: &str) {
+        let now = self.world.now().instant;
+        // A target that never stops sending must not keep us here.
+        for _ in 0..DRAINED_MAX {
+            if !self.pump(on, now) {
+                return;
+            }
+        }
+    }
+
+    /// From here on what comes unasked is new. Several stimuli in a row are one.
+    pub(super) fn mark(&mut self, on: &str) {
+        if let Some(connection) = self.connections.get_mut(on)
+            && connection.is_mark_used
+        {
+            connection.mark = connection.items.len();
+            connection.is_mark_used = false;
+        }
+    }
+
+    pub(super) fn mark_all(&mut self) {
+        let names: Vec<String> = self.connections.keys().cloned().collect();
+        for name in names {
+            self.mark(&name);
+        }
+    }
+
+    pub(super) fn close(&mut self, on: &str, how: CloseHow) -> Result<(), Stop> {
+        let link = self.connection(on)?.link;
+        self.drain(on);
+        self.world.close(link, how);
+        if let Some(connection) = self.connections.get_mut(on) {
+            connection.is_closed = true;
+        }
+        self.note_on(on, What::Closed(Direction::Sent));
+        Ok(())
+    }
+
+    pub(super) fn wait_closed(&mut self, on: &str) -> Result<(), Stop> {
+        let deadline = self.deadline(None);
+        self.connection(on)?;
+        while self.pump(on, deadline) {}
+        if self.connection(on)?.is_closed {
+            return Ok(());
+        }
+        let finding = Finding {
+            because: "the connection was not closed in time".to_owned(),
+            ..self.finding(Verdict::Fail, &[])
+        };
+        Err(Stop(Box::new(finding)))
+    }
+
+    pub(super) fn write(&mut self, _on: &str, connection: &mut Connection, bytes: &[u8]) {
+        self.log(connection.index, Direction::Sent, bytes);
+        self.world.write(connection.link, bytes);
+    }
+
+    pub(super) fn connection(&mut self, on: &str) -> Result<&mut Connection, Stop> {
+        self.connections
+            .get_mut(on)
+            .ok_or_else(|| EvaluationError(format!("there is no connection `{on}` yet")).into())
+    }
+
+    pub(super) fn note_on(&mut self, on: &str, what: What) {
+        let at = self.world.now().instant;
+        if self.exchange.records.len() < RECORDS_MAX {
+            self.exchange.records.push(Record { at, connection: on.to_owned(), what });
+        }
+    }
+
+    fn log(&mut self, link: usize, direction: Direction, bytes: &[u8]) {
+        let at = self.world.now().instant;
+        if self.exchange.segments.len() < RECORDS_MAX {
+            let bytes = bytes::Bytes::copy_from_slice(bytes);
+            self.exchange.segments.push(Segment { at, link, direction, bytes });
+        }
+    }
+}
+
+impl Connection {
+    fn asked_for_mining(&self) -> bool {
+        self.tracker.asked_protocol == Some(0)
+    }
+}
+
+/// What the server has shown, as cases see it.
+fn handshake_record(server: &ServerIdentity) -> Value {
+    let certificate = &server.certificate;
+    Value::record([
+        ("act2_len", Value::Int(ACT_2_LEN as u64)),
+        ("version", Value::Int(certificate.version.into())),
+        ("valid_from", Value::Int(certificate.valid_from.into())),
+        ("not_valid_after", Value::Int(certificate.not_valid_after.into())),
+        ("is_authenticated", Value::Bool(server.is_authenticated)),
+        ("static_key", Value::Bytes(bytes::Bytes::copy_from_slice(&server.static_key))),
+    ])
+}
+
+pub(super) fn bytes_of(value: &Value) -> Result<Vec<u8>, EvaluationError> {
+    value
+        .as_bytes()
+        .map(|bytes| bytes.to_vec())
+        .ok_or_else(|| EvaluationError(format!("{value} are no bytes")))
+}
+
+/// Longest payload that we take: all that a header can name.
+#[expect(clippy::cast_possible_truncation, reason = "24 bits")]
+const PAYLOAD_LEN_MAX: u32 = FrameHeader::PAYLOAD_LEN_MAX as u32;
+
+/// Arrivals that one drain takes.
+const DRAINED_MAX: usize = 100_000;
+
+/// Records and segments that one case keeps; what follows is judged, but not kept.
+const RECORDS_MAX: usize = 200_000;

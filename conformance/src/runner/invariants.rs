@@ -1,0 +1,217 @@
+//! Rules over everything that was received in a case, on all of its connections.
+
+use std::collections::BTreeMap;
+
+use sv2::message::{Descriptor, Sender};
+
+use super::Session;
+use super::connection::{Connection, ItemWhat};
+use crate::case::INVARIANTS;
+use crate::case::value::Value;
+use crate::client::exchange::{Content, FrameView, MessageView};
+use crate::client::tracker::{JobState, Tracker};
+
+/// What an invariant says, in words.
+pub(super) fn text(name: &str) -> &'static str {
+    INVARIANTS.iter().find(|one| one.name == name).map_or("", |one| one.text)
+}
+
+impl Session<'_> {
+    /// Looks at everything that was received; the number of things that the rule speaks of.
+    pub(super) fn invariant(&self, name: &str) -> Result<u64, String> {
+        match name {
+            "disjoint-extranonces" => return self.disjoint_extranonces(),
+            "one-answer-each" => return self.one_answer_each(),
+            _ => {}
+        }
+        let mut seen = 0;
+        for connection in self.connections.values() {
+            // What was known when a message came is found by playing the exchange again.
+            let mut tracker = Tracker::default();
+            let mut sent = connection.sent_messages();
+            for (index, item) in connection.items.iter().enumerate() {
+                while let Some((_, message)) = sent.next_if(|(before, _)| *before <= index) {
+                    tracker.sent(message);
+                }
+                let ItemWhat::Frame(frame) = &item.what else { continue };
+                let outcome = look(name, frame, &tracker);
+                seen += outcome.map_err(|why| format!("{frame}: {why}"))?;
+                if let Some(message) = frame.message() {
+                    tracker.received(message);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn disjoint_extranonces(&self) -> Result<u64, String> {
+        let mut prefixes: Vec<(String, Vec<u8>, usize)> = Vec::new();
+        for (name, connection) in &self.connections {
+            for channel in connection.tracker.channels.values().filter(|one| !one.is_closed) {
+                let called = format!("channel {} of {name}", channel.id);
+                let len = channel.extranonce_prefix.len() + channel.extranonce_size;
+                prefixes.push((called, channel.extranonce_prefix.to_vec(), len));
+            }
+        }
+        let mut pairs = 0;
+        for (index, (one, prefix, _)) in prefixes.iter().enumerate() {
+            for (other, other_prefix, _) in &prefixes[index + 1..] {
+                pairs += 1;
+                if prefix.starts_with(other_prefix) || other_prefix.starts_with(prefix) {
+                    return Err(format!("{one} and {other} share extranonces"));
+                }
+            }
+        }
+        Ok(pairs)
+    }
+
+    fn one_answer_each(&self) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values() {
+            let mut answers: BTreeMap<(&str, u32, u32), &MessageView> = BTreeMap::new();
+            for message in connection.messages() {
+                let number = |name| message.number(name);
+                let key = match message.descriptor.name {
+                    "OpenStandardMiningChannel.Success"
+                    | "OpenExtendedMiningChannel.Success"
+                    | "OpenMiningChannel.Error" => number("request_id").map(|id| ("open", 0, id)),
+                    "SetCustomMiningJob.Success" | "SetCustomMiningJob.Error" => {
+                        number("request_id").map(|id| ("custom", 0, id))
+                    }
+                    "RequestExtensions.Success" | "RequestExtensions.Error" => {
+                        number("request_id").map(|id| ("extensions", 0, id))
+                    }
+                    "SubmitShares.Error" => number("sequence_number")
+                        .zip(number("channel_id"))
+                        .map(|(id, channel)| ("share", channel, id)),
+                    "SubmitShares.Success" => number("last_sequence_number")
+                        .zip(number("channel_id"))
+                        .map(|(id, channel)| ("share", channel, id)),
+                    _ => None,
+                };
+                let Some(key) = key else { continue };
+                seen += 1;
+                if let Some(first) = answers.insert(key, message) {
+                    return Err(format!("{} and {}", first.line(), message.line()));
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// One rule, one frame: how many things the rule speaks of, or what breaks it.
+fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String> {
+    let of_table: Option<&Descriptor> = match &frame.content {
+        Content::Message(message) => Some(message.descriptor),
+        Content::Malformed(descriptor, _) => Some(descriptor),
+        Content::Unknown => None,
+    };
+    let Some(descriptor) = of_table else { return Ok(0) };
+    let demand = |holds: bool, why: &dyn Fn() -> String| if holds { Ok(1) } else { Err(why()) };
+    match (name, frame.message()) {
+        ("channel-bits", _) => demand(frame.header.has_channel_bit() == descriptor.channel_bit, &|| {
+            format!("the channel bit is {}", u8::from(frame.header.has_channel_bit()))
+        }),
+        ("extension-types", _) => demand(frame.header.extension() == descriptor.extension, &|| {
+            format!("the extension is {:#06x}", frame.header.extension())
+        }),
+        ("well-formed", message) => demand(message.is_some(), &|| "it is malformed".to_owned()),
+        ("client-messages-only-answered", _) => {
+            demand(descriptor.sender != Sender::Client, &|| "only a client sends it".to_owned())
+        }
+        (_, None) => Ok(0),
+        ("known-channels", Some(message)) => match message.number("channel_id") {
+            // The message that opens a channel is the first that names it.
+            Some(id) if !descriptor.name.ends_with("Channel.Success") => {
+                let is_open = tracker.groups.contains(&id)
+                    || tracker.channels.get(&id).is_some_and(|channel| !channel.is_closed);
+                demand(is_open, &|| format!("channel {id} is not open"))
+            }
+            _ => Ok(0),
+        },
+        ("no-trailing-bytes", Some(message)) => demand(message.trailing.is_empty(), &|| {
+            format!("{} bytes behind its fields", message.trailing.len())
+        }),
+        ("no-control-chars" | "printable", Some(message)) => {
+            let code = message.field("error_code").or_else(|| message.field("reason_code"));
+            let Some(bytes) = code.and_then(Value::as_bytes) else { return Ok(0) };
+            let is_fine = |byte: &u8| match name {
+                "printable" => (0x20..0x7f).contains(byte),
+                _ => *byte >= 0x20 && *byte != 0x7f,
+            };
+            demand(bytes.iter().all(is_fine), &|| "a byte of the code may not be in it".to_owned())
+        }
+        ("unique-job-ids", Some(message)) => {
+            let (Some(job), Some(channel)) =
+                (message.number("job_id"), message.number("channel_id"))
+            else {
+                return Ok(0);
+            };
+            if !descriptor.name.starts_with("New") {
+                return Ok(0);
+            }
+            let is_taken = tracker.members(channel).iter().any(|id| {
+                tracker.channels.get(id).is_some_and(|channel| {
+                    channel.jobs.get(&job).is_some_and(|job| job.state != JobState::Stale)
+                })
+            });
+            demand(!is_taken, &|| format!("job {job} is still valid"))
+        }
+        ("known-jobs", Some(message)) if descriptor.name == "SetNewPrevHash" => {
+            let (Some(job), Some(channel)) =
+                (message.number("job_id"), message.number("channel_id"))
+            else {
+                return Ok(0);
+            };
+            let members = tracker.members(channel);
+            let is_known = members.iter().all(|id| {
+                tracker.channels.get(id).is_some_and(|channel| {
+                    channel.jobs.get(&job).is_some_and(|job| job.state == JobState::Future)
+                })
+            });
+            demand(is_known, &|| format!("job {job} is no future job of channel {channel}"))
+        }
+        ("targets-within-max", Some(message)) => {
+            let members = match message.number("channel_id") {
+                Some(id) if descriptor.name == "SetTarget" => tracker.members(id),
+                _ => Vec::new(),
+            };
+            let target = message.field("maximum_target").and_then(Value::as_u256);
+            for id in &members {
+                if let (Some(channel), Some(target)) = (tracker.channels.get(id), target)
+                    && target > channel.max_target
+                {
+                    return Err(format!("channel {id} has given {}", channel.max_target));
+                }
+            }
+            if descriptor.name.ends_with("Channel.Success")
+                && let (Some(target), Some(request)) = (
+                    message.field("target").and_then(Value::as_u256),
+                    message.number("request_id"),
+                )
+                && let Some(max) = tracker.asked_max_target(request)
+            {
+                return demand(target <= max, &|| format!("max_target was {max}"));
+            }
+            Ok(members.len() as u64)
+        }
+        _ => Ok(0),
+    }
+}
+
+impl Connection {
+    fn messages(&self) -> impl Iterator<Item = &MessageView> {
+        self.items.iter().filter_map(|item| match &item.what {
+            ItemWhat::Frame(frame) => frame.message(),
+            _ => None,
+        })
+    }
+
+    /// What we have sent, each with the number of items that had come before.
+    fn sent_messages(
+        &self,
+    ) -> std::iter::Peekable<impl Iterator<Item = (usize, &MessageView)>> {
+        self.sent.iter().map(|(before, message)| (*before, message)).peekable()
+    }
+}

@@ -1,0 +1,469 @@
+//! Runs one permutation of a case in a world, and judges it.
+
+mod call;
+mod connection;
+mod defaults;
+mod invariants;
+mod matching;
+mod sending;
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sv2::entropy::Entropy;
+use sv2::time::Instant;
+
+use crate::case::Permutation;
+use crate::case::step::{Action, Check, Step, Until};
+use crate::case::value::{EvaluationError, Value};
+use crate::clause::{Level, Registry};
+use crate::client::{Exchange, What};
+use crate::verdict::{Skip, Verdict};
+use crate::world::{Target, TargetProfile, World, WorldError};
+use connection::Connection;
+use session::View;
+
+/// What a run of a case needs beside the case and the target.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Levels of the clauses.
+    pub registry: &'a Registry,
+    /// What the probe has learned.
+    pub facts: &'a BTreeMap<String, Value>,
+    /// Of the run: the same seed sends the same bytes.
+    pub seed: u64,
+    /// Hashes that one share may cost on average.
+    pub hash_budget: u64,
+    /// Longest wait for an answer where a case names none.
+    pub within: Duration,
+}
+
+/// What came of a permutation.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Of the permutation.
+    pub name: String,
+    /// What is known.
+    pub verdict: Verdict,
+    /// Why, if it is no pass.
+    pub finding: Option<Finding>,
+    /// SHOULDs that were not kept, beside the finding.
+    pub warnings: Vec<Finding>,
+    /// Clauses that were observed and kept.
+    pub observed: Vec<String>,
+    /// What went over the wires.
+    pub exchange: Exchange,
+    /// What a target of our own has told of itself.
+    pub told: Vec<String>,
+    /// On the world's clock.
+    pub elapsed: Duration,
+}
+
+/// Why a case is no pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it means.
+    pub verdict: Verdict,
+    /// Clauses that it is about.
+    pub clauses: Vec<String>,
+    /// In a sentence.
+    pub because: String,
+    /// What was demanded, in words.
+    pub expected: Option<String>,
+    /// What happened instead.
+    pub actual: Option<String>,
+    /// Line of the step in its file; 0 if it has none.
+    pub line: usize,
+    /// The fixture that the step belongs to.
+    pub fixture: Option<String>,
+}
+
+/// Runs a permutation.
+pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context<'_>) -> Outcome {
+    let profile = target.profile();
+    let mut outcome = Outcome {
+        name: permutation.name.clone(),
+        verdict: Verdict::Pass,
+        finding: None,
+        warnings: Vec::new(),
+        observed: Vec::new(),
+        exchange: Exchange::default(),
+        told: Vec::new(),
+        elapsed: Duration::ZERO,
+    };
+    let seed = Entropy::from_seed(context.seed).fork(&permutation.name, 0).u64();
+    if let Some(finding) = unmet(permutation, profile, context) {
+        outcome.verdict = finding.verdict;
+        outcome.finding = Some(finding);
+        return outcome;
+    }
+    let world = match target.world(&permutation.case.world, seed) {
+        Ok(world) => world,
+        Err(error) => {
+            let finding = Finding::ours(error.to_string());
+            outcome.verdict = finding.verdict;
+            outcome.finding = Some(finding);
+            return outcome;
+        }
+    };
+    let mut session = Session::new(permutation, world, profile, context, seed);
+    let started_at = session.world.now().instant;
+    let stopped = session.steps(&permutation.case.steps).err();
+    let mut finding = stopped.map(|stop| *stop.0);
+    if finding.is_none() {
+        let missing: Vec<String> = permutation
+            .case
+            .clauses
+            .iter()
+            .filter(|clause| !session.observed.contains(*clause))
+            .cloned()
+            .collect();
+        if !missing.is_empty() {
+            finding = Some(Finding {
+                verdict: Verdict::Inconclusive,
+                because: format!("{} was not observed", missing.join(", ")),
+                clauses: missing,
+                ..Finding::default()
+            });
+        }
+    }
+    let warned = session.warnings.iter().map(|warning| warning.verdict).max();
+    outcome.verdict = finding
+        .iter()
+        .map(|finding| finding.verdict)
+        .chain(warned)
+        .max()
+        .unwrap_or(Verdict::Pass);
+    outcome.finding = finding;
+    outcome.told = session.world.told();
+    outcome.elapsed = session.world.now().instant.since(started_at);
+    outcome.warnings = session.warnings;
+    outcome.observed = session.observed.into_iter().collect();
+    outcome.exchange = session.exchange;
+    outcome
+}
+
+/// What the case needs and does not have.
+fn unmet(
+    permutation: &Permutation<'_>,
+    profile: &TargetProfile,
+    context: &Context<'_>,
+) -> Option<Finding> {
+    let requires = &permutation.case.requires;
+    let skip = |why, because: String| {
+        Some(Finding { verdict: Verdict::Skip(why), because, ..Finding::default() })
+    };
+    if let Some(control) = requires.controls.iter().find(|one| !profile.controls.contains(one)) {
+        let because = format!("nothing here can make a `{}` happen", control.name());
+        return skip(Skip::NoControl, because);
+    }
+    if let Some(name) = requires.identities.iter().find(|one| profile.identity(one).is_none()) {
+        return skip(Skip::NoControl, format!("the target's file names no identity `{name}`"));
+    }
+    // Where our own target is set up for the case, the facts of another set-up do not count.
+    let is_set_up = profile.is_ours && permutation.case.world != Default::default();
+    for (name, matcher) in requires.facts.iter().filter(|_| !is_set_up) {
+        let Some(fact) = context.facts.get(name) else {
+            return Some(Finding {
+                verdict: Verdict::Inconclusive,
+                because: format!("the probe has not learned `{name}`"),
+                ..Finding::default()
+            });
+        };
+        let view = View::of_facts(context.facts);
+        match matcher.verify(fact, &view) {
+            Ok(Ok(())) => {}
+            Ok(Err(mismatch)) => {
+                return skip(Skip::NotApplicable, format!("{name} is {}", mismatch.0));
+            }
+            Err(error) => return Some(Finding::ours(error.to_string())),
+        }
+    }
+    let price = context.facts.get(SHARE_PRICE).and_then(Value::as_int).unwrap_or(0);
+    if requires.shares > 0 && price > context.hash_budget {
+        let because = format!(
+            "a share costs {price} hashes, the budget is {}: lower the pool's difficulty floor, \
+             or raise --hash-budget",
+            context.hash_budget
+        );
+        return skip(Skip::Unaffordable, because);
+    }
+    None
+}
+
+/// The fact that holds the price of the cheapest share, in hashes.
+pub const SHARE_PRICE: &str = "mining.share.price";
+
+impl Default for Finding {
+    fn default() -> Self {
+        Finding {
+            verdict: Verdict::Error,
+            clauses: Vec::new(),
+            because: String::new(),
+            expected: None,
+            actual: None,
+            line: 0,
+            fixture: None,
+        }
+    }
+}
+
+impl Finding {
+    /// The suite's or the case's own fault.
+    fn ours(because: String) -> Finding {
+        Finding { because, ..Finding::default() }
+    }
+}
+
+/// The end of a case before its last step.
+struct Stop(Box<Finding>);
+
+impl From<EvaluationError> for Stop {
+    fn from(error: EvaluationError) -> Self {
+        Stop(Box::new(Finding::ours(error.0)))
+    }
+}
+
+impl From<WorldError> for Stop {
+    fn from(error: WorldError) -> Self {
+        let verdict = match error {
+            WorldError::NoControl(_) => Verdict::Skip(Skip::NoControl),
+            _ => Verdict::Inconclusive,
+        };
+        Stop(Box::new(Finding { verdict, because: error.to_string(), ..Finding::default() }))
+    }
+}
+
+/// A case while it runs.
+struct Session<'a> {
+    permutation: &'a Permutation<'a>,
+    profile: &'a TargetProfile,
+    context: &'a Context<'a>,
+    world: Box<dyn World>,
+    entropy: Entropy,
+    exchange: Exchange,
+    variables: BTreeMap<String, Value>,
+    connections: BTreeMap<String, Connection>,
+    observed: BTreeSet<String>,
+    warnings: Vec<Finding>,
+    /// Fixtures that the present step is in, and its line.
+    fixtures: Vec<String>,
+    line: usize,
+    /// Random draws so far: each is a stream of its own.
+    draws: std::cell::Cell<u64>,
+    links: usize,
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        permutation: &'a Permutation<'a>,
+        world: Box<dyn World>,
+        profile: &'a TargetProfile,
+        context: &'a Context<'a>,
+        seed: u64,
+    ) -> Self {
+        Session {
+            permutation,
+            profile,
+            context,
+            world,
+            entropy: Entropy::from_seed(seed),
+            exchange: Exchange::default(),
+            variables: permutation.bindings.iter().cloned().collect(),
+            connections: BTreeMap::new(),
+            observed: BTreeSet::new(),
+            warnings: Vec::new(),
+            fixtures: Vec::new(),
+            line: 0,
+            draws: std::cell::Cell::new(0),
+            links: 0,
+        }
+    }
+
+    fn steps(&mut self, steps: &[Step]) -> Result<(), Stop> {
+        steps.iter().try_for_each(|step| self.step(step))
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        self.line = step.line;
+        let times = match &step.repeat {
+            None => 1,
+            Some(expression) => expression
+                .evaluate(&self.view(&step.connection))?
+                .as_int()
+                .filter(|times| *times <= REPEAT_MAX)
+                .ok_or_else(|| EvaluationError(format!("`repeat` is above {REPEAT_MAX}")))?,
+        };
+        for index in 0..times {
+            if step.repeat.is_some() {
+                self.variables.insert("i".to_owned(), Value::Int(index));
+            }
+            self.action(step)?;
+        }
+        Ok(())
+    }
+
+    fn action(&mut self, step: &Step) -> Result<(), Stop> {
+        let on = step.connection.as_str();
+        match &step.action {
+            Action::Use(fixture) => {
+                for (name, expression) in &fixture.arguments {
+                    let value = expression.evaluate(&self.view(on))?;
+                    self.variables.insert(name.clone(), value);
+                }
+                let outer = self.line;
+                self.fixtures.push(fixture.fixture.clone());
+                for inner in &fixture.steps {
+                    // A fixture's steps concern the connection that it is used on.
+                    let mut inner = inner.clone();
+                    if inner.connection == crate::case::step::MAIN {
+                        inner.connection = on.to_owned();
+                    }
+                    self.step(&inner)?;
+                }
+                self.fixtures.pop();
+                self.line = outer;
+                for (new, old) in &fixture.saves {
+                    if let Some(value) = self.variables.get(old).cloned() {
+                        self.variables.insert(new.clone(), value);
+                    }
+                }
+                Ok(())
+            }
+            Action::Connect(connect) => self.connect(on, connect),
+            Action::Send(send) => self.send(on, send),
+            Action::SendRaw(raw) => self.send_raw(on, raw),
+            Action::Expect(expect) => self.expect(on, expect),
+            Action::ExpectNone(none) => self.expect_none(on, none),
+            Action::Control(control) => {
+                let count = control.count.evaluate(&self.view(on))?.as_int().unwrap_or(1);
+                self.drain_all();
+                self.mark_all();
+                for _ in 0..count.min(REPEAT_MAX) {
+                    self.world.control(control.kind)?;
+                    self.note_on(on, What::Control(control.kind.name()));
+                }
+                Ok(())
+            }
+            Action::Call(call) => self.call(on, call),
+            Action::Close(how) => self.close(on, *how),
+            Action::WaitUntil(Until::Passed(time)) => {
+                let until = self.world.now().instant + *time;
+                self.world.pass(until);
+                self.drain_all();
+                Ok(())
+            }
+            Action::WaitUntil(Until::Closed) => self.wait_closed(on),
+            Action::Check(check) => self.check(on, check),
+        }
+    }
+
+    fn check(&mut self, on: &str, check: &Check) -> Result<(), Stop> {
+        for (expression, matcher) in &check.that {
+            let actual = expression.evaluate(&self.view(on))?;
+            let verified = matcher.verify(&actual, &self.view(on))?;
+            if let Err(mismatch) = verified {
+                let finding = Finding {
+                    because: check
+                        .reason
+                        .clone()
+                        .unwrap_or_else(|| format!("{expression} is {}", mismatch.0)),
+                    expected: Some(format!("{expression} {matcher}")),
+                    actual: Some(format!("{expression} = {actual}")),
+                    ..self.finding(check.verdict, &check.clauses)
+                };
+                self.judge(finding)?;
+                return Ok(());
+            }
+        }
+        self.drain_all();
+        for name in &check.invariants {
+            match self.invariant(name) {
+                Ok(0) => {
+                    let finding = Finding {
+                        because: format!("nothing was seen that `{name}` speaks of"),
+                        ..self.finding(Verdict::Inconclusive, &check.clauses)
+                    };
+                    return Err(Stop(Box::new(finding)));
+                }
+                Ok(_) => {}
+                Err(broken) => {
+                    let finding = Finding {
+                        because: check.reason.clone().unwrap_or_else(|| broken.clone()),
+                        expected: Some(invariants::text(name).to_owned()),
+                        actual: Some(broken),
+                        ..self.finding(check.verdict, &check.clauses)
+                    };
+                    self.judge(finding)?;
+                    return Ok(());
+                }
+            }
+        }
+        self.observe(&check.clauses);
+        Ok(())
+    }
+
+    /// A finding about the present step: a failure weighs as much as the strictest of its
+    /// clauses, and one in a fixture says nothing about the case's clauses.
+    fn finding(&self, verdict: Verdict, clauses: &[String]) -> Finding {
+        let clauses = match clauses {
+            [] => self.permutation.case.clauses.clone(),
+            clauses => clauses.to_vec(),
+        };
+        let verdict = match verdict {
+            Verdict::Fail if !self.fixtures.is_empty() => Verdict::Inconclusive,
+            Verdict::Fail => self.weight(&clauses),
+            other => other,
+        };
+        Finding {
+            verdict,
+            clauses,
+            because: String::new(),
+            expected: None,
+            actual: None,
+            line: self.line,
+            fixture: self.fixtures.last().cloned(),
+        }
+    }
+
+    fn weight(&self, clauses: &[String]) -> Verdict {
+        let levels = clauses.iter().filter_map(|id| self.context.registry.clause(id));
+        levels
+            .map(|clause| match clause.level {
+                Level::Must | Level::MustNot => Verdict::Fail,
+                Level::Should | Level::ShouldNot => Verdict::Warn,
+                Level::May => Verdict::Info,
+            })
+            .max()
+            .unwrap_or(Verdict::Fail)
+    }
+
+    /// A failure ends the case; less than that is noted.
+    fn judge(&mut self, finding: Finding) -> Result<(), Stop> {
+        match finding.verdict {
+            Verdict::Warn | Verdict::Info => {
+                // What was looked at was observed, even though it was not kept.
+                self.observe(&finding.clauses.clone());
+                self.warnings.push(finding);
+                Ok(())
+            }
+            _ => Err(Stop(Box::new(finding))),
+        }
+    }
+
+    fn observe(&mut self, clauses: &[String]) {
+        self.observed.extend(clauses.iter().cloned());
+    }
+
+    fn view(&self, on: &str) -> View<'_> {
+        View::of(self, on)
+    }
+
+    fn deadline(&self, within: Option<Duration>) -> Instant {
+        self.world.now().instant + within.unwrap_or(self.context.within)
+    }
+}
+
+/// Times that a step, or a control, is repeated at most.
+const REPEAT_MAX: u64 = 1_000_000;
