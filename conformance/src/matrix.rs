@@ -30,9 +30,7 @@ pub fn duel(case: &Case, mutant: &Mutant, context: &Context<'_>) -> Duel {
 }
 
 /// The duels that the cases name.
-pub fn named_duels<'a>(
-    suite: &'a Suite,
-) -> impl Iterator<Item = (&'a Case, &'a Mutant)> + use<'a> {
+pub fn named_duels<'a>(suite: &'a Suite) -> impl Iterator<Item = (&'a Case, &'a Mutant)> + use<'a> {
     suite.cases.iter().flat_map(move |case| {
         case.kills.iter().filter_map(move |id| Some((case, suite.mutants.get(id)?)))
     })

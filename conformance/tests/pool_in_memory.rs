@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conformance::case::Suite;
+use conformance::case::value::Value;
 use conformance::clause::Registry;
 use conformance::matrix::{duel, named_duels};
+use conformance::runner::probe::probe;
 use conformance::runner::{Context, run};
 use conformance::verdict::Verdict;
 use conformance::world::MemoryTarget;
@@ -21,21 +23,66 @@ fn suite(registry: &Registry) -> Suite {
     }
 }
 
+/// What the probe learns of our pool.
+fn facts(registry: &Registry) -> BTreeMap<String, Value> {
+    let probe = probe(&MemoryTarget::pool(), registry, 1, HASH_BUDGET);
+    probe.expect("our pool answers").facts
+}
+
+/// Cases whose id contains what `CASES` names; all of them if it is unset. For authors.
+fn is_selected(id: &str) -> bool {
+    std::env::var("CASES").map_or(true, |word| id.contains(&word))
+}
+
+const HASH_BUDGET: u64 = 20_000_000;
+
+#[test]
+fn the_probe_learns_every_fact_about_our_pool() {
+    let registry = Registry::embedded();
+
+    let probe = probe(&MemoryTarget::pool(), &registry, 1, HASH_BUDGET).unwrap();
+
+    let facts: Vec<String> =
+        probe.facts.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    assert_eq!(probe.gaps, [""; 0], "{}", probe.exchange.to_text());
+    insta::assert_snapshot!(facts.join("\n"), @r#"
+    extensions.negotiation = true
+    extensions.supported = [1, 2]
+    mining.extended_channels = true
+    mining.extranonce_len = 20
+    mining.extranonce_size = 16
+    mining.flags = 0
+    mining.group_channels = true
+    mining.requires_extended_channels = false
+    mining.requires_fixed_version = false
+    mining.share.batch = 1
+    mining.share.price = 4096
+    mining.share.price_at_1e5 = 100000
+    mining.standard_channels = true
+    mining.supports_standard_jobs = true
+    mining.supports_version_rolling = true
+    mining.supports_work_selection = false
+    mining.unsupported_flags = 4294967290
+    protocol.version = 2
+    wire.channel_bits = "table"
+    "#);
+}
+
 #[test]
 fn our_pool_passes_every_case() {
     let registry = Registry::embedded();
-    let (suite, facts) = (suite(&registry), BTreeMap::new());
+    let (suite, facts) = (suite(&registry), facts(&registry));
     let context = Context {
         registry: &registry,
         facts: &facts,
         seed: 1,
-        hash_budget: 20_000_000,
+        hash_budget: HASH_BUDGET,
         within: Duration::from_secs(5),
     };
     let target = MemoryTarget::pool();
 
     let mut failures = Vec::new();
-    for case in &suite.cases {
+    for case in suite.cases.iter().filter(|case| is_selected(&case.id)) {
         for permutation in case.permutations() {
             let outcome = run(&permutation, &target, &context);
             if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info) {
@@ -57,16 +104,17 @@ fn our_pool_passes_every_case() {
 #[test]
 fn every_case_kills_the_mutants_that_it_names() {
     let registry = Registry::embedded();
-    let (suite, facts) = (suite(&registry), BTreeMap::new());
+    let (suite, facts) = (suite(&registry), facts(&registry));
     let context = Context {
         registry: &registry,
         facts: &facts,
         seed: 1,
-        hash_budget: 20_000_000,
+        hash_budget: HASH_BUDGET,
         within: Duration::from_secs(5),
     };
 
     let survivors: Vec<String> = named_duels(&suite)
+        .filter(|(case, _)| is_selected(&case.id))
         .map(|(case, mutant)| duel(case, mutant, &context))
         .filter(|duel| duel.killer.is_none())
         .map(|duel| format!("{} does not notice {}", duel.case, duel.mutant))

@@ -11,15 +11,28 @@ macro_rules! files {
 
 /// Fixtures: path below `cases/fixtures`, without `.toml`, is the name.
 pub(super) const FIXTURES: &[(&str, &str)] = files! {
+    "fixtures/mining/extended-channel.toml"
+    "fixtures/mining/open-extended.toml"
+    "fixtures/mining/open-standard.toml"
     "fixtures/mining/setup.toml"
     "fixtures/mining/standard-channel.toml"
-    "fixtures/mining/extended-channel.toml"
     "fixtures/noise/handshake.toml"
 };
 
 /// Cases, by area.
 pub(super) const CASES: &[(&str, &str)] = files! {
+    // setup
     "pool/setup/success.toml"
+    // channels
+    "pool/channels/standard-success-echoes-request-id.toml"
+    // shares
+    "pool/shares/standard-accepted.toml"
+    "pool/shares/standard-low-difficulty.toml"
+    "pool/shares/standard-stale.toml"
+    // framing
+    "pool/framing/setup-length-lies.toml"
+    // noise
+    "pool/noise/bad-header-mac.toml"
 };
 
 #[cfg(test)]

@@ -192,8 +192,10 @@ impl Document {
             Data::List(items) => {
                 items.iter().map(|item| Ok((self.string(item)?.to_owned(), item.at))).collect()
             }
-            other => Err(self
-                .error(node.at, format!("expected a string or a list, got {}", other.name()))),
+            other => {
+                Err(self
+                    .error(node.at, format!("expected a string or a list, got {}", other.name())))
+            }
         }
     }
 
@@ -322,12 +324,9 @@ impl<'a> Keys<'a> {
     pub fn finish(&self, known: &[&str]) -> Result<(), LoadError> {
         match self.entries.iter().zip(&self.taken).find(|(_, taken)| !**taken) {
             None => Ok(()),
-            Some((entry, _)) => Err(self.document.unknown(
-                entry.at,
-                "key",
-                &entry.key,
-                known.iter().copied(),
-            )),
+            Some((entry, _)) => {
+                Err(self.document.unknown(entry.at, "key", &entry.key, known.iter().copied()))
+            }
         }
     }
 }

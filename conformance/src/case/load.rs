@@ -65,15 +65,14 @@ pub fn load_case(
     let severity = document.one_of(keys.require("severity")?, "severity", Severity::NAMES)?;
     let words = |node: Option<&Node>| match node {
         None => Ok(Vec::new()),
-        Some(node) => Ok::<_, LoadError>(
-            document.strings(node)?.into_iter().map(|(word, _)| word).collect(),
-        ),
+        Some(node) => {
+            Ok::<_, LoadError>(document.strings(node)?.into_iter().map(|(word, _)| word).collect())
+        }
     };
     let tags = words(keys.take("tags"))?;
     let aliases = words(keys.take("aliases"))?;
     let clauses = load_clauses(&document, keys.require("clauses")?, is_clause)?;
-    let requires =
-        keys.take("requires").map(|node| Requires::load(&document, node)).transpose()?;
+    let requires = keys.take("requires").map(|node| Requires::load(&document, node)).transpose()?;
     let world = keys.take("world").map(|node| WorldSettings::load(&document, node)).transpose()?;
     let parameters = match keys.take("params") {
         None => Vec::new(),

@@ -129,8 +129,15 @@ impl<'a> StepLoader<'a> {
                 let connect = self.load_connect(&mut keys, main)?;
                 step.action = Action::Connect(Box::new(connect));
                 &[
-                    "authority", "act1", "act1_keep", "act1_chunks", "early", "outcome", "save",
-                    "clause", "within",
+                    "authority",
+                    "act1",
+                    "act1_keep",
+                    "act1_chunks",
+                    "early",
+                    "outcome",
+                    "save",
+                    "clause",
+                    "within",
                 ]
             }
             "send" => {
@@ -402,8 +409,7 @@ impl<'a> StepLoader<'a> {
             Data::Table(_) => {
                 let mut keys = document.keys(main)?;
                 let raw = Raw::Frame {
-                    extension_type: self
-                        .expression(keys.require("extension_type")?, Some(&U16))?,
+                    extension_type: self.expression(keys.require("extension_type")?, Some(&U16))?,
                     message_type: self.expression(keys.require("message_type")?, Some(&U8))?,
                     payload: match keys.take("payload") {
                         None => Expression::Constant(Value::Bytes(bytes::Bytes::new())),
@@ -456,16 +462,13 @@ impl<'a> StepLoader<'a> {
         let mut keys = document.keys(node)?;
         let mut lies = CipherLies::default();
         if let Some(node) = keys.take("corrupt") {
-            lies.corrupt = Some(document.one_of(
-                node,
-                "part of a frame",
-                &[
-                    ("header", CipherPart::Header),
-                    ("header-mac", CipherPart::HeaderMac),
-                    ("payload", CipherPart::Payload),
-                    ("payload-mac", CipherPart::PayloadMac),
-                ],
-            )?);
+            lies.corrupt = Some(match &node.data {
+                Data::Text(word) if word.starts_with('$') => self.expression(node, None)?,
+                _ => {
+                    document.one_of(node, "part of a frame", CipherPart::NAMES)?;
+                    Expression::Constant(Value::text(document.string(node)?))
+                }
+            });
         }
         if let Some(node) = keys.take("replay") {
             lies.replay = document.boolean(node)?;
@@ -502,9 +505,7 @@ impl<'a> StepLoader<'a> {
         };
         let in_order = match keys.take("order") {
             None => false,
-            Some(node) => {
-                document.one_of(node, "order", &[("any", false), ("strict", true)])?
-            }
+            Some(node) => document.one_of(node, "order", &[("any", false), ("strict", true)])?,
         };
         let any = match keys.take("match") {
             None => false,
@@ -641,11 +642,7 @@ impl<'a> StepLoader<'a> {
 
     /// `check = { "$code" = … }`, `check = "channel-bits"`, or a `[[check]]` with `that` and
     /// `holds`.
-    fn load_check(
-        &mut self,
-        keys: &mut Keys<'_>,
-        main: Option<&Node>,
-    ) -> Result<Check, LoadError> {
+    fn load_check(&mut self, keys: &mut Keys<'_>, main: Option<&Node>) -> Result<Check, LoadError> {
         let document = self.document;
         let (that_node, holds_node) = match main {
             Some(node) if matches!(node.data, Data::Table(_)) => (Some(node), None),
@@ -865,8 +862,17 @@ impl Step {
 }
 
 const OPERATIONS: &[&str] = &[
-    "use", "connect", "send", "send_raw", "expect", "expect_none", "control", "call", "close",
-    "wait_until", "check",
+    "use",
+    "connect",
+    "send",
+    "send_raw",
+    "expect",
+    "expect_none",
+    "control",
+    "call",
+    "close",
+    "wait_until",
+    "check",
 ];
 
 /// Keys of every step.

@@ -82,10 +82,13 @@ impl Matcher {
                 let holds = comparison
                     .holds(actual, &wanted)
                     .ok_or_else(|| no_sense(comparison.symbol()))?;
-                demand(holds, match comparison.words() {
-                    "" => wanted.to_string(),
-                    words => format!("{words} {wanted}"),
-                })
+                demand(
+                    holds,
+                    match comparison.words() {
+                        "" => wanted.to_string(),
+                        words => format!("{words} {wanted}"),
+                    },
+                )
             }
             Matcher::OneOf(expressions, wanted) => {
                 let mut values = Vec::with_capacity(expressions.len());
@@ -109,10 +112,12 @@ impl Matcher {
             Matcher::Prefix(expression) | Matcher::Suffix(expression) => {
                 let wanted = expression.evaluate(scope)?;
                 let at_start = matches!(self, Matcher::Prefix(_));
-                let holds = ends_with(actual, &wanted, at_start).ok_or_else(|| {
-                    no_sense(if at_start { "prefix" } else { "suffix" })
-                })?;
-                demand(holds, format!("to {} {wanted}", if at_start { "begin with" } else { "end with" }))
+                let holds = ends_with(actual, &wanted, at_start)
+                    .ok_or_else(|| no_sense(if at_start { "prefix" } else { "suffix" }))?;
+                demand(
+                    holds,
+                    format!("to {} {wanted}", if at_start { "begin with" } else { "end with" }),
+                )
             }
             Matcher::Contains(expression) => {
                 let wanted = expression.evaluate(scope)?;
@@ -169,10 +174,9 @@ impl Matcher {
     /// All expressions in it.
     pub fn expressions(&self) -> Vec<&Expression> {
         match self {
-            Matcher::Any
-            | Matcher::Printable
-            | Matcher::NoControlChars
-            | Matcher::IsSet(_) => Vec::new(),
+            Matcher::Any | Matcher::Printable | Matcher::NoControlChars | Matcher::IsSet(_) => {
+                Vec::new()
+            }
             Matcher::Compare(_, expression)
             | Matcher::Prefix(expression)
             | Matcher::Suffix(expression)

@@ -114,8 +114,7 @@ pub struct Permutation<'a> {
 impl Case {
     /// All combinations of parameters, in a stable order; one if there are no parameters.
     pub fn permutations(&self) -> Vec<Permutation<'_>> {
-        let mut all =
-            vec![Permutation { case: self, name: self.id.clone(), bindings: Vec::new() }];
+        let mut all = vec![Permutation { case: self, name: self.id.clone(), bindings: Vec::new() }];
         for parameter in &self.parameters {
             let mut next = Vec::with_capacity(all.len() * parameter.values.len());
             for permutation in &all {

@@ -126,10 +126,7 @@ pub const INVARIANTS: &[Invariant] = &[
         name: "disjoint-extranonces",
         text: "no extranonce prefix of a channel, on any connection, begins with another's",
     },
-    Invariant {
-        name: "one-answer-each",
-        text: "no request and no share has been answered twice",
-    },
+    Invariant { name: "one-answer-each", text: "no request and no share has been answered twice" },
     Invariant {
         name: "client-messages-only-answered",
         text: "no message came that only a client sends",

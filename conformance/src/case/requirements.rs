@@ -94,11 +94,8 @@ impl WorldSettings {
         let mut keys = document.keys(node)?;
         let mut settings = WorldSettings::default();
         if let Some(node) = keys.take("chain") {
-            settings.chain = document.one_of(
-                node,
-                "chain",
-                &[("hard", Chain::Hard), ("easy", Chain::Easy)],
-            )?;
+            settings.chain =
+                document.one_of(node, "chain", &[("hard", Chain::Hard), ("easy", Chain::Easy)])?;
         }
         for (name, flag) in [
             ("requires_extended_channels", &mut settings.requires_extended_channels),

@@ -202,10 +202,10 @@ pub struct WriteStyle {
 }
 
 /// Lies in the encryption of one frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CipherLies {
-    /// One bit of this part is flipped after encryption.
-    pub corrupt: Option<CipherPart>,
+    /// One bit of this part is flipped after encryption: a name of [`CipherPart::NAMES`].
+    pub corrupt: Option<Expression>,
     /// The frame is sent again, byte for byte.
     pub replay: bool,
     /// Only so many bytes of the ciphertext are sent.
@@ -223,6 +223,16 @@ pub enum CipherPart {
     Payload,
     /// The last MAC.
     PayloadMac,
+}
+
+impl CipherPart {
+    /// As cases call them.
+    pub const NAMES: &'static [(&'static str, CipherPart)] = &[
+        ("header", CipherPart::Header),
+        ("header-mac", CipherPart::HeaderMac),
+        ("payload", CipherPart::Payload),
+        ("payload-mac", CipherPart::PayloadMac),
+    ];
 }
 
 /// Bytes or a frame that no message of the table makes.

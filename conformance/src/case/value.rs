@@ -103,9 +103,7 @@ impl Value {
                     items.iter().map(|value| value.to_wire(item)).collect::<Result<_, _>>()?,
                 )
             }
-            (Kind::Option { item }, other) => {
-                dissect::Value::Sequence(vec![other.to_wire(item)?])
-            }
+            (Kind::Option { item }, other) => dissect::Value::Sequence(vec![other.to_wire(item)?]),
             _ => return Err(unfit()),
         })
     }
@@ -358,12 +356,9 @@ impl Expression {
                     EvaluationError(format!("`{left} {} {right}` has no value", operator.symbol()))
                 })
             }
-            Expression::List(items) => {
-                Ok(Value::List(items.iter().map(|item| item.evaluate(scope)).collect::<Result<
-                    _,
-                    _,
-                >>()?))
-            }
+            Expression::List(items) => Ok(Value::List(
+                items.iter().map(|item| item.evaluate(scope)).collect::<Result<_, _>>()?,
+            )),
             Expression::Repeat(count, item) => {
                 let count = count
                     .evaluate(scope)?
@@ -571,9 +566,8 @@ mod tests {
 
     impl Scope for Fixed {
         fn variable(&self, name: &str) -> Option<Value> {
-            (name == "job").then(|| {
-                Value::record([("id", Value::Int(7)), ("target", Value::U256(U256::MAX))])
-            })
+            (name == "job")
+                .then(|| Value::record([("id", Value::Int(7)), ("target", Value::U256(U256::MAX))]))
         }
         fn fact(&self, name: &str) -> Option<Value> {
             (name == "mining.flags").then_some(Value::Int(2))

@@ -240,8 +240,7 @@ impl Exchange {
         let one = self.records.iter().all(|record| record.connection == "main");
         for record in &self.records {
             let elapsed = record.at.since(start).as_secs_f64();
-            let connection =
-                if one { String::new() } else { format!("{:<8} ", record.connection) };
+            let connection = if one { String::new() } else { format!("{:<8} ", record.connection) };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "t+{elapsed:>8.3}s  {connection}{}", record.what);
         }

@@ -144,8 +144,7 @@ impl Tracker {
             let max_target = message.field("max_target").and_then(Value::as_u256);
             self.requests.push(Request { id, max_target });
         }
-        if let (Some(channel), Some(sequence)) = (number("channel_id"), number("sequence_number"))
-        {
+        if let (Some(channel), Some(sequence)) = (number("channel_id"), number("sequence_number")) {
             self.sequence_numbers.push((channel, sequence));
         }
         match (message.descriptor.name, number("channel_id")) {
@@ -411,7 +410,9 @@ impl Job {
             ("ntime", Value::Int(self.ntime(tip.as_ref()).into())),
             (
                 "min_ntime",
-                Value::List(self.min_ntime.map(|time| Value::Int(time.into())).into_iter().collect()),
+                Value::List(
+                    self.min_ntime.map(|time| Value::Int(time.into())).into_iter().collect(),
+                ),
             ),
             ("is_future", Value::Bool(self.state == JobState::Future)),
             ("target", Value::U256(self.target.unwrap_or(channel.target))),
@@ -425,10 +426,9 @@ impl Job {
     pub fn header(&self, tip: &Tip, version: u32, extranonce: &[u8], ntime: u32) -> Header {
         let root = match &self.body {
             JobBody::Root(root) => *root,
-            JobBody::Coinbase { prefix, suffix, path, extranonce_prefix } => merkle_root(
-                coinbase_txid(prefix, extranonce_prefix, extranonce, suffix),
-                path,
-            ),
+            JobBody::Coinbase { prefix, suffix, path, extranonce_prefix } => {
+                merkle_root(coinbase_txid(prefix, extranonce_prefix, extranonce, suffix), path)
+            }
         };
         Header {
             version,
@@ -459,10 +459,8 @@ impl Tip {
 
 #[cfg(test)]
 mod tests {
-    use sv2::mining::{
-        NewMiningJob, OpenStandardMiningChannelSuccess, SetNewPrevHash, SetTarget,
-    };
     use sv2::message::Message;
+    use sv2::mining::{NewMiningJob, OpenStandardMiningChannelSuccess, SetNewPrevHash, SetTarget};
     use sv2::wire::{B32, Tlvs};
 
     use super::*;
@@ -532,7 +530,8 @@ mod tests {
 
         receive(&mut tracker, new_tip(3));
 
-        let states: Vec<JobState> = states(&tracker).into_iter().map(|(_, state, _)| state).collect();
+        let states: Vec<JobState> =
+            states(&tracker).into_iter().map(|(_, state, _)| state).collect();
         assert_eq!(states, [JobState::Stale, JobState::Stale, JobState::Active]);
     }
 }

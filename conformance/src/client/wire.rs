@@ -4,7 +4,15 @@ use bytes::{Bytes, BytesMut};
 use sv2::noise::{CHUNK_LEN_MAX, CipherKey, CipherSuite, MAC_LEN, Opener, SessionSecrets};
 use sv2::wire::{Frame, FrameDecoder, FrameHeader};
 
-use crate::case::step::{CipherLies, CipherPart};
+use crate::case::step::CipherPart;
+
+/// What is done to one frame after it was sealed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Damage {
+    pub(crate) corrupt: Option<CipherPart>,
+    pub(crate) replay: bool,
+    pub(crate) keep: Option<usize>,
+}
 
 /// Seals frames as `sv2::noise::Sealer` does, but also frames whose header lies.
 #[derive(Debug)]
@@ -28,19 +36,14 @@ impl LyingSealer {
     }
 
     /// The frame as it goes over the wire.
-    pub(crate) fn frame(
-        &mut self,
-        header: FrameHeader,
-        payload: &[u8],
-        lies: CipherLies,
-    ) -> Vec<u8> {
+    pub(crate) fn frame(&mut self, header: FrameHeader, payload: &[u8], damage: Damage) -> Vec<u8> {
         let mut out = Vec::new();
         self.seal(&header.to_bytes(), &mut out);
         let header_end = out.len();
         for chunk in payload.chunks(CHUNK_LEN_MAX) {
             self.seal(chunk, &mut out);
         }
-        if let Some(part) = lies.corrupt {
+        if let Some(part) = damage.corrupt {
             let last = out.len() - 1;
             let at = match part {
                 CipherPart::Header => 0,
@@ -50,11 +53,11 @@ impl LyingSealer {
             };
             out[at] ^= 0x01;
         }
-        if lies.replay {
+        if damage.replay {
             let again = out.clone();
             out.extend_from_slice(&again);
         }
-        if let Some(keep) = lies.keep {
+        if let Some(keep) = damage.keep {
             out.truncate(keep);
         }
         out
@@ -143,7 +146,7 @@ mod tests {
 
         for len in [0, 1, CHUNK_LEN_MAX, CHUNK_LEN_MAX + 1, 3 * CHUNK_LEN_MAX] {
             let payload = vec![7; len];
-            let sealed = sealer.frame(header(len), &payload, CipherLies::default());
+            let sealed = sealer.frame(header(len), &payload, Damage::default());
             let frame = opener.next_frame(&mut BytesMut::from(&sealed[..])).unwrap().unwrap();
             assert_eq!(frame.payload, payload, "{len}");
         }
@@ -151,16 +154,13 @@ mod tests {
 
     #[test]
     fn each_corrupted_part_is_noticed_by_the_other_side() {
-        for part in [
-            CipherPart::Header,
-            CipherPart::HeaderMac,
-            CipherPart::Payload,
-            CipherPart::PayloadMac,
-        ] {
+        for part in
+            [CipherPart::Header, CipherPart::HeaderMac, CipherPart::Payload, CipherPart::PayloadMac]
+        {
             let (mut sealer, mut opener) = session();
-            let lies = CipherLies { corrupt: Some(part), ..CipherLies::default() };
+            let damage = Damage { corrupt: Some(part), ..Damage::default() };
 
-            let sealed = sealer.frame(header(3), b"abc", lies);
+            let sealed = sealer.frame(header(3), b"abc", damage);
 
             assert!(opener.next_frame(&mut BytesMut::from(&sealed[..])).is_err(), "{part:?}");
         }

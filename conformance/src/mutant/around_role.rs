@@ -1,14 +1,14 @@
 //! A mutant around a role: it sees both directions and changes what its rules name.
 
 use bytes::Bytes;
-use sv2::message::{Descriptor, Message};
+use sv2::message::{DecodeError, Descriptor, Message, dissect_frame};
 use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output, Role};
 use sv2::time::{Instant, Now};
 use sv2::wire::compose::compose;
 use sv2::wire::dissect::{self, dissect};
 use sv2::wire::{Frame, Kind, Tlvs};
 
-use super::recipe::{Deed, Line, Rule, RuleSet};
+use super::recipe::{Deed, Line, Rule, RuleSet, Trigger};
 use crate::case::value::{Expression, Scope, Value};
 
 /// A role with one broken behaviour.
@@ -35,9 +35,14 @@ impl MutantRole {
         tlvs: &Tlvs,
     ) -> Option<(Rule, Fields)> {
         let descriptor = message.descriptor();
+        let is_same = |row: &Descriptor| {
+            row.extension == descriptor.extension && row.number == descriptor.number
+        };
         for (index, rule) in self.rules.rules.iter().enumerate() {
-            if rule.outgoing != outgoing || !std::ptr::eq(rule.message.fields, descriptor.fields) {
-                continue;
+            match rule.trigger {
+                Trigger::Say(row) if outgoing && is_same(row) => {}
+                Trigger::Hear(row) if !outgoing && is_same(row) => {}
+                _ => continue,
             }
             let fields = Fields::of(message, tlvs);
             let meets = rule.fields.iter().all(|(field, matcher)| {
@@ -47,17 +52,7 @@ impl MutantRole {
             if !meets {
                 continue;
             }
-            let count = match self.met.iter_mut().find(|(rule, on, _)| {
-                *rule == index && *on == connection
-            }) {
-                Some((_, _, count)) => count,
-                None => {
-                    self.met.push((index, connection, 0));
-                    &mut self.met.last_mut()?.2
-                }
-            };
-            *count += 1;
-            if *count <= rule.skip || *count - rule.skip > rule.times {
+            if !counts(&mut self.met, index, connection, rule) {
                 continue;
             }
             return Some((rule.clone(), fields));
@@ -65,7 +60,54 @@ impl MutantRole {
         None
     }
 
+    /// The rule for what cannot be decoded, if there is one.
+    fn rule_for_undecodable(
+        &mut self,
+        connection: ConnectionId,
+        error: &DecodeError,
+    ) -> Option<Rule> {
+        let is_meant = |rule: &Rule| match (rule.trigger, error) {
+            (Trigger::HearMalformed(row), DecodeError::Malformed { name, .. }) => row.name == *name,
+            (Trigger::HearUnknown, DecodeError::Unknown { .. }) => true,
+            _ => false,
+        };
+        let index = self.rules.rules.iter().position(is_meant)?;
+        let rule = &self.rules.rules[index];
+        counts(&mut self.met, index, connection, rule).then(|| rule.clone())
+    }
+
+    fn hear_undecodable(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        let Input::Undecodable { connection, frame, error } = &input else { return };
+        let connection = *connection;
+        let Some(rule) = self.rule_for_undecodable(connection, error) else {
+            self.inner.handle(now, input, &mut self.inner_out);
+            return;
+        };
+        let fields = Fields::of_undecodable(frame);
+        match rule.deed {
+            Deed::Drop => {}
+            Deed::Close { .. } => self.inner_out.close(connection, CloseReason::ByUs),
+            Deed::Instead(line) => say(connection, &line, &fields, out),
+            Deed::Also(line) => {
+                say(connection, &line, &fields, out);
+                self.inner.handle(now, input, &mut self.inner_out);
+            }
+            Deed::Twice => {
+                self.inner.handle(now, input.clone(), &mut self.inner_out);
+                self.inner.handle(now, input, &mut self.inner_out);
+            }
+            // The loader refuses them for what cannot be decoded.
+            Deed::Set(_) | Deed::Frame { .. } => {
+                self.inner.handle(now, input, &mut self.inner_out);
+            }
+        }
+    }
+
     fn hear(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        if matches!(input, Input::Undecodable { .. }) {
+            self.hear_undecodable(now, input, out);
+            return;
+        }
         let Input::Received { connection, message, tlvs, original } = input else {
             self.inner.handle(now, input, &mut self.inner_out);
             return;
@@ -179,9 +221,25 @@ impl Role for MutantRole {
     }
 }
 
+/// Counts a message that a rule is about; whether it is touched.
+fn counts(
+    met: &mut Vec<(usize, ConnectionId, u64)>,
+    index: usize,
+    connection: ConnectionId,
+    rule: &Rule,
+) -> bool {
+    let at = met.iter().position(|(rule, on, _)| *rule == index && *on == connection);
+    let at = at.unwrap_or_else(|| {
+        met.push((index, connection, 0));
+        met.len() - 1
+    });
+    met[at].2 += 1;
+    met[at].2 > rule.skip && met[at].2 - rule.skip <= rule.times
+}
+
 /// A message's fields by name.
 struct Fields {
-    descriptor: &'static Descriptor,
+    descriptor: Option<&'static Descriptor>,
     values: Vec<(&'static str, Value)>,
     tlvs: Tlvs,
 }
@@ -197,12 +255,26 @@ impl Fields {
             .zip(descriptor.fields)
             .map(|(node, field)| (field.name, Value::from_wire(node.value(&payload))))
             .collect();
-        Fields { descriptor, values, tlvs: tlvs.clone() }
+        Fields { descriptor: Some(descriptor), values, tlvs: tlvs.clone() }
+    }
+
+    /// As far as it can be read.
+    fn of_undecodable(frame: &Frame) -> Fields {
+        let Some((descriptor, dissection)) = dissect_frame(frame) else {
+            return Fields { descriptor: None, values: Vec::new(), tlvs: Tlvs::NONE };
+        };
+        let values = dissection
+            .nodes
+            .iter()
+            .zip(descriptor.fields)
+            .map(|(node, field)| (field.name, Value::from_wire(node.value(&frame.payload))))
+            .collect();
+        Fields { descriptor: Some(descriptor), values, tlvs: Tlvs::NONE }
     }
 
     /// The message with other values in some fields; `None` if they do not fit.
     fn changed(&self, changes: &[(&'static sv2::wire::Field, Expression)]) -> Option<Message> {
-        let line = Line { message: self.descriptor, fields: changes.to_vec() };
+        let line = Line { message: self.descriptor?, fields: changes.to_vec() };
         line.message(self)
     }
 }
@@ -238,9 +310,7 @@ impl Line {
             let field = self.message.fields.iter().find(|field| field.name == name)?;
             let stated = self.fields.iter().find(|(field, _)| field.name == name);
             match stated {
-                Some((_, expression)) => {
-                    expression.evaluate(fields).ok()?.to_wire(field.kind).ok()
-                }
+                Some((_, expression)) => expression.evaluate(fields).ok()?.to_wire(field.kind).ok(),
                 None => fields
                     .field(name)
                     .and_then(|value| value.to_wire(field.kind).ok())

@@ -8,7 +8,7 @@ mod recipe;
 
 pub use around_role::MutantRole;
 pub(crate) use around_role::zero;
-pub use recipe::{MutantRecipe, Rule, RuleSet};
+pub use recipe::{Deed, Line, MutantRecipe, Rule, RuleSet, Trigger};
 
 use sv2::role::Role;
 
@@ -45,13 +45,13 @@ pub enum ConnectionFault {
     MacUnchecked,
     /// A frame whose MAC is wrong is dropped, and the connection goes on.
     BadFrameDropped,
-    /// Act 1 is answered whatever it is.
-    Act1Unchecked,
+    /// The first bytes that arrive are taken for the whole of act 1.
+    OneReadIsAct1,
     /// Lengths of received frames are taken modulo 2^16.
     LengthCut,
     /// Each write of the peer is taken for exactly one frame.
     WriteIsFrame,
-    /// The handshake has no deadline, nor has set-up.
+    /// The handshake has no deadline.
     NoDeadline,
 }
 

@@ -4,11 +4,11 @@ use sv2::message::Descriptor;
 use sv2::wire::{Field, Kind};
 
 use super::{CertificateFault, ConnectionFault, Make, Mutant};
+use crate::case::document;
 use crate::case::document::{Document, LoadError, Node};
 use crate::case::matcher::{Matcher, load_expression};
 use crate::case::value::Expression;
 use crate::case::{field_of, message_named};
-use crate::case::document;
 
 /// A mutant as a case's file describes it.
 #[derive(Clone, Debug)]
@@ -31,10 +31,8 @@ pub struct RuleSet {
 /// What is done to some messages.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// True for messages that the role sends, false for those that it receives.
-    pub outgoing: bool,
-    /// The message.
-    pub message: &'static Descriptor,
+    /// What it is about.
+    pub trigger: Trigger,
     /// Only if all of these are met.
     pub fields: Vec<(&'static Field, Matcher)>,
     /// So many are left alone first, per connection.
@@ -43,6 +41,19 @@ pub struct Rule {
     pub times: u64,
     /// What is done.
     pub deed: Deed,
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Trigger {
+    /// A message that the role sends.
+    Say(&'static Descriptor),
+    /// A message that it receives.
+    Hear(&'static Descriptor),
+    /// A message that it receives and that cannot be decoded.
+    HearMalformed(&'static Descriptor),
+    /// A frame that is no message of the table.
+    HearUnknown,
 }
 
 /// What a rule does to a message.
@@ -118,11 +129,7 @@ impl MutantRecipe {
 
     /// The mutant.
     pub fn mutant(&self) -> Mutant {
-        Mutant {
-            id: self.id.clone(),
-            stands_for: self.stands_for.clone(),
-            make: self.make.clone(),
-        }
+        Mutant { id: self.id.clone(), stands_for: self.stands_for.clone(), make: self.make.clone() }
     }
 }
 
@@ -132,19 +139,35 @@ fn load_rule(document: &Document, mut keys: document::Keys<'_>) -> Result<Rule, 
     Ok(rule)
 }
 
-fn load_rule_keys(
-    document: &Document,
-    keys: &mut document::Keys<'_>,
-) -> Result<Rule, LoadError> {
-    let outgoing = keys.has("say");
-    if outgoing == keys.has("hear") {
-        let message = "a rule is about a message that the role would `say`, or that it `hear`s";
-        return Err(document.error(keys.at(), message));
+fn load_rule_keys(document: &Document, keys: &mut document::Keys<'_>) -> Result<Rule, LoadError> {
+    let mut triggers = Vec::new();
+    for (name, trigger) in [
+        ("say", Trigger::Say as fn(_) -> _),
+        ("hear", Trigger::Hear),
+        ("hear_malformed", Trigger::HearMalformed),
+    ] {
+        if let Some(node) = keys.take(name) {
+            triggers.push(trigger(message_named(document, node)?));
+        }
     }
-    let name = keys.require(if outgoing { "say" } else { "hear" })?;
-    let message = message_named(document, name)?;
+    if let Some(node) = keys.take("hear_unknown")
+        && document.boolean(node)?
+    {
+        triggers.push(Trigger::HearUnknown);
+    }
+    let [trigger] = triggers[..] else {
+        let message = "a rule is about one of `say`, `hear`, `hear_malformed`, `hear_unknown`";
+        return Err(document.error(keys.at(), message));
+    };
+    let (outgoing, message) = match trigger {
+        Trigger::Say(message) => (true, Some(message)),
+        Trigger::Hear(message) => (false, Some(message)),
+        Trigger::HearMalformed(_) | Trigger::HearUnknown => (false, None),
+    };
     let mut fields = Vec::new();
     if let Some(node) = keys.take("fields") {
+        let message = message
+            .ok_or_else(|| document.error(node.at, "what cannot be decoded has no fields"))?;
         for entry in document.keys(node)?.all() {
             let field = field_of(document, message, &entry.key, entry.at)?;
             fields.push((field, Matcher::load(document, &entry.node, Some(field.kind))?));
@@ -157,6 +180,8 @@ fn load_rule_keys(
     let (skip, times) = (number(keys, "skip", 0)?, number(keys, "times", u64::MAX)?);
     let mut deeds = Vec::new();
     if let Some(node) = keys.take("set") {
+        let message = message
+            .ok_or_else(|| document.error(node.at, "what cannot be decoded has no fields"))?;
         deeds.push(Deed::Set(load_fields(document, message, node)?));
     }
     for (name, deed) in [("drop", Deed::Drop), ("twice", Deed::Twice)] {
@@ -167,8 +192,7 @@ fn load_rule_keys(
         }
     }
     if let Some(node) = keys.take("close") {
-        let after =
-            document.one_of(node, "moment", &[("before", false), ("after", true)])?;
+        let after = document.one_of(node, "moment", &[("before", false), ("after", true)])?;
         deeds.push(Deed::Close { after });
     }
     for (name, also) in [("instead", false), ("also", true)] {
@@ -203,7 +227,7 @@ fn load_rule_keys(
     if deeds.len() != 1 {
         return Err(document.error(keys.at(), format!("a rule has one of {}", DEEDS.join(", "))));
     }
-    Ok(Rule { outgoing, message, fields, skip, times, deed: deeds.remove(0) })
+    Ok(Rule { trigger, fields, skip, times, deed: deeds.remove(0) })
 }
 
 fn load_fields(
@@ -222,7 +246,19 @@ fn load_fields(
 const DEEDS: &[&str] = &["set", "drop", "twice", "close", "instead", "also", "frame"];
 
 const RULE: &[&str] = &[
-    "say", "hear", "fields", "skip", "times", "set", "drop", "twice", "close", "instead", "also",
+    "say",
+    "hear",
+    "hear_malformed",
+    "hear_unknown",
+    "fields",
+    "skip",
+    "times",
+    "set",
+    "drop",
+    "twice",
+    "close",
+    "instead",
+    "also",
     "frame",
 ];
 
@@ -236,7 +272,7 @@ const CERTIFICATES: &[(&str, CertificateFault)] = &[
 const CONNECTIONS: &[(&str, ConnectionFault)] = &[
     ("mac-unchecked", ConnectionFault::MacUnchecked),
     ("bad-frame-dropped", ConnectionFault::BadFrameDropped),
-    ("act1-unchecked", ConnectionFault::Act1Unchecked),
+    ("one-read-is-act1", ConnectionFault::OneReadIsAct1),
     ("length-cut", ConnectionFault::LengthCut),
     ("write-is-frame", ConnectionFault::WriteIsFrame),
     ("no-deadline", ConnectionFault::NoDeadline),

@@ -146,6 +146,19 @@ impl Session<'_> {
         })
     }
 
+    /// A good share of the active job, for the probe.
+    pub(super) fn mine(&mut self, on: &str, sequence_number: u32) -> Result<Value, Stop> {
+        // Each share starts where no other has looked: a share found twice is a duplicate.
+        let nonce_from = sequence_number << NONCE_BITS_PER_SHARE;
+        self.mine_share(
+            on,
+            &Arguments(vec![
+                ("sequence_number".to_owned(), Value::Int(sequence_number.into())),
+                ("nonce_from".to_owned(), Value::Int(nonce_from.into())),
+            ]),
+        )
+    }
+
     fn mine_share(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
         self.drain(on);
         let channel = self.channel(on, arguments.number("channel")?)?;
@@ -305,9 +318,12 @@ impl Session<'_> {
         }
         let last_opened = self.connection(on)?.tracker.last_opened;
         let id = Self::fresh_request(self.connection(on)?);
-        let is_extended = self.connection(on)?.tracker.channels.values().any(|channel| {
-            channel.kind == ChannelKind::Extended
-        });
+        let is_extended = self
+            .connection(on)?
+            .tracker
+            .channels
+            .values()
+            .any(|channel| channel.kind == ChannelKind::Extended);
         let name =
             if is_extended { "OpenExtendedMiningChannel" } else { "OpenStandardMiningChannel" };
         let Some(descriptor) = by_name(name, None) else { return Ok(false) };
@@ -402,3 +418,6 @@ impl Session<'_> {
         Ok(())
     }
 }
+
+/// Nonces that each share of the probe may search before it comes to the next one's.
+const NONCE_BITS_PER_SHARE: u32 = 26;

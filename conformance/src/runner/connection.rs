@@ -128,9 +128,7 @@ impl Session<'_> {
         let deadline = self.deadline(connect.within);
         let answer = self.read_act_2(on, connection, deadline);
         let outcome = answer.and_then(|act_2| {
-            initiator
-                .finish(&act_2, self.world.now().unix)
-                .map_err(|error| error.to_string())
+            initiator.finish(&act_2, self.world.now().unix).map_err(|error| error.to_string())
         });
         self.note_on(on, What::Handshake(outcome.as_ref().map(|_| ()).map_err(Clone::clone)));
         let expected = connect.outcome;
@@ -216,12 +214,7 @@ impl Session<'_> {
         came
     }
 
-    fn pump_connection(
-        &mut self,
-        on: &str,
-        connection: &mut Connection,
-        until: Instant,
-    ) -> bool {
+    fn pump_connection(&mut self, on: &str, connection: &mut Connection, until: Instant) -> bool {
         let before = connection.items.len();
         self.parse(on, connection);
         while connection.items.len() == before && !connection.is_closed {

@@ -63,9 +63,7 @@ impl Session<'_> {
                     _ => zero(field.kind),
                 }
             }
-            ("CoinbaseOutputConstraints", "coinbase_output_max_additional_size") => {
-                Value::Int(100)
-            }
+            ("CoinbaseOutputConstraints", "coinbase_output_max_additional_size") => Value::Int(100),
             _ => zero(field.kind),
         }
     }

@@ -110,9 +110,11 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
     let Some(descriptor) = of_table else { return Ok(0) };
     let demand = |holds: bool, why: &dyn Fn() -> String| if holds { Ok(1) } else { Err(why()) };
     match (name, frame.message()) {
-        ("channel-bits", _) => demand(frame.header.has_channel_bit() == descriptor.channel_bit, &|| {
-            format!("the channel bit is {}", u8::from(frame.header.has_channel_bit()))
-        }),
+        ("channel-bits", _) => {
+            demand(frame.header.has_channel_bit() == descriptor.channel_bit, &|| {
+                format!("the channel bit is {}", u8::from(frame.header.has_channel_bit()))
+            })
+        }
         ("extension-types", _) => demand(frame.header.extension() == descriptor.extension, &|| {
             format!("the extension is {:#06x}", frame.header.extension())
         }),
@@ -186,10 +188,8 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
                 }
             }
             if descriptor.name.ends_with("Channel.Success")
-                && let (Some(target), Some(request)) = (
-                    message.field("target").and_then(Value::as_u256),
-                    message.number("request_id"),
-                )
+                && let (Some(target), Some(request)) =
+                    (message.field("target").and_then(Value::as_u256), message.number("request_id"))
                 && let Some(max) = tracker.asked_max_target(request)
             {
                 return demand(target <= max, &|| format!("max_target was {max}"));
@@ -209,9 +209,7 @@ impl Connection {
     }
 
     /// What we have sent, each with the number of items that had come before.
-    fn sent_messages(
-        &self,
-    ) -> std::iter::Peekable<impl Iterator<Item = (usize, &MessageView)>> {
+    fn sent_messages(&self) -> std::iter::Peekable<impl Iterator<Item = (usize, &MessageView)>> {
         self.sent.iter().map(|(before, message)| (*before, message)).peekable()
     }
 }

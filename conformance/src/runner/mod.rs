@@ -5,6 +5,7 @@ mod connection;
 mod defaults;
 mod invariants;
 mod matching;
+pub mod probe;
 mod sending;
 mod session;
 
@@ -17,7 +18,7 @@ use sv2::time::Instant;
 use crate::case::Permutation;
 use crate::case::step::{Action, Check, Step, Until};
 use crate::case::value::{EvaluationError, Value};
-use crate::clause::{Level, Registry};
+use crate::clause::{Basis, Level, Registry};
 use crate::client::{Exchange, What};
 use crate::verdict::{Skip, Verdict};
 use crate::world::{Target, TargetProfile, World, WorldError};
@@ -129,12 +130,8 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
         }
     }
     let warned = session.warnings.iter().map(|warning| warning.verdict).max();
-    outcome.verdict = finding
-        .iter()
-        .map(|finding| finding.verdict)
-        .chain(warned)
-        .max()
-        .unwrap_or(Verdict::Pass);
+    outcome.verdict =
+        finding.iter().map(|finding| finding.verdict).chain(warned).max().unwrap_or(Verdict::Pass);
     outcome.finding = finding;
     outcome.told = session.world.told();
     outcome.elapsed = session.world.now().instant.since(started_at);
@@ -431,6 +428,8 @@ impl<'a> Session<'a> {
         let levels = clauses.iter().filter_map(|id| self.context.registry.clause(id));
         levels
             .map(|clause| match clause.level {
+                // What is only customary breaks nobody's rule.
+                _ if clause.basis == Basis::Convention => Verdict::Warn,
                 Level::Must | Level::MustNot => Verdict::Fail,
                 Level::Should | Level::ShouldNot => Verdict::Warn,
                 Level::May => Verdict::Info,

@@ -8,10 +8,10 @@ use sv2::wire::{Frame, FrameHeader, Tlv, Tlvs};
 
 use super::connection::{Connection, bytes_of};
 use super::{Session, Stop};
-use crate::case::step::{CipherLies, FrameLies, Raw, Send, SendRaw, WriteStyle};
+use crate::case::step::{CipherLies, CipherPart, FrameLies, Raw, Send, SendRaw, WriteStyle};
 use crate::case::value::{EvaluationError, Expression, Scope, Value};
 use crate::client::exchange::{Content, Direction, FrameView, MessageView, What};
-use crate::client::wire::cut;
+use crate::client::wire::{Damage, cut};
 
 impl Session<'_> {
     pub(super) fn send(&mut self, on: &str, send: &Send) -> Result<(), Stop> {
@@ -41,7 +41,8 @@ impl Session<'_> {
         }
         let (header, payload) = self.lie(on, &message, &send.frame)?;
         self.mark(on);
-        self.transmit(on, header, payload, Some(message), send.cipher, &send.write)
+        let damage = self.damage(on, &send.cipher)?;
+        self.transmit(on, header, payload, Some(message), damage, &send.write)
     }
 
     /// An honest message with the stated values, defaults for the rest.
@@ -85,10 +86,8 @@ impl Session<'_> {
         let descriptor = message.descriptor;
         let mut payload = payload_of(message)?;
         let honest_len = payload.len() as u64;
-        let view = self
-            .view(on)
-            .with_message(message)
-            .with_field("payload_len", Value::Int(honest_len));
+        let view =
+            self.view(on).with_message(message).with_field("payload_len", Value::Int(honest_len));
         for patch in &lies.patches {
             let dissection = dissect(descriptor.fields, &payload);
             let bytes = bytes_of(&patch.bytes.evaluate(&view)?)?;
@@ -172,8 +171,9 @@ impl Session<'_> {
                         Some(expression) => number(expression, &view)?,
                     },
                 };
+                let damage = self.damage(on, &send.cipher)?;
                 self.mark(on);
-                self.transmit(on, header, payload, None, send.cipher, &send.write)
+                self.transmit(on, header, payload, None, damage, &send.write)
             }
         }
     }
@@ -188,8 +188,25 @@ impl Session<'_> {
             payload_len: u32::try_from(payload.len())
                 .map_err(|_| EvaluationError("the payload is too long".into()))?,
         };
-        let (cipher, write) = (CipherLies::default(), WriteStyle::default());
-        self.transmit(on, header, payload, Some(message), cipher, &write)
+        let (damage, write) = (Damage::default(), WriteStyle::default());
+        self.transmit(on, header, payload, Some(message), damage, &write)
+    }
+
+    fn damage(&self, on: &str, lies: &CipherLies) -> Result<Damage, Stop> {
+        let corrupt = match &lies.corrupt {
+            None => None,
+            Some(expression) => {
+                let value = expression.evaluate(&self.view(on))?;
+                let part = CipherPart::NAMES.iter().find(|(name, _)| {
+                    value.as_bytes().is_some_and(|word| word.as_ref() == name.as_bytes())
+                });
+                let part = part.ok_or_else(|| {
+                    EvaluationError(format!("{value} is no part of a sealed frame"))
+                })?;
+                Some(part.1)
+            }
+        };
+        Ok(Damage { corrupt, replay: lies.replay, keep: lies.keep })
     }
 
     fn transmit(
@@ -198,7 +215,7 @@ impl Session<'_> {
         header: FrameHeader,
         payload: Vec<u8>,
         message: Option<MessageView>,
-        cipher: CipherLies,
+        damage: Damage,
         write: &WriteStyle,
     ) -> Result<(), Stop> {
         if let Some(message) = &message {
@@ -221,7 +238,7 @@ impl Session<'_> {
         self.note_on(on, What::Frame(Direction::Sent, view));
         let connection = self.connection(on)?;
         let bytes = match (&mut connection.sealer, connection.has_frames) {
-            (Some(sealer), _) => sealer.frame(header, &payload, cipher),
+            (Some(sealer), _) => sealer.frame(header, &payload, damage),
             (None, true) => [&header.to_bytes()[..], &payload].concat(),
             (None, false) => {
                 let why = "the connection has no frames: `connect` with \"noise\" or \"plain\"";

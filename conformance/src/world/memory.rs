@@ -5,20 +5,20 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use sv2::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
-use sv2::connection::{Connection, ConnectionConfig, Received, ResponderSecurity};
+use sv2::connection::Received;
 use sv2::entropy::Entropy;
 use sv2::message::Message;
-use sv2::noise::{AuthoritySecretKey, Certificate, CipherSuite, Identity, StaticKey};
+use sv2::noise::{AuthoritySecretKey, Certificate, Identity, StaticKey};
 use sv2::role::{
     Answer, CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, Request, Role, Via,
 };
 use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::Frame;
 
+use super::link_end::LinkEnd;
 use super::{Arrival, LinkId, Target, TargetProfile, World, WorldError};
 use crate::case::step::{CloseHow, ControlKind};
 use crate::case::{Chain as ChainKind, WorldSettings};
@@ -100,9 +100,7 @@ impl MemoryTarget {
         };
         let static_key = StaticKey::generate(entropy);
         match fault {
-            None => {
-                Identity::new(&self.authority, static_key, start - day, start + day, entropy)
-            }
+            None => Identity::new(&self.authority, static_key, start - day, start + day, entropy),
             Some(CertificateFault::Expired) => {
                 Identity::new(&self.authority, static_key, start - 2 * day, start - day, entropy)
             }
@@ -115,7 +113,8 @@ impl MemoryTarget {
             }
             Some(CertificateFault::WrongKey) => {
                 let other = StaticKey::generate(entropy);
-                let other = Identity::new(&self.authority, other, start - day, start + day, entropy);
+                let other =
+                    Identity::new(&self.authority, other, start - day, start + day, entropy);
                 let certificate: Certificate = *other.certificate();
                 Identity::with_certificate(static_key, certificate)
             }
@@ -150,7 +149,7 @@ struct InnerLink {
 }
 
 struct Link {
-    connection: Connection,
+    connection: LinkEnd,
     /// Once the handshake is done.
     id: Option<ConnectionId>,
     received: BytesMut,
@@ -232,8 +231,7 @@ impl MemoryWorld {
         match output {
             Output::Send { connection, message, tlvs } => {
                 if let Some((other, peer)) = self.peer(role, connection) {
-                    let input =
-                        Input::Received { connection: peer, message, tlvs, original: None };
+                    let input = Input::Received { connection: peer, message, tlvs, original: None };
                     self.queue.push_back((other, input));
                 } else if let Some(link) = self.link_of(role, connection) {
                     let Link { connection, to_suite, .. } = link;
@@ -327,8 +325,7 @@ impl MemoryWorld {
             if link.is_closed {
                 return;
             }
-            let outcome =
-                link.connection.receive(self.now, &mut link.received, &mut link.to_suite);
+            let outcome = link.connection.receive(self.now, &mut link.received, &mut link.to_suite);
             match outcome {
                 Ok(None) => return,
                 Ok(Some(Received::Established { .. })) => {
@@ -409,19 +406,13 @@ impl World for MemoryWorld {
     }
 
     fn dial(&mut self) -> Result<LinkId, WorldError> {
-        let security = ResponderSecurity::Noise {
-            suite: CipherSuite::default(),
-            identity: Arc::clone(&self.identity),
+        let fault = match &self.mutant {
+            Some(Mutant { make: Make::Connection(fault), .. }) => Some(*fault),
+            _ => None,
         };
-        let mut entropy = self.entropy.fork("link", self.links.len() as u64);
-        let connection = Connection::responder(
-            ConnectionConfig::default(),
-            security,
-            self.now,
-            &mut entropy,
-        );
+        let entropy = self.entropy.fork("link", self.links.len() as u64);
         self.links.push(Link {
-            connection,
+            connection: LinkEnd::new(Arc::clone(&self.identity), fault, self.now, entropy),
             id: None,
             received: BytesMut::new(),
             to_suite: Vec::new(),
@@ -434,6 +425,12 @@ impl World for MemoryWorld {
         if !self.links[link.0].is_closed {
             self.links[link.0].received.extend_from_slice(bytes);
             self.pump(link.0);
+            let end = &mut self.links[link.0];
+            if !end.is_closed
+                && let Err(error) = end.connection.end_write(&mut end.received)
+            {
+                self.lose(link.0, CloseReason::Connection(error));
+            }
         }
     }
 
@@ -511,11 +508,10 @@ const POOL: usize = 0;
 const PROVIDER: usize = 1;
 
 /// Where virtual time starts: far enough from zero that nothing is mistaken for "never".
-const START: Now =
-    Now { instant: Instant(Duration::from_secs(1_000).as_nanos() as u64), unix: UnixTime(1_790_000_000) };
+const START: Now = Now { instant: Instant(1_000_000_000_000), unix: UnixTime(1_790_000_000) };
 
 /// The authority key of our pool in memory: the same in every run.
-const AUTHORITY_SEED: u64 = 0x5072_6f6f_66;
+const AUTHORITY_SEED: u64 = 0x5072_6f6f;
 
 /// Events that are kept for evidence; more would only bury them.
 const TOLD_MAX: usize = 10_000;

@@ -1,6 +1,7 @@
 //! Where a case runs: bytes to and from the target, time, and what can be asked of the world
 //! around it. Everything above bytes is shared by all worlds.
 
+mod link_end;
 mod memory;
 
 pub use memory::{MemoryTarget, MemoryWorld};
@@ -160,6 +161,7 @@ pub(crate) fn own_pool(settings: &WorldSettings, entropy: Entropy) -> Box<dyn Ro
         required_extensions: settings.required_extensions.clone(),
         refused_user_identities: vec![REFUSED_USER.as_bytes().to_vec()],
         easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
+        shares_per_minute: 60.0,
         vardiff: None,
         ..PoolConfig::default()
     };
