@@ -4,6 +4,7 @@ mod chain;
 mod channels;
 mod extensions;
 mod jobs;
+mod order;
 mod setup;
 mod shares;
 mod upstream;
