@@ -1,6 +1,8 @@
 //! What roles tell people: logs, metrics, checkers and tests read events, and nothing parses
 //! log text.
 
+use std::fmt;
+
 use crate::role::{CloseReason, ConnectionId};
 use crate::wire::{Str255, Target, U256};
 
@@ -133,4 +135,105 @@ pub enum Event {
         /// What.
         what: String,
     },
+}
+
+impl Event {
+    /// What kind of event it is, for machines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::SetupDone { .. } => "setup-done",
+            Event::ConnectionClosed { .. } => "connection-closed",
+            Event::ChannelOpened { .. } => "channel-opened",
+            Event::ChannelClosed { .. } => "channel-closed",
+            Event::ShareAccepted { .. } => "share-accepted",
+            Event::WorkerNamed { .. } => "worker-named",
+            Event::ShareRejected { .. } => "share-rejected",
+            Event::WorkStarted { .. } => "work-started",
+            Event::ShareSubmitted { .. } => "share-submitted",
+            Event::SharesAcknowledged { .. } => "shares-acknowledged",
+            Event::ShareRefused { .. } => "share-refused",
+            Event::BlockFound { .. } => "block-found",
+            Event::TipChanged { .. } => "tip-changed",
+            Event::Noted { .. } => "noted",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::SetupDone { connection, protocol, flags } => {
+                write!(f, "{connection}: set up for protocol {protocol}, flags {flags:#b}")
+            }
+            Event::ConnectionClosed { connection, reason } => {
+                write!(f, "{connection}: closed: {reason}")
+            }
+            Event::ChannelOpened { connection, channel_id } => {
+                write!(f, "{connection}: channel {channel_id} opened")
+            }
+            Event::ChannelClosed { connection, channel_id } => {
+                write!(f, "{connection}: channel {channel_id} closed")
+            }
+            Event::ShareAccepted { connection, channel_id, sequence_number, hash } => {
+                write!(f, "{connection}: channel {channel_id} share {sequence_number} accepted, ")?;
+                write!(f, "hash {hash}")
+            }
+            Event::WorkerNamed { connection, channel_id, worker } => {
+                write!(f, "{connection}: channel {channel_id} share by worker {worker}")
+            }
+            Event::ShareRejected { connection, channel_id, sequence_number, error_code } => {
+                write!(f, "{connection}: channel {channel_id} share {sequence_number} refused: ")?;
+                f.write_str(error_code)
+            }
+            Event::WorkStarted { connection, channel_id, job_id, target } => {
+                write!(f, "{connection}: channel {channel_id} works on job {job_id}, ")?;
+                write!(f, "target {target}")
+            }
+            Event::ShareSubmitted { connection, channel_id, sequence_number, job_id, hash } => {
+                write!(f, "{connection}: channel {channel_id} share {sequence_number} sent ")?;
+                write!(f, "for job {job_id}, hash {hash}")
+            }
+            Event::SharesAcknowledged {
+                connection,
+                channel_id,
+                last_sequence_number,
+                accepted_count,
+                difficulty_sum,
+            } => {
+                write!(f, "{connection}: channel {channel_id} {accepted_count} accepted up to ")?;
+                write!(f, "share {last_sequence_number}, difficulty {difficulty_sum}")
+            }
+            Event::ShareRefused { connection, channel_id, sequence_number, error_code } => {
+                write!(f, "{connection}: channel {channel_id} share {sequence_number} refused ")?;
+                write!(f, "by the peer: {error_code:?}")
+            }
+            Event::BlockFound { hash } => write!(f, "block found: {hash}"),
+            Event::TipChanged { prev_hash } => write!(f, "new tip: {prev_hash}"),
+            Event::Noted { connection: Some(connection), what } => {
+                write!(f, "{connection}: {what}")
+            }
+            Event::Noted { connection: None, what } => f.write_str(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Str255;
+
+    #[test]
+    fn what_a_peer_says_cannot_steer_a_terminal() {
+        let event = Event::ShareRefused {
+            connection: ConnectionId(3),
+            channel_id: 1,
+            sequence_number: 7,
+            error_code: Str255::from_static("\u{1b}[2Jgone"),
+        };
+
+        insta::assert_snapshot!(
+            event,
+            @r#"connection 3: channel 1 share 7 refused by the peer: "\x1b[2Jgone""#
+        );
+    }
 }

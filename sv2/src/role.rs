@@ -8,6 +8,7 @@
 //! that encryption runs on all cores and a simulator can leave it out. Set-up, extensions and
 //! everything after are messages, and belong to the role.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -188,6 +189,12 @@ impl Outbox {
 /// roles can index by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
 
 /// A dial, named by the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

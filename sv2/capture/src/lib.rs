@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Captures of Stratum V2 traffic as bytes.
+//!
+//! [`Capture`] writes pcapng with synthetic TCP around recorded streams and with the session
+//! keys inside, so that whoever opens it can decrypt it. It only appends: a capture that was cut
+//! off by a crash is readable up to there.
+
+mod capture;
+pub mod pcapng;
+mod tcp;
+
+pub use capture::{Capture, Direction, StreamId};

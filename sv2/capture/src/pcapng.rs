@@ -1,0 +1,101 @@
+//! Blocks of a pcapng file (draft-ietf-opsawg-pcapng), little-endian.
+//!
+//! Only what we write: section header, interface, decryption secrets, enhanced packet.
+
+/// Link layer: IPv4 or IPv6 without anything below (LINKTYPE_RAW).
+pub const LINKTYPE_RAW: u16 = 101;
+
+/// Secrets type of an SV2 key log, "SV2K". Not registered: other tools keep it and ignore it.
+pub const SECRETS_SV2_KEY_LOG: u32 = 0x5356_324b;
+
+/// Direction bits of `epb_flags`.
+pub const FLAG_INBOUND: u32 = 0b01;
+/// Direction bits of `epb_flags`.
+pub const FLAG_OUTBOUND: u32 = 0b10;
+
+/// Appends a section header that names `application`.
+pub fn section_header(out: &mut Vec<u8>, application: &str) {
+    block(out, 0x0a0d_0d0a, |body| {
+        body.extend_from_slice(&0x1a2b_3c4d_u32.to_le_bytes());
+        body.extend_from_slice(&1_u16.to_le_bytes());
+        body.extend_from_slice(&0_u16.to_le_bytes());
+        // The length of the section is unknown: it grows.
+        body.extend_from_slice(&(-1_i64).to_le_bytes());
+        option(body, 4, application.as_bytes());
+        end_of_options(body);
+    });
+}
+
+/// Appends an interface with nanosecond stamps.
+pub fn interface(out: &mut Vec<u8>, name: &str) {
+    block(out, 1, |body| {
+        body.extend_from_slice(&LINKTYPE_RAW.to_le_bytes());
+        body.extend_from_slice(&0_u16.to_le_bytes());
+        // No limit on the length of a packet.
+        body.extend_from_slice(&0_u32.to_le_bytes());
+        option(body, 2, name.as_bytes());
+        // if_tsresol: 10^-9 s.
+        option(body, 9, &[9]);
+        end_of_options(body);
+    });
+}
+
+/// Appends secrets; readers want them before the packets that they open.
+pub fn secrets(out: &mut Vec<u8>, secrets_type: u32, text: &[u8]) {
+    block(out, 0x0a, |body| {
+        body.extend_from_slice(&secrets_type.to_le_bytes());
+        body.extend_from_slice(&len(text).to_le_bytes());
+        padded(body, text);
+    });
+}
+
+/// Appends a packet of interface 0, with a comment unless it is empty.
+pub fn packet(out: &mut Vec<u8>, nanoseconds: u64, flags: u32, comment: &str, data: &[u8]) {
+    block(out, 6, |body| {
+        body.extend_from_slice(&0_u32.to_le_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of the stamp")]
+        let (high, low) = ((nanoseconds >> 32) as u32, nanoseconds as u32);
+        body.extend_from_slice(&high.to_le_bytes());
+        body.extend_from_slice(&low.to_le_bytes());
+        body.extend_from_slice(&len(data).to_le_bytes());
+        body.extend_from_slice(&len(data).to_le_bytes());
+        padded(body, data);
+        if !comment.is_empty() {
+            option(body, 1, comment.as_bytes());
+        }
+        option(body, 2, &flags.to_le_bytes());
+        end_of_options(body);
+    });
+}
+
+fn block(out: &mut Vec<u8>, block_type: u32, write_body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&block_type.to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    write_body(out);
+    // The length stands in front and behind, so that a file can be read backwards.
+    let total = len(&out[start..]) + 4;
+    out[start + 4..start + 8].copy_from_slice(&total.to_le_bytes());
+    out.extend_from_slice(&total.to_le_bytes());
+}
+
+fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
+    let value = &value[..value.len().min(usize::from(u16::MAX))];
+    body.extend_from_slice(&code.to_le_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "cut above")]
+    body.extend_from_slice(&(value.len() as u16).to_le_bytes());
+    padded(body, value);
+}
+
+fn end_of_options(body: &mut Vec<u8>) {
+    body.extend_from_slice(&[0; 4]);
+}
+
+fn padded(body: &mut Vec<u8>, data: &[u8]) {
+    body.extend_from_slice(data);
+    body.resize(body.len().next_multiple_of(4), 0);
+}
+
+fn len(data: &[u8]) -> u32 {
+    u32::try_from(data.len()).expect("a block is far below 4 GiB: streams are cut into segments")
+}
