@@ -60,6 +60,11 @@ impl Group {
         self.futures.push((template_id, job_id));
     }
 
+    /// Templates are numbered anew: no future job will be named by its template any more.
+    pub fn forget_futures(&mut self) {
+        self.futures.clear();
+    }
+
     /// The future job of a template; with it all future jobs end (spec 5.3.17).
     pub fn take_future(&mut self, template_id: u64) -> Option<u32> {
         let futures = std::mem::take(&mut self.futures);

@@ -1,5 +1,7 @@
 //! Opening, updating and closing channels (spec 5.3.2 to 5.3.9).
 
+use bytes::Bytes;
+
 use super::downstream::{Downstream, Served};
 use super::{Pool, Timer, slot};
 use crate::event::Event;
@@ -33,7 +35,7 @@ impl From<OpenStandardMiningChannel> for OpenRequest {
         OpenRequest {
             kind: ChannelKind::Standard,
             request_id: request.request_id,
-            user_identity: request.user_identity,
+            user_identity: owned(&request.user_identity),
             nominal_hash_rate: request.nominal_hash_rate,
             max_target: request.max_target,
             min_extranonce_size: 0,
@@ -46,7 +48,7 @@ impl From<OpenExtendedMiningChannel> for OpenRequest {
         OpenRequest {
             kind: ChannelKind::Extended,
             request_id: request.request_id,
-            user_identity: request.user_identity,
+            user_identity: owned(&request.user_identity),
             nominal_hash_rate: request.nominal_hash_rate,
             max_target: request.max_target,
             min_extranonce_size: request.min_extranonce_size,
@@ -305,6 +307,11 @@ fn retarget(
         served.channel.set_target(maximum_target);
         out.send(connection, SetTarget { channel_id: served.channel.id(), maximum_target });
     }
+}
+
+/// What outlives its frame does not keep the read buffer alive.
+fn owned(text: &Str255) -> Str255 {
+    Str255::new(Bytes::copy_from_slice(text.as_slice())).unwrap_or_default()
 }
 
 /// The group of all channels with extranonces of this length (spec 5.2.3).

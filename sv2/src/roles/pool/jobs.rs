@@ -14,6 +14,7 @@ use crate::mining::SetNewPrevHash;
 use crate::mining::channel::ChannelKind;
 use crate::mining::coinbase::{Coinbase, CoinbaseError, payout};
 use crate::mining::extranonce::ExtranonceLayout;
+use crate::mining::group::Group;
 use crate::mining::job::{Tip, Work};
 use crate::role::{ConnectionId, Outbox};
 use crate::template_distribution::{NewTemplate, SetNewPrevHash as TemplateSetNewPrevHash};
@@ -88,14 +89,17 @@ impl TemplateWork {
     pub(super) fn tip(&self) -> Option<&Tip> {
         self.tip.as_ref()
     }
-
-    /// Another session of the template provider may number its templates anew.
-    pub(super) fn forget_futures(&mut self) {
-        self.futures.clear();
-    }
 }
 
 impl Pool {
+    /// Another session of the template provider may number its templates anew.
+    pub(super) fn forget_futures(&mut self) {
+        self.work.futures.clear();
+        for downstream in self.connections.iter_mut().flatten() {
+            downstream.groups.iter_mut().for_each(Group::forget_futures);
+        }
+    }
+
     pub(super) fn handle_template(&mut self, template: NewTemplate, out: &mut Outbox) {
         let template_id = template.template_id;
         // Without a tip there is nothing yet that the template could be for.

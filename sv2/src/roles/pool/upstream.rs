@@ -163,7 +163,7 @@ impl Pool {
         self.timers.cancel(Timer::UpstreamSetup);
         self.upstream.state = State::Ready(connection);
         self.upstream.wait = self.config.redial_wait.0;
-        self.work.forget_futures();
+        self.forget_futures();
         // Spec 7.1: at once, and before anything else.
         out.send(connection, self.constraints());
         for solution in std::mem::take(&mut self.upstream.solutions) {

@@ -178,3 +178,22 @@ fn a_block_that_is_found_without_a_provider_reaches_the_next_one() {
     assert!(matches!(messages[0], Message::CoinbaseOutputConstraints(_)));
     assert!(matches!(messages[1], Message::SubmitSolution(_)));
 }
+
+#[test]
+fn a_provider_that_numbers_its_templates_anew_does_not_revive_jobs_of_the_old_numbers() {
+    let mut bench = Bench::ready(easy());
+    bench.join(MINER, 0);
+    bench.open_standard(MINER);
+    let old = messages_to(MINER, &bench.template(2, true));
+    bench.closed(PROVIDER);
+    bench.pass(Duration::from_secs(1));
+    bench.give(Input::Connected { connection: PROVIDER, via: Via::Dial(DialId(1)) });
+    bench.receive(PROVIDER, SetupConnectionSuccess { used_version: 2, flags: 0 });
+    bench.template(2, false);
+
+    let tip = messages_to(MINER, &bench.tip(2, 2));
+
+    let named = prev_hash(&tip[1]).job_id;
+    assert_ne!(named, extended_job(&old[0]).job_id);
+    assert_eq!(named, extended_job(&tip[0]).job_id);
+}
