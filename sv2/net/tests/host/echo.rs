@@ -5,8 +5,8 @@ use sv2::common::ChannelEndpointChanged;
 use sv2::event::Event;
 use sv2::message::Message;
 use sv2::role::{
-    Answer, CloseReason, ConnectionId, DialId, Input, Outbox, Output, PeerAddress, Request,
-    RequestId, Role, Via,
+    Answer, ChainEvent, CloseReason, ConnectionId, DialId, Input, Outbox, Output, PeerAddress,
+    Request, RequestId, Role, Via,
 };
 use sv2::time::{Instant, Now};
 use sv2::wire::Frame;
@@ -19,6 +19,9 @@ pub(crate) const FLOOD: u32 = u32::MAX - 1;
 pub(crate) const WAKE: u32 = u32::MAX - 2;
 /// Answers once [`RECORD`] is persisted.
 pub(crate) const PERSIST: u32 = u32::MAX - 3;
+
+/// Submits what is no block.
+pub(crate) const SUBMIT: u32 = u32::MAX - 4;
 
 pub(crate) const ANSWERS: u32 = 5_000;
 pub(crate) const RECORD: &[u8] = b"a share";
@@ -61,6 +64,10 @@ impl Echo {
                 let ConnectionId(id) = connection;
                 out.put(Output::Request { request: RequestId(id.into()), what });
             }
+            SUBMIT => {
+                let what = Request::SubmitBlock { block: Bytes::from_static(b"no block") };
+                out.put(Output::Request { request: RequestId(0), what });
+            }
             number => send(connection, number, out),
         }
     }
@@ -101,6 +108,10 @@ impl Role for Echo {
             }
             Input::Answer { request: RequestId(id), answer: Answer::Persisted } => {
                 send(ConnectionId(u32::try_from(id).unwrap()), PERSIST, out);
+            }
+            Input::Answer { answer: Answer::BlockRejected { reason }, .. } => note(&reason, out),
+            Input::Chain(ChainEvent::Template(template)) => {
+                out.tell(Event::TipChanged { prev_hash: template.prev_hash });
             }
             Input::Woken => self.wake(now, out),
             other => panic!("nobody sends {other:?}"),

@@ -8,13 +8,17 @@ mod peer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use echo::{ANSWER_AND_CLOSE, Echo, FLOOD, PERSIST, WAKE};
+use echo::{ANSWER_AND_CLOSE, Echo, FLOOD, PERSIST, SUBMIT, WAKE};
 use peer::Peer;
+use sv2::chain::{Chain, ChainConfig, ChainHost};
 use sv2::connection::ConnectionError;
+use sv2::entropy::Entropy;
 use sv2::event::Event;
 use sv2::noise::{AuthoritySecretKey, CertificateError, CipherSuite};
 use sv2::role::{CloseReason, ConnectionId, Input, PeerAddress};
+use sv2::wire::U256;
 use sv2_net::clock::Clock;
+use sv2_net::embedded::EmbeddedChain;
 use sv2_net::entropy;
 use sv2_net::host::{Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
@@ -182,6 +186,29 @@ async fn a_record_is_answered_once_it_is_on_disk() {
 }
 
 #[tokio::test]
+async fn the_embedded_chain_tells_a_role_its_tips_and_judges_its_blocks() {
+    let config = ChainConfig::new(ChainConfig::HARD, Clock::of_process().now().unix);
+    let chain = EmbeddedChain::new(ChainHost::new(Chain::new(config, Entropy::from_seed(7))));
+    let host = bind(plain(), Limits::default()).await;
+    let mut events = host.events();
+    let world = Worlds { chain: Some(Arc::new(chain.clone())), ..Worlds::default() };
+    let host = host.start(Echo::new(), world);
+
+    let _follower = chain.follow(host.injector());
+    let first = tip(&mut events).await;
+    let mined = chain.new_block();
+    let second = tip(&mut events).await;
+    let reorganised = chain.reorganise(1).unwrap();
+    let third = tip(&mut events).await;
+
+    assert_eq!([second, third], [mined, reorganised]);
+    assert_ne!(first, second);
+    Peer::plain(host.addresses()[0]).await.send(SUBMIT).await;
+    let reason = noted(&mut events).await;
+    assert!(reason.starts_with("decode-failed"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_dial_accepts_the_right_authority_and_no_other() {
     let authority = authority();
     let right = authority.public_key();
@@ -296,6 +323,14 @@ async fn closed(events: &mut broadcast::Receiver<Event>, which: ConnectionId) ->
         if let Event::ConnectionClosed { connection, reason } = events.recv().await.unwrap() {
             assert_eq!(connection, which);
             return reason;
+        }
+    }
+}
+
+async fn tip(events: &mut broadcast::Receiver<Event>) -> U256 {
+    loop {
+        if let Event::TipChanged { prev_hash } = events.recv().await.unwrap() {
+            return prev_hash;
         }
     }
 }
