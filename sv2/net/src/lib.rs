@@ -5,6 +5,7 @@
 //! limit in [`limits::Limits`], and reaching one is an outcome with a name.
 
 mod admission;
+pub mod bitcoind;
 pub mod child;
 pub mod clock;
 pub mod counters;

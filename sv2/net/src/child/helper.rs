@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,22 +15,27 @@ use tokio::time::{Instant, sleep};
 
 use super::GRACE;
 
-/// The hidden subcommand `assay run-child [--grace-ms=N] [--] PROGRAM [ARGUMENT ...]`; the
-/// arguments start behind its name.
+/// The hidden subcommand `assay run-child [--grace-ms=N] [--remove FOLDER] [--] PROGRAM
+/// [ARGUMENT ...]`; the arguments start behind its name.
 ///
 /// Runs the program in a process group of its own, and ends the whole group when the program
 /// ends, when our stdin closes, or when we are told to end. Exits like the program: 128 plus the
 /// signal's number if one ended it, 127 if it could not be started.
 pub fn run_child_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (grace, mut command) = match parse(arguments) {
-        Ok(parsed) => parsed,
+    let Task { mut command, grace, scratch } = match parse(arguments) {
+        Ok(task) => task,
         Err(what) => return failed(USAGE, what),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(CANNOT_START, error),
     };
-    match runtime.block_on(run(&mut command, grace)) {
+    let outcome = runtime.block_on(run(&mut command, grace));
+    if let Some(Err(error)) = scratch.map(std::fs::remove_dir_all) {
+        // Into a log that may be gone: there is nobody else to tell.
+        eprintln!("run-child: cannot remove the child's folder: {error}");
+    }
+    match outcome {
         Ok(status) => ExitCode::from(exit_code(status)),
         Err(error) => {
             failed(CANNOT_START, format!("{:?}: {error}", command.as_std().get_program()))
@@ -37,21 +43,32 @@ pub fn run_child_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode
     }
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Duration, Command), String> {
-    let mut arguments = arguments.into_iter().peekable();
-    let mut grace = GRACE;
-    if let Some(text) =
-        arguments.peek().and_then(|first| first.to_str()?.strip_prefix("--grace-ms="))
-    {
-        let milliseconds = text.parse().map_err(|error| format!("--grace-ms={text}: {error}"))?;
-        grace = Duration::from_millis(milliseconds);
-        arguments.next();
-    }
-    arguments.next_if(|argument| argument == "--");
-    let program = arguments.next().ok_or("no program to run")?;
+struct Task {
+    command: Command,
+    grace: Duration,
+    scratch: Option<PathBuf>,
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> {
+    let mut arguments = arguments.into_iter();
+    let (mut grace, mut scratch) = (GRACE, None);
+    let program = loop {
+        let argument = arguments.next().ok_or("no program to run")?;
+        if argument == "--" {
+            break arguments.next().ok_or("no program to run")?;
+        } else if argument == "--remove" {
+            scratch = Some(arguments.next().ok_or("--remove needs a folder")?.into());
+        } else if let Some(text) = argument.to_str().and_then(|text| text.strip_prefix(GRACE_IS)) {
+            let milliseconds =
+                text.parse().map_err(|error| format!("{GRACE_IS}{text}: {error}"))?;
+            grace = Duration::from_millis(milliseconds);
+        } else {
+            break argument;
+        }
+    };
     let mut command = Command::new(program);
     command.args(arguments);
-    Ok((grace, command))
+    Ok(Task { command, grace, scratch })
 }
 
 async fn run(command: &mut Command, grace: Duration) -> io::Result<ExitStatus> {
@@ -127,6 +144,7 @@ fn failed(code: u8, what: impl std::fmt::Display) -> ExitCode {
     ExitCode::from(code)
 }
 
+const GRACE_IS: &str = "--grace-ms=";
 const USAGE: u8 = 2;
 const CANNOT_START: u8 = 127;
 const POLL: Duration = Duration::from_millis(10);

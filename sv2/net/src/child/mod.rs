@@ -8,8 +8,10 @@
 mod helper;
 
 use std::ffi::OsString;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ pub struct ChildCommand {
     pub directory: Option<PathBuf>,
     /// The file that takes what the child writes to stdout and stderr; overwritten.
     pub log: PathBuf,
+    /// A folder that is removed, with all that is in it, once the group has ended.
+    pub scratch: Option<PathBuf>,
     /// How long the group may take to end after TERM, before KILL.
     pub grace: Duration,
 }
@@ -63,6 +67,7 @@ impl ChildCommand {
             environment: Vec::new(),
             directory: None,
             log: log.into(),
+            scratch: None,
             grace: GRACE,
         }
     }
@@ -74,7 +79,8 @@ pub struct Child {
     process: tokio::process::Child,
     /// Closing it is what ends the child.
     pipe: Option<ChildStdin>,
-    log: PathBuf,
+    /// Open, so that it can be read when the scratch folder with it is gone.
+    log: File,
     grace: Duration,
 }
 
@@ -85,18 +91,29 @@ impl Child {
     /// If the log cannot be written or the helper cannot be started. A command that cannot be
     /// started shows as exit code 127 in [`Child::wait`], with the reason in the log.
     pub fn spawn(helper: &Helper, command: &ChildCommand) -> io::Result<Child> {
-        let log = std::fs::File::create(&command.log)?;
+        let log = File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(&command.log)?;
         let mut process = Command::new(&helper.program);
         process
             .args(&helper.arguments)
             .arg(format!("--grace-ms={}", command.grace.as_millis()))
+            .args(
+                command
+                    .scratch
+                    .iter()
+                    .flat_map(|scratch| ["--remove".as_ref(), scratch.as_os_str()]),
+            )
             .arg("--")
             .arg(&command.program)
             .args(&command.arguments)
             .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
-            .stderr(log)
+            .stderr(log.try_clone()?)
             // Out of the terminal's foreground group: Ctrl-C is for us, and we end the child.
             .process_group(0);
         if let Some(directory) = &command.directory {
@@ -104,7 +121,7 @@ impl Child {
         }
         let mut process = process.spawn()?;
         let pipe = process.stdin.take();
-        Ok(Child { process, pipe, log: command.log.clone(), grace: command.grace })
+        Ok(Child { process, pipe, log, grace: command.grace })
     }
 
     /// Waits until the child has ended by itself. An exit code above 128 is a signal's number
@@ -139,29 +156,23 @@ impl Child {
         }
     }
 
-    /// The file with what the child has written.
-    pub fn log(&self) -> &Path {
-        &self.log
-    }
-
     /// The end of what the child has written, at most [`LOG_TAIL_LEN_MAX`] bytes, for errors.
     pub fn log_tail(&self) -> String {
         log_tail(&self.log).unwrap_or_else(|error| format!("(no log: {error})"))
     }
 }
 
-fn log_tail(path: &Path) -> io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let len = file.metadata()?.len();
-    file.seek(SeekFrom::Start(len.saturating_sub(LOG_TAIL_LEN_MAX)))?;
-    let mut bytes = Vec::new();
-    file.take(LOG_TAIL_LEN_MAX).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+fn log_tail(log: &File) -> io::Result<String> {
+    let start = log.metadata()?.len().saturating_sub(LOG_TAIL_LEN_MAX as u64);
+    let mut bytes = [0; LOG_TAIL_LEN_MAX];
+    // The child writes at the file's own position: it must stay where it is.
+    let len = log.read_at(&mut bytes, start)?;
+    Ok(String::from_utf8_lossy(&bytes[..len]).trim_end().to_owned())
 }
 
 /// Long enough for a node to flush its databases.
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Of a child's log in an error, in bytes.
-pub const LOG_TAIL_LEN_MAX: u64 = 2_000;
+pub const LOG_TAIL_LEN_MAX: usize = 2_000;
 /// What the helper may take beyond the grace: it only has to send a signal.
 const HELPER_MARGIN: Duration = Duration::from_secs(5);

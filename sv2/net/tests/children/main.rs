@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test, without the harness that clippy knows")]
 #![allow(clippy::zombie_processes, reason = "who waits for whom is what is tested")]
 
+mod node;
+
 use std::ffi::OsString;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -25,13 +27,15 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         Trial::test("the_group_of_a_child_ends_when_its_parent_is_killed", parent_is_killed),
-        Trial::test("a_child_that_ignores_term_is_killed_after_the_grace", term_is_ignored),
+        Trial::test("a_child_that_ignores_term_is_killed_and_its_folder_removed", term_is_ignored),
         Trial::test("what_a_child_leaves_behind_ends_with_it", leader_exits),
         Trial::test("the_exit_code_and_output_of_a_child_reach_the_parent", exit_code),
         Trial::test("a_program_that_does_not_exist_is_named", no_such_program),
-    ]
+    ];
+    trials.extend(node::trials());
+    trials
 }
 
 fn parent_is_killed() -> Result<(), Failed> {
@@ -56,8 +60,11 @@ fn parent_is_killed() -> Result<(), Failed> {
 fn term_is_ignored() -> Result<(), Failed> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let directory = tempfile::tempdir()?;
+    let scratch = directory.path().join("scratch");
+    std::fs::create_dir_all(scratch.join("deep"))?;
     let command = ChildCommand {
         grace: Duration::from_millis(50),
+        scratch: Some(scratch.clone()),
         ..holders(&listener, directory.path().join("log"), "ignore-term")?
     };
     let runtime = runtime()?;
@@ -71,6 +78,7 @@ fn term_is_ignored() -> Result<(), Failed> {
     })?;
 
     assert_eq!(status.code(), Some(128 + 9));
+    assert!(!scratch.exists());
     Ok(())
 }
 
