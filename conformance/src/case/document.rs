@@ -76,6 +76,13 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
+/// Line and column of a byte offset in a text, both from 1; the column counts characters.
+pub(crate) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
 impl Document {
     /// Parses `text`; `file` is how errors call it.
     ///
@@ -111,9 +118,7 @@ impl Document {
 
     /// Line and column of a byte offset, both from 1.
     pub fn place(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        place(&self.text, at)
     }
 
     /// An error at a byte offset.

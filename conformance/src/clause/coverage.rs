@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::case::Suite;
+
 use super::{Clause, Observe, Reason, Registry, Role};
 
 /// Which cases cite which clause.
@@ -65,6 +67,18 @@ impl Citations {
             }
         }
         if unknown.is_empty() { Ok(citations) } else { Err(unknown) }
+    }
+
+    /// What the cases of a suite cite.
+    ///
+    /// # Errors
+    /// As [`Citations::new`], for a suite that was read with another registry.
+    pub fn of(registry: &Registry, suite: &Suite) -> Result<Citations, Vec<UnknownClause>> {
+        let cases = suite.cases.iter();
+        Citations::new(
+            registry,
+            cases.map(|case| (case.id.as_str(), case.clauses.iter().map(String::as_str))),
+        )
     }
 
     /// Cases that cite a clause, in the order in which they came.

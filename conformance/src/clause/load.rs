@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::case::document::{LoadError, place};
+
 use super::{Ambiguity, Chapter, Clause, Fingerprint, Reading, Registry, Untested};
 
 /// A file of the registry.
@@ -19,27 +21,6 @@ pub struct Source<'a> {
     /// TOML.
     pub text: &'a str,
 }
-
-/// What is wrong with a file of the registry, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError {
-    /// File of the registry.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-    /// What is wrong and what was expected.
-    pub message: String,
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => {
@@ -182,14 +163,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(self, offset: usize, message: &str) -> LoadError {
-        let before = self.source.text.get(..offset).unwrap_or(self.source.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        LoadError {
-            file: self.source.name.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message: message.to_owned(),
-        }
+        let (line, column) = place(self.source.text, offset);
+        LoadError { file: self.source.name.to_owned(), line, column, message: message.to_owned() }
     }
 
     fn at<T>(self, value: &Spanned<T>, message: &str) -> LoadError {

@@ -15,9 +15,10 @@ mod words;
 
 use std::collections::BTreeMap;
 
+pub use crate::case::document::LoadError;
 pub use ambiguity::{Ambiguity, Reading};
 pub use coverage::{Citations, Coverage, RoleCoverage, UnknownClause};
-pub use load::{LoadError, Source};
+pub use load::Source;
 pub use show::{Filter, Status, coverage_json, list, list_json, print_coverage, show};
 pub use specification::Fingerprint;
 pub use words::{Basis, Level, Observe, Reason, Role, UnknownWord};

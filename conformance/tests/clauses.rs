@@ -1,0 +1,44 @@
+//! The registry held against the cases: every rule is asked by a case or says why not.
+
+use conformance::case::Suite;
+use conformance::clause::{Citations, Registry, Role};
+
+fn citations(registry: &Registry) -> Citations {
+    let suite = Suite::built_in(&|id| registry.clause(id).is_some()).expect("every case loads");
+    Citations::of(registry, &suite).expect("every case cites clauses of this registry")
+}
+
+#[test]
+fn every_clause_is_asked_by_a_case_or_says_why_not() {
+    let registry = Registry::embedded();
+    let citations = citations(&registry);
+
+    let unexplained: Vec<&str> = registry
+        .clauses()
+        .iter()
+        .filter(|clause| !citations.is_tested(clause) && clause.untested.is_none())
+        .map(|clause| clause.id.as_str())
+        .collect();
+
+    assert_eq!(unexplained, Vec::<&str>::new());
+}
+
+#[test]
+fn no_case_asks_what_the_registry_calls_invisible() {
+    let registry = Registry::embedded();
+
+    let citations = citations(&registry);
+
+    assert_eq!(registry.contradictions(&citations), []);
+}
+
+#[test]
+fn cases_count_for_the_role_that_they_are_written_for() {
+    let registry = Registry::embedded();
+    let citations = citations(&registry);
+
+    let pool = registry.role_coverage(Role::Pool, &citations);
+
+    assert!(pool.testable_tested_count > 0, "no case of the pool cites a testable clause");
+    assert!(pool.testable_tested_count <= pool.testable_count);
+}
