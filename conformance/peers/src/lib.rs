@@ -7,3 +7,4 @@ pub mod messages;
 pub mod noise;
 pub mod shares;
 pub mod vectors;
+pub mod workloads;

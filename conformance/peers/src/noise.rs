@@ -178,6 +178,19 @@ impl TheirSession {
         TheirSession { encoder, decoder, encrypt, decrypt: Some(decrypt) }
     }
 
+    /// The sending half, for who has an encoder of their own.
+    pub fn encrypt_state(&mut self) -> &mut TransportEncryptState {
+        &mut self.encrypt
+    }
+
+    /// The receiving half, for who has a decoder of their own; once.
+    ///
+    /// # Panics
+    /// When it was taken before.
+    pub fn take_decrypt_state(&mut self) -> TransportDecryptState {
+        self.decrypt.take().expect("taken once")
+    }
+
     /// What goes over the wire for a frame.
     ///
     /// # Panics
