@@ -24,8 +24,8 @@ impl Session<'_> {
         let tracker = &connection.tracker;
         match (message.name, field.name) {
             ("SetupConnection", "min_version" | "max_version") => Value::Int(2),
-            ("SetupConnection", "endpoint_host") => Value::text(self.profile.host.clone()),
-            ("SetupConnection", "endpoint_port") => Value::Int(self.profile.port.into()),
+            ("SetupConnection", "endpoint_host") => Value::text(self.endpoint().0),
+            ("SetupConnection", "endpoint_port") => Value::Int(self.endpoint().1.into()),
             ("SetupConnection", "vendor") => Value::text("Assay"),
             ("SetupConnection", "hardware_version") => Value::text("conformance suite"),
             ("SetupConnection", "firmware") => Value::text(env!("CARGO_PKG_VERSION")),

@@ -455,6 +455,12 @@ impl<'a> Session<'a> {
         self.observed.extend(clauses.iter().cloned());
     }
 
+    /// Host and port as they go into `SetupConnection`.
+    fn endpoint(&self) -> (String, u16) {
+        let known = || (self.profile.host.clone(), self.profile.port);
+        self.world.endpoint().unwrap_or_else(known)
+    }
+
     fn view(&self, on: &str) -> View<'_> {
         View::of(self, on)
     }

@@ -58,10 +58,10 @@ impl Scope for View<'_> {
         Some(match name {
             "now" => Value::Int(session.world.now().unix.0),
             "user" => Value::text(session.profile.identity("user").unwrap_or(DEFAULT_USER)),
-            "target" => Value::record([
-                ("host", Value::text(session.profile.host.clone())),
-                ("port", Value::Int(session.profile.port.into())),
-            ]),
+            "target" => {
+                let (host, port) = session.endpoint();
+                Value::record([("host", Value::text(host)), ("port", Value::Int(port.into()))])
+            }
             "channel" => channel()?.record(),
             "job" => {
                 let channel = channel()?;

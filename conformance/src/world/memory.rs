@@ -192,7 +192,7 @@ impl MemoryWorld {
     fn start(&mut self) {
         self.starts += 1;
         let entropy = |purpose| self.entropy.fork(purpose, self.starts);
-        let pool = super::own_pool(&self.settings, entropy("pool"));
+        let pool: Box<dyn Role> = Box::new(super::own_pool(&self.settings, None, entropy("pool")));
         let pool: Box<dyn Role> = match &self.mutant {
             Some(Mutant { make: Make::Rules(rules), .. }) => {
                 Box::new(MutantRole::new(pool, rules.clone()))
@@ -200,7 +200,7 @@ impl MemoryWorld {
             Some(Mutant { make: Make::Code(around), .. }) => around(pool),
             _ => pool,
         };
-        self.roles = vec![pool, super::own_provider()];
+        self.roles = vec![pool, Box::new(super::own_provider())];
         let news = self.chain.current(self.now);
         self.queue.push_back((PROVIDER, Input::Chain(news)));
         self.queue.push_back((POOL, Input::Woken));

@@ -1,10 +1,15 @@
 //! Where a case runs: bytes to and from the target, time, and what can be asked of the world
 //! around it. Everything above bytes is shared by all worlds.
 
+pub mod controls;
 mod link_end;
+mod live;
 mod memory;
+mod own_live;
 
+pub use live::LiveTarget;
 pub use memory::{MemoryTarget, MemoryWorld};
+pub use own_live::{OwnLiveTarget, OwnProvider};
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sv2::entropy::Entropy;
 use sv2::noise::AuthorityPublicKey;
-use sv2::role::Role;
+use sv2::role::PeerAddress;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
@@ -50,6 +55,11 @@ pub trait World {
     /// # Errors
     /// [`WorldError`]: it cannot, or it failed.
     fn control(&mut self, kind: ControlKind) -> Result<(), WorldError>;
+
+    /// Host and port that were dialled, where the target's profile does not know them.
+    fn endpoint(&self) -> Option<(String, u16)> {
+        None
+    }
 
     /// What the target has told of itself since the last call, for evidence: only a target
     /// that is our own does.
@@ -153,7 +163,11 @@ impl<T: Target + ?Sized + Send> Target for Arc<T> {
 }
 
 /// Our pool as a case wants it.
-pub(crate) fn own_pool(settings: &WorldSettings, entropy: Entropy) -> Box<dyn Role> {
+pub(crate) fn own_pool(
+    settings: &WorldSettings,
+    provider: Option<PeerAddress>,
+    entropy: Entropy,
+) -> Pool {
     let mut config = PoolConfig {
         requires_extended_channels: settings.requires_extended_channels,
         requires_fixed_version: settings.requires_fixed_version,
@@ -168,12 +182,15 @@ pub(crate) fn own_pool(settings: &WorldSettings, entropy: Entropy) -> Box<dyn Ro
     if settings.share_batch > 0 {
         config.share_batch_size = settings.share_batch;
     }
-    Box::new(Pool::new(config, entropy))
+    if let Some(provider) = provider {
+        config.template_provider = provider;
+    }
+    Pool::new(config, entropy)
 }
 
 /// Our template provider.
-pub(crate) fn own_provider() -> Box<dyn Role> {
-    Box::new(TemplateProvider::new(TemplateProviderConfig::default()))
+pub(crate) fn own_provider() -> TemplateProvider {
+    TemplateProvider::new(TemplateProviderConfig::default())
 }
 
 /// An identity that our pool refuses.

@@ -1,0 +1,77 @@
+//! What can be asked of the world around a live target: commands of the user's, or our own
+//! template provider behind a foreign pool.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use super::WorldError;
+use crate::case::step::ControlKind;
+
+/// Something that makes things happen.
+pub trait Controls: Send + Sync {
+    /// What it can do.
+    fn kinds(&self) -> Vec<ControlKind>;
+
+    /// Does it, and returns when it is done; the target may hear of it later.
+    ///
+    /// # Errors
+    /// [`WorldError::NoControl`], [`WorldError::ControlFailed`].
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError>;
+}
+
+/// Commands from a target's file, run by the shell.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// By what they do.
+    pub commands: BTreeMap<ControlKind, String>,
+}
+
+impl Controls for Hooks {
+    fn kinds(&self) -> Vec<ControlKind> {
+        self.commands.keys().copied().collect()
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        let command = self.commands.get(&kind).ok_or(WorldError::NoControl(kind))?;
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .output()
+            .map_err(|error| WorldError::ControlFailed(format!("`{command}`: {error}")))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(WorldError::ControlFailed(format!("`{command}`: {}, {}", output.status, words.trim())))
+    }
+}
+
+/// Two sources of controls; the first that can do something does it.
+pub struct Either<A, B>(
+    /// Asked first.
+    pub A,
+    /// Asked for the rest.
+    pub B,
+);
+
+impl<A: Controls, B: Controls> Controls for Either<A, B> {
+    fn kinds(&self) -> Vec<ControlKind> {
+        let mut kinds = self.0.kinds();
+        kinds.extend(self.1.kinds().into_iter().filter(|kind| !self.0.kinds().contains(kind)));
+        kinds
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        if self.0.kinds().contains(&kind) { self.0.apply(kind) } else { self.1.apply(kind) }
+    }
+}
+
+impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
+    fn kinds(&self) -> Vec<ControlKind> {
+        (**self).kinds()
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        (**self).apply(kind)
+    }
+}

@@ -1,0 +1,182 @@
+//! A world of real sockets: a target that listens somewhere, and whatever can be asked of the
+//! world around it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sv2::noise::StratumUrl;
+use sv2::time::{Instant, Now};
+use sv2_net::clock::Clock;
+
+use super::controls::Controls;
+use super::{Arrival, LinkId, Target, TargetProfile, World, WorldError};
+use crate::case::WorldSettings;
+use crate::case::step::{CloseHow, ControlKind};
+
+/// A target at an address: foreign, and as it is.
+pub struct LiveTarget {
+    profile: TargetProfile,
+    controls: Arc<dyn Controls>,
+}
+
+impl LiveTarget {
+    /// A target at `url`; without a key in it any certificate is taken.
+    pub fn new(
+        name: impl Into<String>,
+        url: &StratumUrl,
+        identities: Vec<(String, String)>,
+        controls: Arc<dyn Controls>,
+    ) -> Self {
+        let profile = TargetProfile {
+            name: name.into(),
+            host: url.host.clone(),
+            port: url.port,
+            authority: url.authority,
+            identities,
+            controls: controls.kinds(),
+            is_ours: false,
+            is_virtual: false,
+        };
+        LiveTarget { profile, controls }
+    }
+}
+
+impl Target for LiveTarget {
+    fn world(&self, _: &WorldSettings, _: u64) -> Result<Box<dyn World>, WorldError> {
+        let address = format!("{}:{}", self.profile.host, self.profile.port);
+        Ok(Box::new(LiveWorld::new(address, Arc::clone(&self.controls))))
+    }
+
+    fn profile(&self) -> &TargetProfile {
+        &self.profile
+    }
+}
+
+/// Real sockets to one address, for one case.
+pub(crate) struct LiveWorld {
+    clock: Clock,
+    address: String,
+    controls: Arc<dyn Controls>,
+    links: Vec<Link>,
+}
+
+struct Link {
+    stream: TcpStream,
+    is_closed: bool,
+}
+
+impl LiveWorld {
+    pub(crate) fn new(address: String, controls: Arc<dyn Controls>) -> Self {
+        LiveWorld { clock: Clock::of_process(), address, controls, links: Vec::new() }
+    }
+
+    fn open(&self) -> Result<TcpStream, std::io::Error> {
+        let mut last = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
+        for address in self.address.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+                Ok(stream) => {
+                    // Each write is to be a segment of its own, as far as TCP allows.
+                    stream.set_nodelay(true)?;
+                    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+impl World for LiveWorld {
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn endpoint(&self) -> Option<(String, u16)> {
+        let (host, port) = self.address.rsplit_once(':')?;
+        Some((host.to_owned(), port.parse().ok()?))
+    }
+
+    fn dial(&mut self) -> Result<LinkId, WorldError> {
+        let stream = self
+            .open()
+            .map_err(|error| WorldError::Unreachable(format!("{}: {error}", self.address)))?;
+        self.links.push(Link { stream, is_closed: false });
+        Ok(LinkId(self.links.len() - 1))
+    }
+
+    fn write(&mut self, link: LinkId, bytes: &[u8]) {
+        let link = &mut self.links[link.0];
+        // What the target still had to say is read before its end is told.
+        let _ = link.stream.write_all(bytes);
+    }
+
+    fn read(&mut self, link: LinkId, until: Instant) -> Arrival {
+        let now = self.now().instant;
+        let link = &mut self.links[link.0];
+        if link.is_closed {
+            return Arrival::Closed;
+        }
+        let wait = until.since(now);
+        let prepared = match wait.is_zero() {
+            true => link.stream.set_nonblocking(true),
+            false => link
+                .stream
+                .set_nonblocking(false)
+                .and_then(|()| link.stream.set_read_timeout(Some(wait))),
+        };
+        let mut buffer = vec![0; READ_LEN];
+        let outcome = prepared.and_then(|()| link.stream.read(&mut buffer));
+        if wait.is_zero() {
+            // A socket that cannot be set back is broken, which the next read will tell.
+            let _ = link.stream.set_nonblocking(false);
+        }
+        match outcome {
+            Ok(0) => {
+                link.is_closed = true;
+                Arrival::Closed
+            }
+            Ok(len) => {
+                buffer.truncate(len);
+                Arrival::Bytes(Bytes::from(buffer))
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
+                    Arrival::Nothing
+                }
+                // RST is an end like FIN.
+                _ => {
+                    link.is_closed = true;
+                    Arrival::Closed
+                }
+            },
+        }
+    }
+
+    fn close(&mut self, link: LinkId, _: CloseHow) {
+        let link = &mut self.links[link.0];
+        // A target that has closed before us makes this fail: then it is closed.
+        let _ = link.stream.shutdown(Shutdown::Both);
+        link.is_closed = true;
+    }
+
+    fn pass(&mut self, until: Instant) {
+        std::thread::sleep(until.since(self.now().instant));
+    }
+
+    fn control(&mut self, kind: ControlKind) -> Result<(), WorldError> {
+        self.controls.apply(kind)
+    }
+}
+
+/// For a TCP connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For a target that does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of one read.
+const READ_LEN: usize = 64 * 1024;

@@ -1,0 +1,295 @@
+//! Our own pool and template provider over real TCP and Noise on the loopback interface, on
+//! the embedded chain.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sv2::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::entropy::Entropy;
+use sv2::noise::{AuthoritySecretKey, CipherSuite};
+use sv2::role::PeerAddress;
+use sv2_net::clock::Clock;
+use sv2_net::embedded::EmbeddedChain;
+use sv2_net::feed::Follower;
+use sv2_net::host::{DialSecurity, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
+use sv2_net::identity::Certifier;
+use sv2_net::world::Worlds;
+use tokio::runtime::Runtime;
+
+use super::controls::Controls;
+use super::live::LiveWorld;
+use super::{Target, TargetProfile, World, WorldError};
+use crate::case::step::ControlKind;
+use crate::case::{Chain as ChainKind, WorldSettings};
+
+/// Our template provider on the embedded chain, listening on a socket: the hook behind a pool.
+pub struct OwnProvider {
+    /// Dropped last: what runs on it ends before.
+    handle: Handle,
+    chain: EmbeddedChain,
+    _follower: Follower,
+    runtime: Arc<Runtime>,
+}
+
+impl OwnProvider {
+    /// Listens on `address`, for example `127.0.0.1:8442`; plain or with Noise under a fresh
+    /// authority key, which a pool that checks it must be told.
+    ///
+    /// # Errors
+    /// [`WorldError::NotStarted`].
+    pub fn start(
+        address: &str,
+        is_plain: bool,
+        nbits: u32,
+        entropy: &Entropy,
+    ) -> Result<OwnProvider, WorldError> {
+        let runtime = Arc::new(runtime()?);
+        OwnProvider::start_on(runtime, address, is_plain, nbits, entropy)
+    }
+
+    fn start_on(
+        runtime: Arc<Runtime>,
+        address: &str,
+        is_plain: bool,
+        nbits: u32,
+        entropy: &Entropy,
+    ) -> Result<OwnProvider, WorldError> {
+        let now = Clock::of_process().now();
+        let config = ChainConfig::new(nbits, now.unix);
+        config.check().map_err(not_started)?;
+        let chain = Chain::new(config, entropy.fork("chain", 0));
+        let security = match is_plain {
+            true => ListenerSecurity::Plain,
+            false => {
+                let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
+                let certifier = certifier(authority, entropy);
+                ListenerSecurity::Noise { suite: CipherSuite::default(), certifier }
+            }
+        };
+        let mut host = HostConfig::new("template provider");
+        host.listeners = vec![ListenerConfig { address: address.to_owned(), security }];
+        let host = runtime.block_on(Host::bind(host)).map_err(not_started)?;
+        let guard = runtime.enter();
+        let chain = EmbeddedChain::new(ChainHost::new(chain));
+        let worlds = Worlds { chain: Some(Arc::new(chain.clone())), accounts: None };
+        let follower = chain.follow(host.injector());
+        let handle = host.start(super::own_provider(), worlds);
+        drop(guard);
+        Ok(OwnProvider { handle, chain, _follower: follower, runtime })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.handle.addresses()[0]
+    }
+}
+
+impl Controls for OwnProvider {
+    fn kinds(&self) -> Vec<ControlKind> {
+        vec![ControlKind::NewBlock, ControlKind::Reorg, ControlKind::AddTransaction]
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        match kind {
+            ControlKind::NewBlock => {
+                self.chain.new_block();
+            }
+            ControlKind::Reorg => {
+                self.chain
+                    .reorganise(1)
+                    .map_err(|error| WorldError::ControlFailed(error.to_string()))?;
+            }
+            ControlKind::AddTransaction => {
+                let made = self
+                    .chain
+                    .change(|chain, _| chain.generate_transaction(TransactionShape::default()));
+                made.ok_or_else(|| WorldError::ControlFailed("no coin is free".to_owned()))?;
+            }
+            ControlKind::Restart => return Err(WorldError::NoControl(kind)),
+        }
+        Ok(())
+    }
+}
+
+/// Our pool over TCP and Noise; one for each set-up that cases ask for, started when the first
+/// of them runs.
+pub struct OwnLiveTarget {
+    profile: TargetProfile,
+    runtime: Arc<Runtime>,
+    authority: Mutex<AuthoritySecretKey>,
+    entropy: Entropy,
+    pools: Mutex<BTreeMap<WorldSettings, Arc<OwnPool>>>,
+}
+
+/// A pool that runs, with its template provider.
+struct OwnPool {
+    address: SocketAddr,
+    provider: OwnProvider,
+    settings: WorldSettings,
+    certifier: Arc<Certifier>,
+    entropy: Entropy,
+    /// `None` while it is restarted.
+    pool: Mutex<Option<Handle>>,
+}
+
+impl OwnLiveTarget {
+    /// Starts nothing yet.
+    ///
+    /// # Errors
+    /// [`WorldError::NotStarted`]: the system gives no threads.
+    pub fn new(entropy: Entropy) -> Result<Self, WorldError> {
+        let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
+        let identity = |name: &str, identity: &str| (name.to_owned(), identity.to_owned());
+        let profile = TargetProfile {
+            name: "our pool, over TCP and Noise".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            authority: Some(authority.public_key()),
+            identities: vec![
+                identity("user", "assay.1"),
+                identity("other", "assay.2"),
+                identity("bad", super::REFUSED_USER),
+            ],
+            controls: vec![
+                ControlKind::NewBlock,
+                ControlKind::Reorg,
+                ControlKind::AddTransaction,
+                ControlKind::Restart,
+            ],
+            is_ours: true,
+            is_virtual: false,
+        };
+        Ok(OwnLiveTarget {
+            profile,
+            runtime: Arc::new(runtime()?),
+            authority: Mutex::new(authority),
+            entropy,
+            pools: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    fn pool(&self, settings: &WorldSettings) -> Result<Arc<OwnPool>, WorldError> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(settings) {
+            return Ok(Arc::clone(pool));
+        }
+        let entropy = self.entropy.fork("pool", pools.len() as u64);
+        let nbits = match settings.chain {
+            ChainKind::Hard => ChainConfig::HARD,
+            ChainKind::Easy => ChainConfig::EASY,
+        };
+        let provider =
+            OwnProvider::start_on(Arc::clone(&self.runtime), "127.0.0.1:0", true, nbits, &entropy)?;
+        let authority = self.authority.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = authority.to_text();
+        let authority: AuthoritySecretKey = text.parse().map_err(not_started)?;
+        let certifier = certifier(authority, &entropy);
+        let (address, handle) = self.runtime.block_on(start_pool(
+            "127.0.0.1:0",
+            settings,
+            &provider,
+            &certifier,
+            entropy.fork("role", 0),
+        ))?;
+        let pool = Arc::new(OwnPool {
+            address,
+            provider,
+            settings: settings.clone(),
+            certifier,
+            entropy,
+            pool: Mutex::new(Some(handle)),
+        });
+        pools.insert(settings.clone(), Arc::clone(&pool));
+        Ok(pool)
+    }
+}
+
+impl Target for OwnLiveTarget {
+    fn world(&self, settings: &WorldSettings, _: u64) -> Result<Box<dyn World>, WorldError> {
+        let pool = self.pool(settings)?;
+        Ok(Box::new(LiveWorld::new(pool.address.to_string(), pool)))
+    }
+
+    fn profile(&self) -> &TargetProfile {
+        &self.profile
+    }
+}
+
+impl Controls for OwnPool {
+    fn kinds(&self) -> Vec<ControlKind> {
+        let mut kinds = self.provider.kinds();
+        kinds.push(ControlKind::Restart);
+        kinds
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        if kind != ControlKind::Restart {
+            return self.provider.apply(kind);
+        }
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = &self.provider.runtime;
+        if let Some(handle) = pool.take() {
+            runtime.block_on(handle.shutdown());
+        }
+        let (_, handle) = runtime.block_on(start_pool(
+            &self.address.to_string(),
+            &self.settings,
+            &self.provider,
+            &self.certifier,
+            // Another life, other extranonces.
+            Entropy::from_bytes(self.entropy.fork("restart", now_nanos()).bytes()),
+        ))?;
+        *pool = Some(handle);
+        Ok(())
+    }
+}
+
+async fn start_pool(
+    address: &str,
+    settings: &WorldSettings,
+    provider: &OwnProvider,
+    certifier: &Arc<Certifier>,
+    entropy: Entropy,
+) -> Result<(SocketAddr, Handle), WorldError> {
+    let mut host = HostConfig::new("pool");
+    let certifier = Arc::clone(certifier);
+    let security = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
+    host.listeners = vec![ListenerConfig { address: address.to_owned(), security }];
+    host.dial_security = DialSecurity::Plain;
+    // All connections of the suite come from one address.
+    host.limits.connections_per_address_max = host.limits.connections_max;
+    let host = Host::bind(host).await.map_err(not_started)?;
+    let address = host.addresses()[0];
+    let upstream = provider.address();
+    let upstream =
+        PeerAddress { host: upstream.ip().to_string(), port: upstream.port(), authority: None };
+    let pool = super::own_pool(settings, Some(upstream), entropy);
+    Ok((address, host.start(pool, Worlds::default())))
+}
+
+fn certifier(authority: AuthoritySecretKey, entropy: &Entropy) -> Arc<Certifier> {
+    let now = Clock::of_process().now().unix;
+    Arc::new(Certifier::renewing(authority, VALIDITY, now, entropy.fork("certificates", 0)))
+}
+
+fn runtime() -> Result<Runtime, WorldError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("own pool")
+        .enable_all()
+        .build()
+        .map_err(not_started)
+}
+
+fn not_started(error: impl std::fmt::Display) -> WorldError {
+    WorldError::NotStarted(error.to_string())
+}
+
+fn now_nanos() -> u64 {
+    Clock::of_process().now().instant.0
+}
+
+/// Of certificates; renewed when half of it has passed.
+const VALIDITY: Duration = Duration::from_secs(3_600);

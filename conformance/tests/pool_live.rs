@@ -1,0 +1,46 @@
+//! The same cases over real TCP and Noise: our pool passes them there too.
+
+use std::time::Duration;
+
+use conformance::case::Suite;
+use conformance::clause::Registry;
+use conformance::runner::probe::probe;
+use conformance::runner::{Context, run};
+use conformance::verdict::Verdict;
+use conformance::world::OwnLiveTarget;
+use sv2::entropy::Entropy;
+
+#[test]
+fn our_pool_passes_every_case_over_tcp() {
+    let registry = Registry::embedded();
+    let suite = Suite::built_in(&|id| registry.clause(id).is_some()).expect("the cases are right");
+    let target = OwnLiveTarget::new(Entropy::from_seed(1)).expect("the loopback is there");
+    let probe = probe(&target, &registry, 1, HASH_BUDGET).expect("our pool answers");
+    let context = Context {
+        registry: &registry,
+        facts: &probe.facts,
+        seed: 1,
+        hash_budget: HASH_BUDGET,
+        within: Duration::from_secs(10),
+    };
+
+    let mut failures = Vec::new();
+    for case in suite.cases.iter().filter(|case| !case.tags.iter().any(|tag| tag == "slow")) {
+        for permutation in case.permutations() {
+            let outcome = run(&permutation, &target, &context);
+            if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info | Verdict::Skip(_)) {
+                failures.push(format!(
+                    "{}: {} {:#?}\n{}",
+                    outcome.name,
+                    outcome.verdict,
+                    outcome.finding,
+                    outcome.exchange.to_text(),
+                ));
+            }
+        }
+    }
+
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+const HASH_BUDGET: u64 = 20_000_000;
