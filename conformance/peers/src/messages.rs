@@ -38,7 +38,7 @@ pub fn ours(frame: &Frame) -> Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KnownDifference {
     /// They refuse to decode a SetupConnection for a protocol that does not exist. A server
-    /// that cannot read it cannot answer `unsupported-protocol` either (spec 3.6.3).
+    /// that cannot read it cannot answer with SetupConnection.Error either (spec 3.6.3).
     UnknownProtocol,
 }
 

@@ -199,11 +199,11 @@ impl fmt::Display for Problem {
 
 /// Reads `payload` as far as it goes.
 pub fn dissect(fields: &[Field], payload: &[u8]) -> Dissection {
-    let mut walk = Walk { payload, at: 0, findings: Vec::new() };
+    let mut walk = Walk { payload, at: 0, findings: Vec::new(), path: Vec::new() };
     let mut nodes = Vec::with_capacity(fields.len());
     let mut complete = true;
     for field in fields {
-        match walk.node(Name::Named(field.name), field.kind, field.name) {
+        match walk.node(Name::Named(field.name), field.kind) {
             Some(node) => nodes.push(node),
             None => {
                 complete = false;
@@ -213,7 +213,7 @@ pub fn dissect(fields: &[Field], payload: &[u8]) -> Dissection {
     }
     let left = payload.len() - walk.at;
     if complete && left > 0 {
-        walk.find("", walk.at, Problem::Trailing { len: left });
+        walk.find(walk.at, Problem::Trailing { len: left });
     }
     Dissection { nodes, findings: walk.findings, fields_len: walk.at }
 }
@@ -222,77 +222,85 @@ struct Walk<'a> {
     payload: &'a [u8],
     at: usize,
     findings: Vec<Finding>,
+    /// Of the field that is being read; text only where something is found.
+    path: Vec<Name>,
 }
 
 impl Walk<'_> {
-    fn find(&mut self, path: &str, offset: usize, problem: Problem) {
-        self.findings.push(Finding { path: path.to_owned(), offset, problem });
+    fn find(&mut self, offset: usize, problem: Problem) {
+        let path = self.path.iter().map(Name::to_string).collect();
+        self.findings.push(Finding { path, offset, problem });
     }
 
     /// Steps over `len` bytes, or notes why not.
-    fn step(&mut self, path: &str, start: usize, len: usize) -> Option<()> {
+    fn step(&mut self, start: usize, len: usize) -> Option<()> {
         let left = self.payload.len() - self.at;
         if len > left {
-            self.find(path, start, Problem::Short { needed: len, left });
+            self.find(start, Problem::Short { needed: len, left });
             return None;
         }
         self.at += len;
         Some(())
     }
 
-    fn length(&mut self, path: &str, start: usize, prefix: u8, max: usize) -> Option<usize> {
-        self.step(path, start, usize::from(prefix))?;
+    fn length(&mut self, start: usize, prefix: u8, max: usize) -> Option<usize> {
+        self.step(start, usize::from(prefix))?;
         let len =
             usize::try_from(little_endian(&self.payload[start..self.at])).unwrap_or(usize::MAX);
         if len > max {
-            self.find(path, start, Problem::TooLong { len, max });
+            self.find(start, Problem::TooLong { len, max });
             return None;
         }
         Some(len)
     }
 
-    fn node(&mut self, name: Name, kind: &'static Kind, path: &str) -> Option<Node> {
+    fn node(&mut self, name: Name, kind: &'static Kind) -> Option<Node> {
+        self.path.push(name);
+        let node = self.read(name, kind);
+        self.path.pop();
+        node
+    }
+
+    fn read(&mut self, name: Name, kind: &'static Kind) -> Option<Node> {
         let start = self.at;
         let mut children = Vec::new();
         match kind {
             Kind::Bool => {
-                self.step(path, start, 1)?;
+                self.step(start, 1)?;
                 let byte = self.payload[start];
                 if byte > 1 {
-                    self.find(path, start, Problem::UpperBits { byte });
+                    self.find(start, Problem::UpperBits { byte });
                 }
             }
-            Kind::Int { bytes } => self.step(path, start, usize::from(*bytes))?,
-            Kind::F32 => self.step(path, start, 4)?,
-            Kind::U256 | Kind::Target => self.step(path, start, 32)?,
+            Kind::Int { bytes } => self.step(start, usize::from(*bytes))?,
+            Kind::F32 => self.step(start, 4)?,
+            Kind::U256 | Kind::Target => self.step(start, 32)?,
             Kind::Bytes { prefix, max } => {
-                let len = self.length(path, start, *prefix, *max as usize)?;
-                self.step(path, start, len)?;
+                let len = self.length(start, *prefix, *max as usize)?;
+                self.step(start, len)?;
             }
             Kind::Text => {
-                let len = self.length(path, start, 1, 255)?;
-                self.step(path, start, len)?;
+                let len = self.length(start, 1, 255)?;
+                self.step(start, len)?;
                 if std::str::from_utf8(&self.payload[start + 1..self.at]).is_err() {
-                    self.find(path, start, Problem::NotUtf8);
+                    self.find(start, Problem::NotUtf8);
                 }
             }
             Kind::Sequence { prefix, item } => {
-                let count = self.length(path, start, *prefix, usize::MAX)?;
-                children = self.elements(path, item, count)?;
+                let count = self.length(start, *prefix, usize::MAX)?;
+                children = self.elements(item, count)?;
             }
             Kind::Option { item } => {
-                let count = self.length(path, start, 1, 1)?;
-                children = self.elements(path, item, count)?;
+                let count = self.length(start, 1, 1)?;
+                children = self.elements(item, count)?;
             }
         }
         Some(Node { name, kind, span: start..self.at, children })
     }
 
-    fn elements(&mut self, path: &str, item: &'static Kind, count: usize) -> Option<Vec<Node>> {
+    fn elements(&mut self, item: &'static Kind, count: usize) -> Option<Vec<Node>> {
         // No capacity from `count`: it is what the peer says, not what it has sent.
-        (0..count)
-            .map(|index| self.node(Name::Index(index), item, &format!("{path}[{index}]")))
-            .collect()
+        (0..count).map(|index| self.node(Name::Index(index), item)).collect()
     }
 }
 
