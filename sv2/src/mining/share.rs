@@ -1,6 +1,5 @@
 //! Judging shares (spec 5.3.11, 5.3.12): the rules, and what breaking them is called.
 
-use indexmap::IndexSet;
 use thiserror::Error;
 
 use super::job::{Job, Tip};
@@ -160,49 +159,3 @@ pub(crate) fn check_version(version: u32, job: &Job) -> Result<(), Rejection> {
         Ok(())
     }
 }
-
-/// The headers that a channel was paid for on one tip.
-#[derive(Debug)]
-pub(crate) struct SeenShares {
-    /// Half of each hash: 128 bits that a peer cannot steer.
-    hashes: IndexSet<[u64; 2], foldhash::fast::FixedState>,
-    limit: usize,
-}
-
-impl SeenShares {
-    /// A block is taken beyond the limit, or a full table would lose it. Only this many, since
-    /// where targets are easy (regtest) every share is a block.
-    const BLOCKS_BEYOND_LIMIT: usize = 64;
-
-    pub(crate) fn new(limit: usize, seed: u64) -> Self {
-        let hasher = foldhash::fast::FixedState::with_seed(seed);
-        SeenShares { hashes: IndexSet::with_hasher(hasher), limit }
-    }
-
-    /// Remembers a header.
-    #[inline]
-    pub(crate) fn insert(&mut self, hash: &U256, is_block: bool) -> Result<(), Rejection> {
-        let [low, high, ..] = hash.to_limbs();
-        let beyond = if is_block { Self::BLOCKS_BEYOND_LIMIT } else { 0 };
-        if self.hashes.len() >= self.limit.saturating_add(beyond) {
-            return Err(match self.hashes.contains(&[low, high]) {
-                true => Rejection::Duplicate { hash: *hash },
-                false => Rejection::TooMany { limit: self.limit },
-            });
-        }
-        match self.hashes.insert([low, high]) {
-            true => Ok(()),
-            false => Err(Rejection::Duplicate { hash: *hash }),
-        }
-    }
-
-    /// Forgets all: the tip has changed.
-    pub(crate) fn clear(&mut self) {
-        self.hashes.clear();
-        // One busy tip must not hold its memory for ever.
-        self.hashes.shrink_to(KEPT_CAPACITY);
-    }
-}
-
-/// In headers.
-const KEPT_CAPACITY: usize = 256;
