@@ -19,5 +19,6 @@ pub mod journal;
 pub mod limits;
 mod listener;
 mod peer;
+pub mod recipe;
 pub mod tap;
 pub mod world;

@@ -155,7 +155,7 @@ impl Node {
     ///
     /// # Errors
     /// If the operating system cannot wait for the process.
-    pub async fn stop(self) -> std::io::Result<ExitStatus> {
+    pub async fn stop(mut self) -> std::io::Result<ExitStatus> {
         self.child.stop().await
     }
 }

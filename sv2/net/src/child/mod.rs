@@ -145,7 +145,7 @@ impl Child {
     ///
     /// # Errors
     /// If the operating system cannot wait for the helper.
-    pub async fn stop(mut self) -> io::Result<ExitStatus> {
+    pub async fn stop(&mut self) -> io::Result<ExitStatus> {
         drop(self.pipe.take());
         match timeout(self.grace + HELPER_MARGIN, self.process.wait()).await {
             Ok(status) => status,

@@ -5,6 +5,7 @@
 #![allow(clippy::zombie_processes, reason = "who waits for whom is what is tested")]
 
 mod node;
+mod program;
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Some("run-child") => run_child_main(arguments),
         Some("parent") => parent(arguments),
         Some("hold") => hold(arguments),
+        Some("serve") => program::serve(arguments),
         _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
     }
 }
@@ -34,6 +36,7 @@ fn trials() -> Vec<Trial> {
         Trial::test("the_exit_code_and_output_of_a_child_reach_the_parent", exit_code),
         Trial::test("a_program_that_does_not_exist_is_named", no_such_program),
     ];
+    trials.extend(program::trials());
     trials.extend(node::trials());
     trials
 }
@@ -70,7 +73,7 @@ fn term_is_ignored() -> Result<(), Failed> {
     let runtime = runtime()?;
 
     let status = runtime.block_on(async {
-        let child = Child::spawn(&helper()?, &command)?;
+        let mut child = Child::spawn(&helper()?, &command)?;
         let mut holders = [listener.accept()?.0, listener.accept()?.0];
         let status = child.stop().await?;
         holders.iter_mut().for_each(assert_ends);
