@@ -3,9 +3,11 @@
 pub mod case;
 pub mod clause;
 pub mod client;
+pub mod explain;
 pub mod matrix;
 pub mod mutant;
 pub mod runner;
+pub mod target_file;
 pub mod vectors;
 pub mod verdict;
 pub mod world;

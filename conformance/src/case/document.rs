@@ -307,8 +307,17 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// If it is not there.
     pub fn require(&mut self, key: &str) -> Result<&'a Node, LoadError> {
-        let (document, at) = (self.document, self.at);
-        self.take(key).ok_or_else(|| document.error(at, format!("`{key}` is missing")))
+        if let Some(node) = self.take(key) {
+            return Ok(node);
+        }
+        // A key that nobody has taken and that is nearly it, is it, misspelt.
+        let misspelt = self.entries.iter().zip(&self.taken).find(|(entry, taken)| {
+            !**taken && distance(&entry.key, key) <= key.chars().count() / 3
+        });
+        Err(match misspelt {
+            Some((entry, _)) => self.document.unknown(entry.at, "key", &entry.key, [key]),
+            None => self.document.error(self.at, format!("`{key}` is missing")),
+        })
     }
 
     /// All entries, taken.

@@ -97,7 +97,7 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "extension-types",
-        text: "every frame of the table has its extension's number beside the channel bit",
+        text: "every frame belongs to the core or to an extension that was negotiated",
     },
     Invariant {
         name: "known-channels",

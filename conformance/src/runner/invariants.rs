@@ -107,7 +107,15 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
         Content::Malformed(descriptor, _) => Some(descriptor),
         Content::Unknown => None,
     };
-    let Some(descriptor) = of_table else { return Ok(0) };
+    let Some(descriptor) = of_table else {
+        // What no table has is of an extension that was not negotiated.
+        return match (name, frame.header.extension()) {
+            ("extension-types", extension) if extension > KNOWN_EXTENSION_MAX => {
+                Err(format!("extension {extension:#06x} was not negotiated"))
+            }
+            _ => Ok(0),
+        };
+    };
     let demand = |holds: bool, why: &dyn Fn() -> String| if holds { Ok(1) } else { Err(why()) };
     match (name, frame.message()) {
         ("channel-bits", _) => {
@@ -213,3 +221,6 @@ impl Connection {
         self.sent.iter().map(|(before, message)| (*before, message)).peekable()
     }
 }
+
+/// Extensions up to this one have messages or fields that the suite knows.
+const KNOWN_EXTENSION_MAX: u16 = 2;

@@ -429,7 +429,8 @@ fn is_of_another(tracker: &Tracker, field: &Field, value: &Value) -> bool {
     }
 }
 
-pub(super) fn describe(alternative: &Alternative) -> String {
+/// An outcome in words.
+pub(crate) fn describe(alternative: &Alternative) -> String {
     let mut text = alternative.what.to_string();
     for (field, matcher) in &alternative.fields {
         text += &format!(" {}: {matcher};", field.name);

@@ -23,6 +23,7 @@ use crate::client::{Exchange, What};
 use crate::verdict::{Skip, Verdict};
 use crate::world::{Target, TargetProfile, World, WorldError};
 use connection::Connection;
+pub(crate) use matching::describe;
 use session::View;
 
 /// What a run of a case needs beside the case and the target.
@@ -99,6 +100,8 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
         outcome.finding = Some(finding);
         return outcome;
     }
+    let changes_world = !permutation.case.requires.controls.is_empty();
+    let _lane = target.lane(changes_world);
     let world = match target.world(&permutation.case.world, seed) {
         Ok(world) => world,
         Err(error) => {

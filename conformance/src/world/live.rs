@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use sv2::time::{Instant, Now};
 use sv2_net::clock::Clock;
 
 use super::controls::Controls;
-use super::{Arrival, LinkId, Target, TargetProfile, World, WorldError};
+use super::{Arrival, Lane, LinkId, Target, TargetProfile, World, WorldError};
 use crate::case::WorldSettings;
 use crate::case::step::{CloseHow, ControlKind};
 
@@ -20,6 +20,7 @@ use crate::case::step::{CloseHow, ControlKind};
 pub struct LiveTarget {
     profile: TargetProfile,
     controls: Arc<dyn Controls>,
+    lanes: RwLock<()>,
 }
 
 impl LiveTarget {
@@ -40,7 +41,7 @@ impl LiveTarget {
             is_ours: false,
             is_virtual: false,
         };
-        LiveTarget { profile, controls }
+        LiveTarget { profile, controls, lanes: RwLock::new(()) }
     }
 }
 
@@ -52,6 +53,13 @@ impl Target for LiveTarget {
 
     fn profile(&self) -> &TargetProfile {
         &self.profile
+    }
+
+    fn lane(&self, is_exclusive: bool) -> Lane<'_> {
+        match is_exclusive {
+            true => Lane::Alone(self.lanes.write().unwrap_or_else(PoisonError::into_inner)),
+            false => Lane::Shared(self.lanes.read().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 }
 

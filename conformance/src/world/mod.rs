@@ -12,7 +12,7 @@ pub use memory::{MemoryTarget, MemoryWorld};
 pub use own_live::{OwnLiveTarget, OwnProvider};
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use sv2::entropy::Entropy;
@@ -122,6 +122,24 @@ pub trait Target: Sync {
 
     /// What the suite knows of the target without asking it.
     fn profile(&self) -> &TargetProfile;
+
+    /// Waits until a case may run. One that changes the world (`is_exclusive`: a new block, a
+    /// restart) must not meet others that run beside it, where they share a target.
+    fn lane(&self, is_exclusive: bool) -> Lane<'_> {
+        let _ = is_exclusive;
+        Lane::Own
+    }
+}
+
+/// The right to run a case; given back when dropped.
+#[derive(Debug)]
+pub enum Lane<'a> {
+    /// Each case has a target of its own.
+    Own,
+    /// Beside others.
+    Shared(RwLockReadGuard<'a, ()>),
+    /// Alone.
+    Alone(RwLockWriteGuard<'a, ()>),
 }
 
 /// What the suite knows of a target without asking it.
@@ -159,6 +177,9 @@ impl<T: Target + ?Sized + Send> Target for Arc<T> {
     }
     fn profile(&self) -> &TargetProfile {
         (**self).profile()
+    }
+    fn lane(&self, is_exclusive: bool) -> Lane<'_> {
+        (**self).lane(is_exclusive)
     }
 }
 

@@ -113,14 +113,46 @@ impl Controls for OwnProvider {
     }
 }
 
-/// Our pool over TCP and Noise; one for each set-up that cases ask for, started when the first
-/// of them runs.
+/// Our pool over TCP and Noise. A case leases one that is set up as it asks, so that cases
+/// beside each other do not share one; a lease that has ended serves the next case.
 pub struct OwnLiveTarget {
     profile: TargetProfile,
     runtime: Arc<Runtime>,
     authority: Mutex<AuthoritySecretKey>,
     entropy: Entropy,
-    pools: Mutex<BTreeMap<WorldSettings, Arc<OwnPool>>>,
+    pools: Arc<Mutex<Pools>>,
+}
+
+/// Pools that run.
+#[derive(Default)]
+struct Pools {
+    /// That no case has leased.
+    idle: BTreeMap<WorldSettings, Vec<Arc<OwnPool>>>,
+    started: u64,
+}
+
+/// A pool for the time of one case.
+struct Lease {
+    pool: Arc<OwnPool>,
+    pools: Arc<Mutex<Pools>>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = pools.idle.entry(self.pool.settings.clone()).or_default();
+        idle.push(Arc::clone(&self.pool));
+    }
+}
+
+impl Controls for Lease {
+    fn kinds(&self) -> Vec<ControlKind> {
+        self.pool.kinds()
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        self.pool.apply(kind)
+    }
 }
 
 /// A pool that runs, with its template provider.
@@ -166,16 +198,24 @@ impl OwnLiveTarget {
             runtime: Arc::new(runtime()?),
             authority: Mutex::new(authority),
             entropy,
-            pools: Mutex::new(BTreeMap::new()),
+            pools: Arc::default(),
         })
     }
 
-    fn pool(&self, settings: &WorldSettings) -> Result<Arc<OwnPool>, WorldError> {
+    fn lease(&self, settings: &WorldSettings) -> Result<Lease, WorldError> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(settings) {
-            return Ok(Arc::clone(pool));
-        }
-        let entropy = self.entropy.fork("pool", pools.len() as u64);
+        let idle = pools.idle.get_mut(settings).and_then(Vec::pop);
+        pools.started += 1;
+        let number = pools.started;
+        drop(pools);
+        let pool = match idle {
+            Some(pool) => pool,
+            None => Arc::new(self.start(settings, self.entropy.fork("pool", number))?),
+        };
+        Ok(Lease { pool, pools: Arc::clone(&self.pools) })
+    }
+
+    fn start(&self, settings: &WorldSettings, entropy: Entropy) -> Result<OwnPool, WorldError> {
         let nbits = match settings.chain {
             ChainKind::Hard => ChainConfig::HARD,
             ChainKind::Easy => ChainConfig::EASY,
@@ -193,23 +233,21 @@ impl OwnLiveTarget {
             &certifier,
             entropy.fork("role", 0),
         ))?;
-        let pool = Arc::new(OwnPool {
+        Ok(OwnPool {
             address,
             provider,
             settings: settings.clone(),
             certifier,
             entropy,
             pool: Mutex::new(Some(handle)),
-        });
-        pools.insert(settings.clone(), Arc::clone(&pool));
-        Ok(pool)
+        })
     }
 }
 
 impl Target for OwnLiveTarget {
     fn world(&self, settings: &WorldSettings, _: u64) -> Result<Box<dyn World>, WorldError> {
-        let pool = self.pool(settings)?;
-        Ok(Box::new(LiveWorld::new(pool.address.to_string(), pool)))
+        let lease = self.lease(settings)?;
+        Ok(Box::new(LiveWorld::new(lease.pool.address.to_string(), Arc::new(lease))))
     }
 
     fn profile(&self) -> &TargetProfile {
