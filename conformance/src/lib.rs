@@ -4,6 +4,7 @@ pub mod case;
 pub mod clause;
 pub mod client;
 pub mod explain;
+mod family;
 pub mod matrix;
 pub mod mutant;
 pub mod runner;

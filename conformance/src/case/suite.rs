@@ -6,6 +6,7 @@ use std::path::Path;
 use super::document::LoadError;
 use super::load::{Fixture, load_case, load_fixture};
 use super::{Case, corpus};
+use crate::family;
 use crate::mutant::Mutant;
 
 /// Cases, and the mutants that prove them.
@@ -37,6 +38,14 @@ impl Suite {
             if let Err(error) = suite.add(path, text, is_clause) {
                 errors.push(error);
             }
+        }
+        match family::all(&suite.fixtures, is_clause) {
+            Ok(cases) => {
+                for case in cases {
+                    errors.extend(suite.add_case(case).err());
+                }
+            }
+            Err(wrong) => errors.extend(wrong),
         }
         suite.finish(errors)
     }
