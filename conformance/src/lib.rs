@@ -3,10 +3,15 @@
 pub mod case;
 pub mod clause;
 pub mod client;
+pub mod evidence;
+pub mod expectations;
 pub mod explain;
 mod family;
+pub mod filter;
 pub mod matrix;
 pub mod mutant;
+pub mod report;
+pub mod run;
 pub mod runner;
 pub mod target_file;
 pub mod vectors;

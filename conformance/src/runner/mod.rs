@@ -81,19 +81,32 @@ pub struct Finding {
     pub fixture: Option<String>,
 }
 
+impl Outcome {
+    /// A permutation that was not run.
+    pub fn skipped(name: &str, why: Skip, because: String) -> Outcome {
+        let verdict = Verdict::Skip(why);
+        let finding = Finding { verdict, because, ..Finding::default() };
+        Outcome { verdict, finding: Some(finding), ..Outcome::new(name) }
+    }
+
+    fn new(name: &str) -> Outcome {
+        Outcome {
+            name: name.to_owned(),
+            verdict: Verdict::Pass,
+            finding: None,
+            warnings: Vec::new(),
+            observed: Vec::new(),
+            exchange: Exchange::default(),
+            told: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
 /// Runs a permutation.
 pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context<'_>) -> Outcome {
     let profile = target.profile();
-    let mut outcome = Outcome {
-        name: permutation.name.clone(),
-        verdict: Verdict::Pass,
-        finding: None,
-        warnings: Vec::new(),
-        observed: Vec::new(),
-        exchange: Exchange::default(),
-        told: Vec::new(),
-        elapsed: Duration::ZERO,
-    };
+    let mut outcome = Outcome::new(&permutation.name);
     let seed = Entropy::from_seed(context.seed).fork(&permutation.name, 0).u64();
     if let Some(finding) = unmet(permutation, profile, context) {
         outcome.verdict = finding.verdict;

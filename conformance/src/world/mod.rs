@@ -7,6 +7,7 @@ mod live;
 mod memory;
 mod own_live;
 
+pub use controls::{Controls, Either, Hooks};
 pub use live::LiveTarget;
 pub use memory::{MemoryTarget, MemoryWorld};
 pub use own_live::{OwnLiveTarget, OwnProvider};
