@@ -1,2 +1,66 @@
-//! The one binary.
-fn main() {}
+//! `assay`: the one binary. Dispatch only.
+
+mod address;
+mod arguments;
+mod check;
+mod clauses;
+mod key;
+mod mutants;
+mod node;
+mod outcome;
+mod vectors;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Color, Command};
+use outcome::Outcome;
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    choose_color(arguments.color);
+    // What a checked pool of our own says of our bad handshakes is no news.
+    let default = if matches!(arguments.command, Command::Check(_)) { "off" } else { "warn" };
+    start_log(arguments.log.as_deref(), default);
+    let outcome = match arguments.command {
+        Command::Completions { shell } => completions(shell),
+        Command::Man { directory } => man(&directory),
+        Command::Key(command) => key::run(command),
+        Command::Node(command) => node::run(command),
+        Command::RunChild { program } => return sv2_net::child::run_child_main(program),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Clauses(command) => clauses::run(command),
+        Command::Vectors(command) => vectors::run(&command),
+    };
+    outcome.report()
+}
+
+fn completions(shell: clap_complete::Shell) -> Outcome {
+    clap_complete::generate(shell, &mut Arguments::command(), "assay", &mut std::io::stdout());
+    Outcome::Done
+}
+
+fn man(directory: &std::path::Path) -> Outcome {
+    let written = std::fs::create_dir_all(directory)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), directory));
+    match written {
+        Ok(()) => Outcome::Done,
+        Err(error) => Outcome::usage(format!("cannot write to {}: {error}", directory.display())),
+    }
+}
+
+fn choose_color(color: Color) {
+    let choice = match color {
+        // anstream itself honours NO_COLOR and looks for a terminal.
+        Color::Auto => return,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+/// Logs go to standard error, so that what a command prints can be piped.
+fn start_log(filter: Option<&str>, default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or(default))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,368 @@
+//! The command line: what can be asked of `assay`, and the texts that teach it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Assay proves Stratum V2 implementations.
+#[derive(Debug, Parser)]
+#[command(
+    name = "assay",
+    version,
+    about = "Assay proves Stratum V2 implementations",
+    after_help = "Start here:\n  \
+        assay check pool                          run the suite against our own pool\n  \
+        assay check pool stratum2+tcp://HOST:PORT/KEY\n                                            \
+        run it against yours\n  \
+        assay check pool --list                   what it would check\n\n\
+        Exit codes of check: 0 as expected, 1 failures, 2 inconclusive (with --fail-on),\n\
+        3 no case matched, 4 usage or file error, 5 target unreachable, 70 internal error."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+
+    /// What to log to standard error, as for RUST_LOG (also read from ASSAY_LOG)
+    #[arg(long, global = true, env = "ASSAY_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the conformance suite against a live peer, or against our own
+    Check(Check),
+    /// Run one role alone
+    #[command(subcommand)]
+    Node(Node),
+    /// Make, show and print authority keys
+    #[command(subcommand)]
+    Key(Key),
+    /// The clauses of the specification, and which of them are tested
+    #[command(subcommand)]
+    Clauses(Clauses),
+    /// Test vectors for other languages
+    #[command(subcommand)]
+    Vectors(Vectors),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  assay completions bash > /etc/bash_completion.d/assay")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// Folder to write them to
+        directory: PathBuf,
+    },
+    /// Run a program so that it cannot outlive us
+    #[command(hide = true)]
+    RunChild {
+        /// The program and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        program: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Which kind of peer is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckedRole {
+    /// A mining server.
+    Pool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    about = "Run the conformance suite against a live peer, or against our own",
+    after_help = "Examples:\n  \
+        assay check pool\n  \
+        assay check pool stratum2+tcp://127.0.0.1:34254/9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72\n  \
+        assay check pool --target my-pool.toml --report junit=sv2.xml,json=sv2.jsonl\n  \
+        assay check pool --filter 'clause(MP-5.3.14*) & !tag(slow)'\n  \
+        assay check pool --explain mining.share.stale"
+)]
+pub(crate) struct Check {
+    /// What the peer is
+    #[arg(value_enum)]
+    pub(crate) role: CheckedRole,
+
+    /// Where the peer listens; without it, our own pool on the embedded chain is started
+    #[arg(value_name = "stratum2+tcp://HOST:PORT/KEY", conflicts_with = "target")]
+    pub(crate) address: Option<String>,
+
+    /// A file that describes the peer: address or program to start, identities, hooks
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: Option<PathBuf>,
+
+    /// Which cases, such as "mining.* & !tag(slow)" or "clause(MP-5.3.14*)"
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) filter: Option<String>,
+
+    /// List the cases and stop
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Say what a case will send and expect, and stop
+    #[arg(long, value_name = "CASE")]
+    pub(crate) explain: Option<String>,
+
+    /// Run the suite against our pool with one broken behaviour at a time, in memory
+    #[arg(long)]
+    pub(crate) mutants: bool,
+
+    /// Run against our pool in memory, in virtual time
+    #[arg(long, conflicts_with_all = ["address", "target"])]
+    pub(crate) memory: bool,
+
+    /// Leave out floods, malformed frames and bad handshakes: for pools that ban
+    #[arg(long)]
+    pub(crate) safe: bool,
+
+    /// Repeat a run: every random choice follows from it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// Cases at a time
+    #[arg(long, value_name = "CASES")]
+    pub(crate) parallel: Option<usize>,
+
+    /// Most hashes to spend on one share; a case that needs more is inconclusive
+    #[arg(long, value_name = "HASHES")]
+    pub(crate) hash_budget: Option<u64>,
+
+    /// Known failures, with their reasons
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expectations: Option<PathBuf>,
+
+    /// Write reports: json (one event a line), junit; such as "junit=sv2.xml"
+    #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
+    pub(crate) report: Vec<String>,
+
+    /// Folder for the evidence of failures
+    #[arg(long, value_name = "DIRECTORY", default_value = "assay-evidence")]
+    pub(crate) evidence: PathBuf,
+
+    /// Tell passes and skips as well
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
+    /// Fail also on these
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) fail_on: Option<FailOn>,
+}
+
+/// What else makes a run fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Cases that could not observe what they are about: exit code 2.
+    Inconclusive,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// A mining pool, fed by a template provider
+    #[command(after_help = "Example:\n  assay node template-provider\n  assay node pool\n  \
+        assay node mining-device\n\nin three terminals, each with its defaults, are a network.")]
+    Pool(NodePool),
+    /// A template provider, on the embedded chain or on a bitcoind
+    TemplateProvider(NodeTemplateProvider),
+    /// A mining device that really hashes
+    MiningDevice(NodeMiningDevice),
+}
+
+/// What every role has.
+#[derive(Debug, Args)]
+pub(crate) struct NodeCommon {
+    /// Settings of the role, as TOML; options given here win
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// One JSON object a line on standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Append the secrets of all sessions to a file, for an inspector of captures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_log: Option<PathBuf>,
+}
+
+/// Who we are to our clients.
+#[derive(Debug, Args)]
+pub(crate) struct NodeServer {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// File with the authority's secret key, as written by `assay key new`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodePool {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    #[command(flatten)]
+    pub(crate) server: NodeServer,
+    /// The template provider to connect to
+    #[arg(long, value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) template_provider: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeTemplateProvider {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    #[command(flatten)]
+    pub(crate) server: NodeServer,
+    /// Where blocks come from
+    #[arg(long, value_enum)]
+    pub(crate) chain: Option<ChainKind>,
+    /// Compact network target of the embedded chain, such as 0x207fffff
+    #[arg(long, value_name = "NBITS")]
+    pub(crate) nbits: Option<String>,
+    /// A bitcoind that runs already: http://user:password@127.0.0.1:18443, or
+    /// http://127.0.0.1:18443?cookie=/path/to/.cookie
+    #[arg(long, value_name = "URL", conflicts_with = "chain")]
+    pub(crate) bitcoind_rpc: Option<String>,
+}
+
+/// Where a template provider's blocks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ChainKind {
+    /// A chain inside this process.
+    Embedded,
+    /// A bitcoind on regtest, started by us (BITCOIND_EXE, then PATH).
+    Bitcoind,
+    /// A bitcoind on a private signet, whose proofs are harder, started by us.
+    Signet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeMiningDevice {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    /// The pool to mine for
+    #[arg(value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) pool: Option<String>,
+    /// Whom the pool shall pay
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Kind of channel
+    #[arg(long, value_enum)]
+    pub(crate) channel: Option<ChannelKind>,
+    /// Stop after this many accepted shares
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) until_shares: Option<u64>,
+    /// Hashes per second to stay below
+    #[arg(long, value_name = "RATE")]
+    pub(crate) hash_rate: Option<f64>,
+}
+
+/// Kind of mining channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ChannelKind {
+    /// Header-only mining.
+    Standard,
+    /// The device rolls the extranonce.
+    Extended,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make an authority key and write its secret to a file
+    New {
+        /// File for the secret key; it must not exist
+        file: PathBuf,
+    },
+    /// Print the public key of a secret key's file
+    Show {
+        /// As written by `assay key new`
+        file: PathBuf,
+    },
+    /// Print the URL that clients of a server need, or take one apart
+    Url {
+        /// A secret key's file, a public key, or a URL to take apart
+        key: String,
+        /// Host and port of the server
+        #[arg(value_name = "HOST:PORT")]
+        endpoint: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Clauses {
+    /// List clauses, with coverage by role
+    List {
+        /// Only those that concern a role, such as pool or mining-device
+        #[arg(long)]
+        role: Option<String>,
+        /// Only those of a section and below, such as 5.3
+        #[arg(long)]
+        section: Option<String>,
+        /// Only those of a level: must, must-not, should, should-not, may
+        #[arg(long)]
+        level: Option<String>,
+        /// Only those that are tested, or not, and why: tested, not-yet, needs-hook, ...
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those that a suite can see broken, with a hook or without
+        #[arg(long)]
+        testable: bool,
+        /// JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one clause or ambiguity
+    Show {
+        /// Such as MP-5.3.14-01 or AMB-18
+        id: String,
+    },
+    /// Compare the registry with a copy of the specification
+    Check {
+        /// Folder of the specification's Markdown files
+        #[arg(long, value_name = "DIRECTORY")]
+        spec: PathBuf,
+        /// Take the changes over into the registry's files in this folder, once read
+        #[arg(long, value_name = "DIRECTORY")]
+        accept: Option<PathBuf>,
+    },
+    /// Coverage by role
+    Coverage {
+        /// JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vectors {
+    /// Write all vectors to a folder
+    Write {
+        /// Such as vectors
+        directory: PathBuf,
+    },
+    /// Compare a folder with what we would write
+    Check {
+        /// Such as vectors
+        directory: PathBuf,
+    },
+}

@@ -1,0 +1,282 @@
+//! `assay check`: the suite against a peer.
+
+use std::fs::File;
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use conformance::case::Suite;
+use conformance::clause::Registry;
+use conformance::expectations::Expectations;
+use conformance::explain::explain;
+use conformance::filter::Filter;
+use conformance::report::{JUnit, JsonLines, Report, Terminal};
+use conformance::run::{RunEvent, RunOptions, Summary, run_suite, select};
+use conformance::runner::probe::ProbeError;
+use conformance::target_file::TargetFile;
+use conformance::world::{Hooks, LiveTarget, MemoryTarget, OwnLiveTarget, Target};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sv2::noise::StratumUrl;
+use sv2_net::clock::Clock;
+
+use crate::arguments::{Check, FailOn};
+use crate::mutants;
+use crate::outcome::Outcome;
+
+/// Runs `assay check`.
+pub(crate) fn run(arguments: &Check) -> Outcome {
+    let registry = Registry::embedded();
+    let suite = match built_in(&registry) {
+        Ok(suite) => suite,
+        Err(outcome) => return outcome,
+    };
+    let options = match options(arguments) {
+        Ok(options) => options,
+        Err(outcome) => return outcome,
+    };
+    if let Some(id) = &arguments.explain {
+        return explain_case(&suite, &registry, id);
+    }
+    if arguments.list {
+        return list(&suite, &registry, &options);
+    }
+    if arguments.mutants {
+        return mutants::run(&suite, &registry, &options);
+    }
+    match target(arguments, &options) {
+        Ok(target) => check(arguments, &suite, &registry, &*target, &options),
+        Err(outcome) => outcome,
+    }
+}
+
+fn explain_case(suite: &Suite, registry: &Registry, id: &str) -> Outcome {
+    match suite.case(id) {
+        Some(case) => {
+            anstream::print!("{}", explain(case, registry));
+            Outcome::Done
+        }
+        None => Outcome::usage(format!(
+            "no case is called \"{id}\"; `assay check pool --list` prints them all"
+        )),
+    }
+}
+
+/// The cases that are part of the program.
+pub(crate) fn built_in(registry: &Registry) -> Result<Suite, Outcome> {
+    Suite::built_in(&|id| registry.clause(id).is_some()).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Outcome::usage(errors.join("\n"))
+    })
+}
+
+fn options(arguments: &Check) -> Result<RunOptions, Outcome> {
+    let default = RunOptions::default();
+    let filter = arguments.filter.as_deref().map(Filter::parse).transpose();
+    let expectations = match &arguments.expectations {
+        None => Expectations::default(),
+        Some(path) => {
+            let text = read(path)?;
+            Expectations::load(&path.display().to_string(), &text)
+                .map_err(|error| Outcome::usage(error.to_string()))?
+        }
+    };
+    let rerun = match (&arguments.address, &arguments.target) {
+        (Some(address), _) => format!("assay check pool {address}"),
+        (None, Some(file)) => format!("assay check pool --target {}", file.display()),
+        (None, None) if arguments.memory => "assay check pool --memory".to_owned(),
+        (None, None) => default.rerun,
+    };
+    Ok(RunOptions {
+        filter: filter.map_err(|error| Outcome::usage(error.to_string()))?,
+        safe: arguments.safe,
+        seed: arguments.seed.unwrap_or_else(|| sv2_net::entropy::from_system().u64() >> 32),
+        parallel: arguments.parallel.unwrap_or(if arguments.memory { cores() } else { PARALLEL }),
+        hash_budget: arguments.hash_budget.unwrap_or(default.hash_budget),
+        expectations,
+        evidence: Some(arguments.evidence.clone()),
+        rerun,
+        now: Clock::of_process().now().unix,
+        ..default
+    })
+}
+
+fn target(arguments: &Check, options: &RunOptions) -> Result<Box<dyn Target>, Outcome> {
+    if arguments.memory {
+        return Ok(Box::new(MemoryTarget::pool()));
+    }
+    if let Some(path) = &arguments.target {
+        let file = TargetFile::read(path).map_err(|error| Outcome::usage(error.to_string()))?;
+        let target =
+            file.target(options.seed).map_err(|error| Outcome::Unreachable(error.to_string()))?;
+        return Ok(Box::new(target));
+    }
+    let Some(address) = &arguments.address else {
+        let own = OwnLiveTarget::new(sv2_net::entropy::from_system())
+            .map_err(|error| Outcome::Unreachable(error.to_string()))?;
+        return Ok(Box::new(own));
+    };
+    let url: StratumUrl =
+        address.parse().map_err(|error| Outcome::usage(format!("\"{address}\": {error}")))?;
+    let user = ("user".to_owned(), "assay".to_owned());
+    Ok(Box::new(LiveTarget::new(address.clone(), &url, vec![user], Arc::new(Hooks::default()))))
+}
+
+fn check(
+    arguments: &Check,
+    suite: &Suite,
+    registry: &Registry,
+    target: &dyn Target,
+    options: &RunOptions,
+) -> Outcome {
+    let mut reports = match reports(arguments, registry) {
+        Ok(reports) => reports,
+        Err(outcome) => return outcome,
+    };
+    let progress = Progress::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_ctrl_c(&stop);
+    let mut unwritten = None;
+    let run = run_suite(suite, registry, target, options, &stop, &mut |event| {
+        progress.suspend(|| {
+            for (name, report) in &mut reports {
+                if let Err(error) = report.event(event) {
+                    unwritten.get_or_insert(format!("cannot write {name}: {error}"));
+                }
+            }
+        });
+        progress.event(event);
+    });
+    if let Some(text) = unwritten {
+        return Outcome::usage(text);
+    }
+    match run {
+        Ok(summary) => finish(&summary, arguments),
+        Err(ProbeError::World(error)) => Outcome::Unreachable(format!(
+            "{}: {error}\ntried: a TCP connection and the Noise handshake",
+            target.profile().name
+        )),
+        Err(error) => Outcome::Unreachable(format!(
+            "{}: {error}\ntried: TCP, the Noise handshake, SetupConnection for mining, version 2",
+            target.profile().name
+        )),
+    }
+}
+
+fn finish(summary: &Summary, arguments: &Check) -> Outcome {
+    let fail_on_inconclusive = arguments.fail_on == Some(FailOn::Inconclusive);
+    match summary.exit_code(fail_on_inconclusive) {
+        0 => Outcome::Done,
+        conformance::verdict::exit::NOTHING_RUN => {
+            Outcome::Said("no case matches the filter".to_owned(), 3)
+        }
+        code => Outcome::Code(code),
+    }
+}
+
+type NamedReport<'a> = (String, Box<dyn Report + 'a>);
+
+fn reports<'a>(arguments: &Check, registry: &'a Registry) -> Result<Vec<NamedReport<'a>>, Outcome> {
+    let terminal = Terminal::new(anstream::stdout(), registry, arguments.verbose);
+    let mut reports: Vec<NamedReport<'a>> =
+        vec![("standard output".to_owned(), Box::new(terminal))];
+    for wanted in &arguments.report {
+        let Some((kind, path)) = wanted.split_once('=') else {
+            return Err(Outcome::usage(format!(
+                "--report {wanted}: expected KIND=FILE, such as junit=sv2.xml"
+            )));
+        };
+        let file = File::create(path)
+            .map_err(|error| Outcome::usage(format!("cannot write {path}: {error}")))?;
+        let report: Box<dyn Report> = match kind {
+            "json" => Box::new(JsonLines::new(file)),
+            "junit" => Box::new(JUnit::new(file)),
+            _ => {
+                return Err(Outcome::usage(format!(
+                    "--report {wanted}: unknown kind \"{kind}\"; known are json, junit"
+                )));
+            }
+        };
+        reports.push((path.to_owned(), report));
+    }
+    Ok(reports)
+}
+
+fn list(suite: &Suite, registry: &Registry, options: &RunOptions) -> Outcome {
+    let cases = select(suite, registry, options);
+    if cases.is_empty() {
+        return Outcome::Said("no case matches the filter".to_owned(), 3);
+    }
+    let mut out = anstream::stdout().lock();
+    for case in &cases {
+        // A reader that has gone away (`| head`) has seen enough.
+        if writeln!(out, "{:<56} {}", case.id, case.title).is_err() {
+            return Outcome::Done;
+        }
+    }
+    let runs: usize = cases.iter().map(|case| case.permutations().len()).sum();
+    let _ = writeln!(out, "{} cases, {runs} runs", cases.len());
+    Outcome::Done
+}
+
+/// A line at the bottom of a terminal; nothing where there is none.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new() -> Self {
+        let is_watched = std::io::stderr().is_terminal();
+        let draw =
+            if is_watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, draw);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+            bar.set_style(style);
+        }
+        Progress(bar)
+    }
+
+    fn suspend(&self, write: impl FnOnce()) {
+        self.0.suspend(write);
+    }
+
+    fn event(&self, event: &RunEvent<'_>) {
+        match event {
+            RunEvent::Started { permutation_count, .. } => {
+                self.0.set_length(u64::try_from(*permutation_count).unwrap_or(u64::MAX));
+            }
+            RunEvent::CaseStarted { name } => self.0.set_message((*name).to_owned()),
+            RunEvent::CaseFinished(_) => self.0.inc(1),
+            RunEvent::Finished(_) => self.0.finish_and_clear(),
+            RunEvent::Fact { .. } | RunEvent::Gap { .. } => {}
+        }
+    }
+}
+
+/// The first Ctrl-C ends the run after the cases that are running, the second at once.
+fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
+    let stop = Arc::clone(stop);
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if stop.swap(true, Ordering::Relaxed) {
+                    std::process::exit(130);
+                }
+                anstream::eprintln!("ending after the cases that run; Ctrl-C again ends at once");
+            }
+        });
+    });
+}
+
+fn read(path: &Path) -> Result<String, Outcome> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Outcome::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Cases at a time against a live target: most of their time they wait.
+const PARALLEL: usize = 16;

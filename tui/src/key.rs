@@ -1,0 +1,102 @@
+//! `assay key`: authority keys and URLs (spec 4.7).
+
+use std::io::Write as _;
+use std::path::Path;
+
+use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, StratumUrl};
+use zeroize::Zeroizing;
+
+use crate::arguments::Key;
+use crate::outcome::Outcome;
+
+/// Runs `assay key`.
+pub(crate) fn run(command: Key) -> Outcome {
+    match command {
+        Key::New { file } => new(&file),
+        Key::Show { file } => match read_secret_key(&file) {
+            Ok(secret) => {
+                anstream::println!("{}", secret.public_key());
+                Outcome::Done
+            }
+            Err(text) => Outcome::usage(text),
+        },
+        Key::Url { key, endpoint } => url(&key, endpoint.as_deref()),
+    }
+}
+
+fn new(file: &Path) -> Outcome {
+    let secret = AuthoritySecretKey::generate(&mut sv2_net::entropy::from_system());
+    let mut text = Zeroizing::new(secret.to_text().to_string());
+    text.push('\n');
+    let mut options = std::fs::OpenOptions::new();
+    // Never over an old key: whoever loses it loses all clients that know it.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(file).and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => {
+            anstream::println!("{}", secret.public_key());
+            anstream::eprintln!("the secret key is in {}; keep it there", file.display());
+            Outcome::Done
+        }
+        Err(error) => Outcome::usage(format!("cannot write {}: {error}", file.display())),
+    }
+}
+
+/// Reads a file as written by `assay key new`.
+///
+/// # Errors
+/// A text that names the file and what was expected; never its contents.
+pub(crate) fn read_secret_key(file: &Path) -> Result<AuthoritySecretKey, String> {
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    text.trim().parse().map_err(|_| {
+        format!(
+            "{}: expected one line with a secret key, as written by `assay key new FILE`",
+            file.display()
+        )
+    })
+}
+
+fn url(key: &str, endpoint: Option<&str>) -> Outcome {
+    if key.contains("://") {
+        return take_apart(key);
+    }
+    let authority = match key.parse::<AuthorityPublicKey>() {
+        Ok(authority) => authority,
+        Err(not_a_key) => match read_secret_key(Path::new(key)) {
+            Ok(secret) => secret.public_key(),
+            Err(not_a_file) => {
+                return Outcome::usage(format!(
+                    "\"{key}\" is no public key ({not_a_key}) and no secret key's file \
+                     ({not_a_file})"
+                ));
+            }
+        },
+    };
+    let Some(endpoint) = endpoint else {
+        return Outcome::usage("where does the server listen? assay key url KEY HOST:PORT");
+    };
+    match format!("stratum2+tcp://{endpoint}/{authority}").parse::<StratumUrl>() {
+        Ok(url) => {
+            anstream::println!("{url}");
+            Outcome::Done
+        }
+        Err(error) => Outcome::usage(error.to_string()),
+    }
+}
+
+fn take_apart(text: &str) -> Outcome {
+    match text.parse::<StratumUrl>() {
+        Ok(url) => {
+            anstream::println!("host       {}\nport       {}", url.host, url.port);
+            match url.authority {
+                Some(authority) => anstream::println!("authority  {authority}"),
+                None => anstream::println!("authority  none: the server is not authenticated"),
+            }
+            Outcome::Done
+        }
+        Err(error) => Outcome::usage(format!("\"{text}\": {error}")),
+    }
+}

@@ -1,0 +1,58 @@
+//! `assay check pool --mutants`: the kill matrix. Each case against each mutant, in memory.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use conformance::case::Suite;
+use conformance::clause::Registry;
+use conformance::matrix::{Matrix, all_duels, duel};
+use conformance::run::RunOptions;
+use conformance::runner::Context;
+use conformance::runner::probe::probe;
+use conformance::world::MemoryTarget;
+
+use crate::outcome::Outcome;
+
+/// Prints which cases notice which mutant. Fails if a mutant survives all of them, or a case
+/// that says it kills it.
+pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> Outcome {
+    let probed = match probe(&MemoryTarget::pool(), registry, options.seed, options.hash_budget) {
+        Ok(probed) => probed,
+        Err(error) => return Outcome::Internal(format!("our own pool: {error}")),
+    };
+    let context = Context {
+        registry,
+        facts: &probed.facts,
+        seed: options.seed,
+        hash_budget: options.hash_budget,
+        within: Duration::from_secs(5),
+    };
+    let chosen = all_duels(suite)
+        .filter(|(case, _)| options.filter.as_ref().is_none_or(|one| one.selects(case, registry)));
+    let (queue, matrix) = (Mutex::new(chosen), Mutex::new(Matrix::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..options.parallel.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((case, mutant)) = next else { return };
+                    let duel = duel(case, mutant, &context);
+                    matrix.lock().unwrap_or_else(PoisonError::into_inner).add(&duel);
+                }
+            });
+        }
+    });
+    let mut matrix = matrix.into_inner().unwrap_or_else(PoisonError::into_inner);
+    matrix.mutants.sort();
+    anstream::print!("{}", matrix.to_text(suite));
+    let unnoticed = matrix.unnoticed();
+    anstream::println!(
+        "{} mutants, {} survive every case that was chosen",
+        matrix.mutants.len(),
+        unnoticed.len()
+    );
+    match unnoticed.is_empty() && matrix.survivors.is_empty() {
+        true => Outcome::Done,
+        false => Outcome::Code(1),
+    }
+}

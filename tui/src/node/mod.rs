@@ -1,0 +1,83 @@
+//! `assay node`: one role alone, hosted over TCP until Ctrl-C.
+
+mod config;
+mod console;
+mod mining_device;
+mod pool;
+mod server;
+mod template_provider;
+
+use std::sync::Arc;
+
+use sv2::event::Event;
+use sv2_net::host::Handle;
+use sv2_net::tap::KeyLog;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::arguments::{Node, NodeCommon};
+use crate::outcome::Outcome;
+use console::Console;
+
+/// Runs `assay node`.
+pub(crate) fn run(command: Node) -> Outcome {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Outcome::usage(format!("cannot start the runtime: {error}")),
+    };
+    let outcome = runtime.block_on(async {
+        match command {
+            Node::Pool(arguments) => pool::run(arguments).await,
+            Node::TemplateProvider(arguments) => template_provider::run(arguments).await,
+            Node::MiningDevice(arguments) => mining_device::run(arguments).await,
+        }
+    });
+    match outcome {
+        Ok(()) => Outcome::Done,
+        Err(outcome) => outcome,
+    }
+}
+
+/// Opens the key log that was asked for.
+fn key_log(common: &NodeCommon) -> Result<Option<Arc<KeyLog>>, Outcome> {
+    let Some(path) = &common.key_log else { return Ok(None) };
+    KeyLog::open(path)
+        .map(|log| Some(Arc::new(log)))
+        .map_err(|error| Outcome::usage(format!("cannot write {}: {error}", path.display())))
+}
+
+/// Prints events until Ctrl-C, until `is_enough` says so, or until the role ends by itself.
+async fn follow(
+    mut handle: Handle,
+    console: &mut Console,
+    mut is_enough: impl FnMut(&Event) -> bool,
+) -> Result<(), Outcome> {
+    let mut events = handle.events();
+    loop {
+        tokio::select! {
+            signal = tokio::signal::ctrl_c() => {
+                if let Err(error) = signal {
+                    tracing::warn!(%error, "Ctrl-C cannot be caught");
+                }
+                break;
+            }
+            ended = handle.ended() => {
+                return match ended {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(Outcome::Internal(format!("the role has failed: {error}"))),
+                };
+            }
+            event = events.recv() => match event {
+                Ok(event) => {
+                    console.event(&event);
+                    if is_enough(&event) {
+                        break;
+                    }
+                }
+                Err(RecvError::Lagged(count)) => console.line(&format!("{count} events left out")),
+                Err(RecvError::Closed) => break,
+            },
+        }
+    }
+    handle.shutdown().await;
+    Ok(())
+}

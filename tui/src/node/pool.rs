@@ -1,0 +1,96 @@
+//! `assay node pool`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use sv2::role::PeerAddress;
+use sv2::roles::pool::{Pool, PoolConfig};
+use sv2_net::host::{Host, HostConfig};
+use sv2_net::world::Worlds;
+
+use super::console::Console;
+use super::{config, follow, key_log, server};
+use crate::address;
+use crate::arguments::NodePool;
+use crate::outcome::Outcome;
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    authority_key: Option<PathBuf>,
+    template_provider: Option<String>,
+    /// Hexadecimal script of the coinbase transaction's first output.
+    payout_script: Option<String>,
+    coinbase_tag: Option<String>,
+    shares_per_minute: Option<f64>,
+    share_batch_size: Option<u32>,
+    supports_work_selection: Option<bool>,
+    requires_extended_channels: Option<bool>,
+    requires_fixed_version: Option<bool>,
+    supported_extensions: Option<Vec<u16>>,
+    required_extensions: Option<Vec<u16>>,
+    refused_user_identities: Option<Vec<String>>,
+    channels_per_connection_max: Option<usize>,
+}
+
+pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
+    let file: File = config::read(arguments.common.config.as_deref())?;
+    let (listener, authority) =
+        server::listener(&arguments.server, file.listen, file.authority_key.clone(), 34254)?;
+    let template_provider =
+        match arguments.template_provider.as_ref().or(file.template_provider.as_ref()) {
+            Some(url) => address::peer(url).map_err(Outcome::Usage)?,
+            None => PeerAddress {
+                host: "127.0.0.1".to_owned(),
+                port: super::template_provider::DEFAULT_PORT,
+                authority: Some(server::example_authority()),
+            },
+        };
+    let pool = pool_config(file, template_provider)?;
+
+    let mut host = HostConfig::new("pool");
+    host.listeners = vec![listener];
+    host.key_log = key_log(&arguments.common)?;
+    let entropy = sv2_net::entropy::from_system();
+    let host = Host::bind(host).await.map_err(|error| Outcome::usage(error.to_string()))?;
+    let mut console = Console::new(arguments.common.json);
+    console.line(&format!("stratum2+tcp://{}/{authority}", host.addresses()[0]));
+    let provider = &pool.template_provider;
+    console.line(&format!("templates from {}:{}", provider.host, provider.port));
+    let handle = host.start(Pool::new(pool, entropy), Worlds::default());
+    follow(handle, &mut console, |_| false).await
+}
+
+fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig, Outcome> {
+    let default = PoolConfig { template_provider, ..PoolConfig::default() };
+    let payout_script = match file.payout_script {
+        Some(digits) => address::hex(&digits).ok_or_else(|| {
+            Outcome::usage(format!("payout_script: expected hexadecimal digits, got \"{digits}\""))
+        })?,
+        None => default.payout_script,
+    };
+    Ok(PoolConfig {
+        payout_script,
+        coinbase_tag: file.coinbase_tag.map_or(default.coinbase_tag, String::into_bytes),
+        shares_per_minute: file.shares_per_minute.unwrap_or(default.shares_per_minute),
+        share_batch_size: file.share_batch_size.unwrap_or(default.share_batch_size),
+        supports_work_selection: file.supports_work_selection.unwrap_or_default(),
+        requires_extended_channels: file.requires_extended_channels.unwrap_or_default(),
+        requires_fixed_version: file.requires_fixed_version.unwrap_or_default(),
+        supported_extensions: file.supported_extensions.unwrap_or(default.supported_extensions),
+        required_extensions: file.required_extensions.unwrap_or_default(),
+        refused_user_identities: file
+            .refused_user_identities
+            .unwrap_or_default()
+            .into_iter()
+            .map(String::into_bytes)
+            .collect(),
+        channels_per_connection_max: file
+            .channels_per_connection_max
+            .unwrap_or(default.channels_per_connection_max),
+        ..default
+    })
+}
