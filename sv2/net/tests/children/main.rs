@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test, without the harness that clippy knows")]
 #![allow(clippy::zombie_processes, reason = "who waits for whom is what is tested")]
 
+mod mining;
 mod node;
 mod program;
 
@@ -37,6 +38,7 @@ fn trials() -> Vec<Trial> {
         Trial::test("a_program_that_does_not_exist_is_named", no_such_program),
     ];
     trials.extend(program::trials());
+    trials.extend(mining::trials());
     trials.extend(node::trials());
     trials
 }
