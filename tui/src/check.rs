@@ -23,6 +23,7 @@ use sv2_net::clock::Clock;
 use crate::arguments::{Check, FailOn};
 use crate::mutants;
 use crate::outcome::Outcome;
+use crate::print;
 
 /// Runs `assay check`.
 pub(crate) fn run(arguments: &Check) -> Outcome {
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
 fn explain_case(suite: &Suite, registry: &Registry, id: &str) -> Outcome {
     match suite.case(id) {
         Some(case) => {
-            anstream::print!("{}", explain(case, registry));
+            print::text(explain(case, registry));
             Outcome::Done
         }
         None => Outcome::usage(format!(

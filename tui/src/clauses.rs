@@ -11,6 +11,7 @@ use conformance::clause::{
 use crate::arguments::Clauses;
 use crate::check;
 use crate::outcome::Outcome;
+use crate::print;
 
 /// Runs `assay clauses`.
 pub(crate) fn run(command: Clauses) -> Outcome {
@@ -33,12 +34,12 @@ pub(crate) fn run(command: Clauses) -> Outcome {
                 Err(text) => return Outcome::Usage(text),
             };
             let print = if json { list_json } else { list };
-            anstream::print!("{}", print(&registry, &citations, &filter));
+            print::text(print(&registry, &citations, &filter));
             Outcome::Done
         }
         Clauses::Show { id } => match show(&registry, &citations, &id) {
             Some(text) => {
-                anstream::print!("{text}");
+                print::text(text);
                 Outcome::Done
             }
             None => Outcome::usage(format!("no clause or ambiguity is called \"{id}\"")),
@@ -46,8 +47,8 @@ pub(crate) fn run(command: Clauses) -> Outcome {
         Clauses::Coverage { json } => {
             let coverage = registry.coverage(&citations);
             match json {
-                true => anstream::println!("{}", coverage_json(&coverage)),
-                false => anstream::print!("{}", print_coverage(&coverage)),
+                true => print::line(format_args!("{}", coverage_json(&coverage))),
+                false => print::text(print_coverage(&coverage)),
             }
             Outcome::Done
         }
@@ -91,12 +92,12 @@ fn drift(registry: &Registry, spec: &Path, accept: Option<&Path>) -> Outcome {
     match registry.check_drift(spec) {
         Err(error) => Outcome::usage(error.to_string()),
         Ok(drifts) if drifts.is_empty() => {
-            anstream::println!("the registry agrees with {}", spec.display());
+            print::line(format_args!("the registry agrees with {}", spec.display()));
             Outcome::Done
         }
         Ok(drifts) => {
             for drift in &drifts {
-                anstream::println!("{drift}");
+                print::line(drift);
             }
             Outcome::Code(1)
         }

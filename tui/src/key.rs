@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::arguments::Key;
 use crate::outcome::Outcome;
+use crate::print;
 
 /// Runs `assay key`.
 pub(crate) fn run(command: Key) -> Outcome {
@@ -15,7 +16,7 @@ pub(crate) fn run(command: Key) -> Outcome {
         Key::New { file } => new(&file),
         Key::Show { file } => match read_secret_key(&file) {
             Ok(secret) => {
-                anstream::println!("{}", secret.public_key());
+                print::line(secret.public_key());
                 Outcome::Done
             }
             Err(text) => Outcome::usage(text),
@@ -35,7 +36,7 @@ fn new(file: &Path) -> Outcome {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(file).and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => {
-            anstream::println!("{}", secret.public_key());
+            print::line(secret.public_key());
             anstream::eprintln!("the secret key is in {}; keep it there", file.display());
             Outcome::Done
         }
@@ -80,7 +81,7 @@ fn url(key: &str, endpoint: Option<&str>) -> Outcome {
     };
     match format!("stratum2+tcp://{endpoint}/{authority}").parse::<StratumUrl>() {
         Ok(url) => {
-            anstream::println!("{url}");
+            print::line(url);
             Outcome::Done
         }
         Err(error) => Outcome::usage(error.to_string()),
@@ -90,10 +91,12 @@ fn url(key: &str, endpoint: Option<&str>) -> Outcome {
 fn take_apart(text: &str) -> Outcome {
     match text.parse::<StratumUrl>() {
         Ok(url) => {
-            anstream::println!("host       {}\nport       {}", url.host, url.port);
+            print::line(format_args!("host       {}\nport       {}", url.host, url.port));
             match url.authority {
-                Some(authority) => anstream::println!("authority  {authority}"),
-                None => anstream::println!("authority  none: the server is not authenticated"),
+                Some(authority) => print::line(format_args!("authority  {authority}")),
+                None => {
+                    print::line(format_args!("authority  none: the server is not authenticated"))
+                }
             }
             Outcome::Done
         }

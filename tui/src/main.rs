@@ -8,6 +8,7 @@ mod key;
 mod mutants;
 mod node;
 mod outcome;
+mod print;
 mod vectors;
 
 use clap::{CommandFactory, Parser};
@@ -35,7 +36,10 @@ fn main() -> std::process::ExitCode {
 }
 
 fn completions(shell: clap_complete::Shell) -> Outcome {
-    clap_complete::generate(shell, &mut Arguments::command(), "assay", &mut std::io::stdout());
+    // Into memory first: the generator panics when its reader goes away.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "assay", &mut script);
+    print::text(String::from_utf8_lossy(&script));
     Outcome::Done
 }
 

@@ -12,6 +12,7 @@ use conformance::runner::probe::probe;
 use conformance::world::MemoryTarget;
 
 use crate::outcome::Outcome;
+use crate::print;
 
 /// Prints which cases notice which mutant. Fails if a mutant survives all of them, or a case
 /// that says it kills it.
@@ -44,13 +45,13 @@ pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> O
     });
     let mut matrix = matrix.into_inner().unwrap_or_else(PoisonError::into_inner);
     matrix.mutants.sort();
-    anstream::print!("{}", matrix.to_text(suite));
+    print::text(matrix.to_text(suite));
     let unnoticed = matrix.unnoticed();
-    anstream::println!(
+    print::line(format_args!(
         "{} mutants, {} survive every case that was chosen",
         matrix.mutants.len(),
         unnoticed.len()
-    );
+    ));
     match unnoticed.is_empty() && matrix.survivors.is_empty() {
         true => Outcome::Done,
         false => Outcome::Code(1),

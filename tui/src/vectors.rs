@@ -6,6 +6,7 @@ use conformance::vectors;
 
 use crate::arguments::Vectors;
 use crate::outcome::Outcome;
+use crate::print;
 
 /// Runs `assay vectors`.
 pub(crate) fn run(command: &Vectors) -> Outcome {
@@ -33,11 +34,11 @@ fn check(directory: &Path) -> Outcome {
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) if ours == theirs => {}
             (_, Err(error)) => {
-                anstream::println!("{name}: {error}");
+                print::line(format_args!("{name}: {error}"));
                 differs = true;
             }
             _ => {
-                anstream::println!("{name} differs from what this program would write");
+                print::line(format_args!("{name} differs from what this program would write"));
                 differs = true;
             }
         }

@@ -44,6 +44,7 @@ struct File {
 
 pub(super) async fn run(arguments: NodeTemplateProvider) -> Result<(), Outcome> {
     let file: File = config::read(arguments.common.config.as_deref())?;
+    let embedded = embedded(&arguments, &file)?;
     let (listener, authority) =
         server::listener(&arguments.server, file.listen, file.authority_key.clone(), DEFAULT_PORT)?;
     let mut host = HostConfig::new("template provider");
@@ -66,7 +67,7 @@ pub(super) async fn run(arguments: NodeTemplateProvider) -> Result<(), Outcome> 
     }
     let network = match kind {
         ChainKind::Embedded => {
-            let chain = embedded(&arguments, &file)?;
+            let chain = EmbeddedChain::new(embedded);
             console.line(&format!("embedded chain, tip {}", chain.change(|chain, _| chain.tip())));
             let _follower = chain.follow(injector);
             return follow(host.start(role, chain), &mut console, |_| false).await;
@@ -90,7 +91,8 @@ async fn start_node(network: Network) -> Result<Node, Outcome> {
     Node::start(&config).await.map_err(|error| Outcome::Unreachable(error.to_string()))
 }
 
-fn embedded(arguments: &NodeTemplateProvider, file: &File) -> Result<EmbeddedChain, Outcome> {
+/// The embedded chain as it is configured, whether it is used or not: a wrong setting is an error.
+fn embedded(arguments: &NodeTemplateProvider, file: &File) -> Result<ChainHost, Outcome> {
     let nbits = match &arguments.nbits {
         None => file.nbits.unwrap_or(DEFAULT_NBITS),
         Some(text) => {
@@ -108,5 +110,5 @@ fn embedded(arguments: &NodeTemplateProvider, file: &File) -> Result<EmbeddedCha
     };
     let entropy = sv2_net::entropy::from_system();
     let chain = Chain::new(config, entropy.fork("chain", 0));
-    Ok(EmbeddedChain::new(ChainHost::with_pace(chain, pace, entropy)))
+    Ok(ChainHost::with_pace(chain, pace, entropy))
 }
