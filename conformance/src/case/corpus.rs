@@ -32,7 +32,23 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     // framing
     "pool/framing/setup-length-lies.toml"
     // noise
+    "pool/noise/act1-in-pieces.toml"
+    "pool/noise/act1-too-long.toml"
+    "pool/noise/act1-too-short.toml"
     "pool/noise/bad-header-mac.toml"
+    "pool/noise/bad-mac-in-second-chunk.toml"
+    "pool/noise/certificate-is-valid-now.toml"
+    "pool/noise/chunk-boundaries.toml"
+    "pool/noise/empty-payload.toml"
+    "pool/noise/fresh-ephemerals.toml"
+    "pool/noise/handshake-completes.toml"
+    "pool/noise/keys-of-either-parity.toml"
+    "pool/noise/many-frames.toml"
+    "pool/noise/plain-frames.toml"
+    "pool/noise/random-act1.toml"
+    "pool/noise/replayed-frame.toml"
+    "pool/noise/skipped-nonce.toml"
+    "pool/noise/truncated-frame.toml"
 };
 
 #[cfg(test)]

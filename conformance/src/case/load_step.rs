@@ -476,7 +476,13 @@ impl<'a> StepLoader<'a> {
         if let Some(node) = keys.take("keep") {
             lies.keep = Some(document.integer(node)?);
         }
-        keys.finish(&["corrupt", "replay", "keep"])?;
+        if let Some(node) = keys.take("skip") {
+            lies.skip = document.integer(node)?;
+        }
+        if let Some(node) = keys.take("empty_block") {
+            lies.empty_block = document.boolean(node)?;
+        }
+        keys.finish(&["corrupt", "replay", "keep", "skip", "empty_block"])?;
         Ok(lies)
     }
 

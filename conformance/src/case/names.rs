@@ -104,6 +104,12 @@ pub const INVARIANTS: &[Invariant] = &[
         text: "every message for a channel or group names one that is open",
     },
     Invariant { name: "well-formed", text: "every frame of the table can be decoded" },
+    Invariant { name: "known-messages", text: "every frame is a message of the table" },
+    Invariant {
+        name: "no-extension-unasked",
+        text: "no frame of an extension and nothing behind a message's fields came before the \
+               client asked for extensions",
+    },
     Invariant { name: "no-trailing-bytes", text: "no message has bytes behind its last field" },
     Invariant {
         name: "no-control-chars",

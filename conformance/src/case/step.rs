@@ -210,6 +210,10 @@ pub struct CipherLies {
     pub replay: bool,
     /// Only so many bytes of the ciphertext are sent.
     pub keep: Option<usize>,
+    /// So many nonces are passed over first.
+    pub skip: u64,
+    /// An empty payload is sealed too: 16 bytes of MAC behind the header (AMB-12).
+    pub empty_block: bool,
 }
 
 /// A part of an encrypted frame.

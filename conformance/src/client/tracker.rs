@@ -28,6 +28,8 @@ pub struct Tracker {
     pub groups: Vec<u32>,
     /// What the last `SetupConnection` asked for.
     pub asked_protocol: Option<u32>,
+    /// Whether extensions were asked for.
+    pub asked_extensions: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -155,6 +157,7 @@ impl Tracker {
                 }
             }
             ("CloseChannel", Some(id)) => self.close(id),
+            ("RequestExtensions", _) => self.asked_extensions = true,
             ("SetupConnection", _) => self.asked_protocol = number("protocol"),
             _ => {}
         }

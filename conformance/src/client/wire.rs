@@ -6,12 +6,14 @@ use sv2::wire::{Frame, FrameDecoder, FrameHeader};
 
 use crate::case::step::CipherPart;
 
-/// What is done to one frame after it was sealed.
+/// What is done to one frame when it is sealed, or after.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Damage {
     pub(crate) corrupt: Option<CipherPart>,
     pub(crate) replay: bool,
     pub(crate) keep: Option<usize>,
+    pub(crate) skip: u64,
+    pub(crate) empty_block: bool,
 }
 
 /// Seals frames as `sv2::noise::Sealer` does, but also frames whose header lies.
@@ -38,10 +40,14 @@ impl LyingSealer {
     /// The frame as it goes over the wire.
     pub(crate) fn frame(&mut self, header: FrameHeader, payload: &[u8], damage: Damage) -> Vec<u8> {
         let mut out = Vec::new();
+        self.nonce += damage.skip;
         self.seal(&header.to_bytes(), &mut out);
         let header_end = out.len();
         for chunk in payload.chunks(CHUNK_LEN_MAX) {
             self.seal(chunk, &mut out);
+        }
+        if payload.is_empty() && damage.empty_block {
+            self.seal(&[], &mut out);
         }
         if let Some(part) = damage.corrupt {
             let last = out.len() - 1;

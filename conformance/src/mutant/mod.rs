@@ -53,6 +53,30 @@ pub enum ConnectionFault {
     WriteIsFrame,
     /// The handshake has no deadline.
     NoDeadline,
+    /// Act 1 counts only if one read has all of it and nothing else.
+    Act1NeedsOneRead,
+    /// The MACs of act 2 belong to another handshake hash.
+    Act2MacWrong,
+    /// Clients whose ephemeral key has an odd Y coordinate get an act 2 that they cannot open.
+    OddKeysFail,
+    /// All connections have the same ephemeral key.
+    EphemeralReused,
+    /// A client that speaks frames without a handshake is served.
+    PlainAccepted,
+    /// Where a MAC is wrong, nonces nearby are tried.
+    NonceSearched,
+    /// Nonces have eight bits.
+    NonceInOneByte,
+    /// Chunks are as long as a Noise message, MAC not counted.
+    ChunksTooLong,
+    /// A payload that ends with a full chunk is followed by an empty one.
+    FullChunkNeedsEmptyOne,
+    /// Frames without payload are an error.
+    EmptyPayloadRefused,
+    /// The length of a frame is a signed number.
+    LengthSigned,
+    /// A known message whose channel bit is not that of the table is dropped.
+    ChannelBitDecides,
 }
 
 /// What a server's certificate can be.

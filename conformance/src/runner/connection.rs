@@ -1,5 +1,7 @@
 //! Connections of a running case: opening, reading, closing.
 
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::secp256k1::ellswift::ElligatorSwift;
 use bytes::BytesMut;
 use sv2::entropy::Entropy;
 use sv2::noise::{
@@ -128,18 +130,20 @@ impl Session<'_> {
         let deadline = self.deadline(connect.within);
         let answer = self.read_act_2(on, connection, deadline);
         let outcome = answer.and_then(|act_2| {
-            initiator.finish(&act_2, self.world.now().unix).map_err(|error| error.to_string())
+            let finished = initiator.finish(&act_2, self.world.now().unix);
+            let (session, server) = finished.map_err(|error| error.to_string())?;
+            Ok((session, handshake_record(&act_2, &server)))
         });
         self.note_on(on, What::Handshake(outcome.as_ref().map(|_| ()).map_err(Clone::clone)));
         let expected = connect.outcome;
         match (outcome, expected) {
-            (Ok((session, server)), HandshakeOutcome::Established) => {
+            (Ok((session, record)), HandshakeOutcome::Established) => {
                 self.keep_secrets(connection, &session.secrets);
                 connection.sealer = Some(LyingSealer::new(&session.secrets));
                 connection.incoming = Incoming::Sealed(Box::new(session.opener));
                 connection.has_frames = true;
                 if let Some(name) = &connect.save {
-                    self.variables.insert(name.clone(), handshake_record(&server));
+                    self.variables.insert(name.clone(), record);
                 }
             }
             (Err(_), HandshakeOutcome::Refused) => {}
@@ -362,15 +366,22 @@ impl Connection {
 }
 
 /// What the server has shown, as cases see it.
-fn handshake_record(server: &ServerIdentity) -> Value {
+fn handshake_record(act_2: &[u8; ACT_2_LEN], server: &ServerIdentity) -> Value {
     let certificate = &server.certificate;
+    let bytes = |bytes: &[u8]| Value::Bytes(bytes::Bytes::copy_from_slice(bytes));
+    // The same key has 2^256 encodings: only the point says whether it is fresh.
+    let mut encoding = [0; ELLSWIFT_LEN];
+    encoding.copy_from_slice(&act_2[..ELLSWIFT_LEN]);
+    let ephemeral = PublicKey::from_ellswift(ElligatorSwift::from_array(encoding));
+    let (ephemeral_x, _) = ephemeral.x_only_public_key();
     Value::record([
         ("act2_len", Value::Int(ACT_2_LEN as u64)),
         ("version", Value::Int(certificate.version.into())),
         ("valid_from", Value::Int(certificate.valid_from.into())),
         ("not_valid_after", Value::Int(certificate.not_valid_after.into())),
         ("is_authenticated", Value::Bool(server.is_authenticated)),
-        ("static_key", Value::Bytes(bytes::Bytes::copy_from_slice(&server.static_key))),
+        ("static_key", bytes(&server.static_key)),
+        ("ephemeral_x", bytes(&ephemeral_x.serialize())),
     ])
 }
 
@@ -380,6 +391,9 @@ pub(super) fn bytes_of(value: &Value) -> Result<Vec<u8>, EvaluationError> {
         .map(|bytes| bytes.to_vec())
         .ok_or_else(|| EvaluationError(format!("{value} are no bytes")))
 }
+
+/// Of an ElligatorSwift-encoded key, with which act 2 begins.
+const ELLSWIFT_LEN: usize = 64;
 
 /// Longest payload that we take: all that a header can name.
 #[expect(clippy::cast_possible_truncation, reason = "24 bits")]

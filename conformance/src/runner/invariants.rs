@@ -107,6 +107,17 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
         Content::Malformed(descriptor, _) => Some(descriptor),
         Content::Unknown => None,
     };
+    let demand = |holds: bool, why: &dyn Fn() -> String| if holds { Ok(1) } else { Err(why()) };
+    if name == "known-messages" {
+        return demand(of_table.is_some(), &|| "the table has no such message".to_owned());
+    }
+    if name == "no-extension-unasked" {
+        let has_more = frame.message().is_some_and(|message| !message.trailing.is_empty());
+        let is_core = frame.header.extension() == 0 && !has_more;
+        return demand(is_core || tracker.asked_extensions, &|| {
+            "nobody has asked for an extension".to_owned()
+        });
+    }
     let Some(descriptor) = of_table else {
         // What no table has is of an extension that was not negotiated.
         return match (name, frame.header.extension()) {
@@ -116,7 +127,6 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
             _ => Ok(0),
         };
     };
-    let demand = |holds: bool, why: &dyn Fn() -> String| if holds { Ok(1) } else { Err(why()) };
     match (name, frame.message()) {
         ("channel-bits", _) => {
             demand(frame.header.has_channel_bit() == descriptor.channel_bit, &|| {
@@ -132,8 +142,12 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
         }
         (_, None) => Ok(0),
         ("known-channels", Some(message)) => match message.number("channel_id") {
-            // The message that opens a channel is the first that names it.
-            Some(id) if !descriptor.name.ends_with("Channel.Success") => {
+            // The message that opens a channel is the first that names it, and an error repeats
+            // what the client has named.
+            Some(id)
+                if !descriptor.name.ends_with("Channel.Success")
+                    && !descriptor.name.ends_with(".Error") =>
+            {
                 let is_open = tracker.groups.contains(&id)
                     || tracker.channels.get(&id).is_some_and(|channel| !channel.is_closed);
                 demand(is_open, &|| format!("channel {id} is not open"))

@@ -206,7 +206,8 @@ impl Session<'_> {
                 Some(part.1)
             }
         };
-        Ok(Damage { corrupt, replay: lies.replay, keep: lies.keep })
+        let CipherLies { replay, keep, skip, empty_block, .. } = *lies;
+        Ok(Damage { corrupt, replay, keep, skip, empty_block })
     }
 
     fn transmit(

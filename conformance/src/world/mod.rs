@@ -2,6 +2,7 @@
 //! around it. Everything above bytes is shared by all worlds.
 
 pub mod controls;
+mod faulty_end;
 mod link_end;
 mod live;
 mod memory;
