@@ -7,7 +7,7 @@ use super::document::LoadError;
 use super::load::{Fixture, load_case, load_fixture};
 use super::{Case, corpus};
 use crate::family;
-use crate::mutant::Mutant;
+use crate::mutant::{self, Mutant};
 
 /// Cases, and the mutants that prove them.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,11 @@ impl Suite {
             match load_fixture(name, path, text) {
                 Ok(fixture) => suite.fixtures.push(fixture),
                 Err(error) => errors.push(error),
+            }
+        }
+        for mutant in mutant::in_code() {
+            if let Err(error) = suite.add_mutant("src/mutant", mutant) {
+                errors.push(error);
             }
         }
         for (path, text) in corpus::CASES {

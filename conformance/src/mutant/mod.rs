@@ -4,6 +4,8 @@
 //! connected. Each mutant stands for a bug that somebody could really have, in a sentence.
 
 mod around_role;
+mod edge;
+mod frames;
 mod recipe;
 
 pub use around_role::MutantRole;
@@ -11,6 +13,11 @@ pub(crate) use around_role::zero;
 pub use recipe::{Deed, Line, MutantRecipe, Rule, RuleSet, Trigger};
 
 use sv2::role::Role;
+
+/// The mutants that have a memory of their own, or need what no rule can say.
+pub fn in_code() -> Vec<Mutant> {
+    frames::mutants()
+}
 
 /// A mutant: what it stands for, and how it is made.
 #[derive(Clone, Debug)]
@@ -21,6 +28,13 @@ pub struct Mutant {
     pub stands_for: String,
     /// How it is made.
     pub make: Make,
+}
+
+impl Mutant {
+    fn in_code(id: &str, stands_for: &str, around: fn(Box<dyn Role>) -> Box<dyn Role>) -> Mutant {
+        let (id, stands_for) = (id.to_owned(), stands_for.to_owned());
+        Mutant { id, stands_for, make: Make::Code(around) }
+    }
 }
 
 /// How a mutant is made.
