@@ -281,6 +281,8 @@ fn every_invariant_rings() {
         ("extension-types", say("NewMiningJob", "frame = { extension_type = 0x4242 }")),
         ("well-formed", say("NewMiningJob", "frame = { keep = 9 }")),
         ("no-trailing-bytes", say("NewMiningJob", "frame = { trailing = \"hex:00\" }")),
+        ("known-messages", say("NewMiningJob", "frame = { message_type = 0x1e }")),
+        ("no-extension-unasked", say("NewMiningJob", "frame = { trailing = \"hex:00\" }")),
         ("known-channels", say("NewMiningJob", "set = { channel_id = 4000 }")),
         ("no-control-chars", say("SubmitShares.Error", "set = { error_code = \"hex:0a\" }")),
         ("printable", say("SubmitShares.Error", "set = { error_code = \"hex:c3a4\" }")),
