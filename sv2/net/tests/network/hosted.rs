@@ -1,0 +1,141 @@
+//! Roles of ours on sockets of the loopback interface.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use sv2::entropy::Entropy;
+use sv2::noise::{AuthoritySecretKey, CipherSuite};
+use sv2::role::{PeerAddress, Role};
+use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
+use sv2::roles::pool::{Pool, PoolConfig};
+use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
+use sv2::wire::{Str255, Target};
+use sv2_net::clock::Clock;
+use sv2_net::entropy;
+use sv2_net::feed::Follower;
+use sv2_net::host::{Handle, Host, HostConfig, Injector, ListenerConfig, ListenerSecurity};
+use sv2_net::identity::Certifier;
+use sv2_net::limits::Limits;
+use sv2_net::recipe::Endpoint;
+use sv2_net::world::{World, Worlds};
+
+use crate::events::Events;
+
+/// A role that runs.
+pub(crate) struct Hosted {
+    pub(crate) handle: Handle,
+    pub(crate) events: Events,
+    /// Where it listens, if it does.
+    pub(crate) address: PeerAddress,
+    _follower: Option<Follower>,
+}
+
+impl Hosted {
+    /// For recipes of foreign programs.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let PeerAddress { host, port, authority } = self.address.clone();
+        Endpoint { host, port, authority, cookie: None }
+    }
+}
+
+/// A template provider on a chain, over Noise.
+pub(crate) async fn provider(
+    chain: Arc<dyn World>,
+    follow: impl FnOnce(Injector) -> Follower,
+) -> Result<Hosted, Failed> {
+    let role = TemplateProvider::new(TemplateProviderConfig::default());
+    let worlds = Worlds { chain: Some(chain), accounts: None };
+    let mut hosted = listening("template provider", role, worlds, Limits::default()).await?;
+    hosted._follower = Some(follow(hosted.handle.injector()));
+    Ok(hosted)
+}
+
+/// A pool over Noise, which knows the key of its template provider.
+pub(crate) async fn pool(
+    provider: &Hosted,
+    config: PoolConfig,
+    limits: Limits,
+) -> Result<Hosted, Failed> {
+    let config = PoolConfig { template_provider: provider.address.clone(), ..config };
+    let role = Pool::new(config, entropy::from_system());
+    listening("pool", role, Worlds::default(), limits).await
+}
+
+/// A device that hashes.
+pub(crate) async fn device(config: MiningDeviceConfig) -> Result<Hosted, Failed> {
+    let address = config.pool.clone();
+    let host = Host::bind(HostConfig::new("device")).await?;
+    let events = Events::new("device", host.events());
+    let handle = host.start(MiningDevice::new(config, entropy::from_system()), Worlds::default());
+    Ok(Hosted { handle, events, address, _follower: None })
+}
+
+/// What a device is told in these tests: to hash as slowly as [`HASH_RATE`] says.
+pub(crate) fn device_config(pool: &PeerAddress, channel_kind: ChannelKind) -> MiningDeviceConfig {
+    #[expect(clippy::cast_precision_loss, reason = "a round number")]
+    let nominal_hash_rate = HASH_RATE as f32;
+    MiningDeviceConfig {
+        channel_kind,
+        nominal_hash_rate,
+        hash_rate_limit: NonZeroU64::new(HASH_RATE),
+        nonces_per_call: NonZeroU32::new(1_000).unwrap(),
+        ..MiningDeviceConfig::new(pool.clone(), Str255::from_static("assay.device"))
+    }
+}
+
+/// A pool whose shares a slow device finds several times a second.
+pub(crate) fn pool_config() -> PoolConfig {
+    PoolConfig {
+        shares_per_minute: 600.0,
+        easiest_target: Target::from_expected_hashes(256.0),
+        payout_script: PAYOUT_SCRIPT.to_vec(),
+        ..PoolConfig::default()
+    }
+}
+
+/// Every kind of channel that a device can work on, with a name for it.
+pub(crate) fn channel_kinds() -> [(&'static str, ChannelKind); 3] {
+    [
+        ("a_standard", ChannelKind::Standard { requires_standard_jobs: true }),
+        ("a_grouped_standard", ChannelKind::Standard { requires_standard_jobs: false }),
+        ("an_extended", ChannelKind::Extended { min_extranonce_size: 4 }),
+    ]
+}
+
+async fn listening(
+    name: &'static str,
+    role: impl Role + Send + 'static,
+    worlds: Worlds,
+    limits: Limits,
+) -> Result<Hosted, Failed> {
+    let mut entropy: Entropy = entropy::from_system();
+    let authority = AuthoritySecretKey::generate(&mut entropy);
+    let public_key = authority.public_key();
+    let now = Clock::of_process().now().unix;
+    let certifier = Certifier::renewing(authority, Duration::from_secs(3600), now, entropy);
+    let mut config = HostConfig::new(name);
+    config.limits = limits;
+    config.listeners = vec![ListenerConfig {
+        address: "127.0.0.1:0".to_owned(),
+        security: ListenerSecurity::Noise {
+            suite: CipherSuite::default(),
+            certifier: Arc::new(certifier),
+        },
+    }];
+    let host = Host::bind(config).await?;
+    let events = Events::new(name, host.events());
+    let handle = host.start(role, worlds);
+    let address = handle.addresses()[0];
+    let (host, port) = (address.ip().to_string(), address.port());
+    let address = PeerAddress { host, port, authority: Some(public_key) };
+    Ok(Hosted { handle, events, address, _follower: None })
+}
+
+/// Hashes a second.
+const HASH_RATE: u64 = 20_000;
+
+/// Pays a public key hash of twenty sevens: nobody's, and not what any default pays.
+pub(crate) const PAYOUT_SCRIPT: [u8; 22] =
+    [0, 20, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];

@@ -1,0 +1,47 @@
+//! Whole networks over TCP and Noise: template provider, pool and devices, each as it runs under
+//! `assay node`, on the embedded chain and on a real node; and with programs of others in the
+//! place of one of them.
+//!
+//! This test is also its own helper, and the pool of the soak: see `main`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, without the harness clippy knows")]
+
+mod blocks;
+mod client;
+mod events;
+mod foreign;
+mod hosted;
+mod thousand;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use sv2_net::child::{Helper, run_child_main};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_deref().and_then(|first| first.to_str()) {
+        Some("run-child") => run_child_main(arguments),
+        Some(thousand::POOL) => thousand::pool_main(),
+        _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
+    }
+}
+
+fn trials() -> Vec<Trial> {
+    let mut trials = blocks::trials();
+    trials.extend(foreign::trials());
+    trials.extend(thousand::trials());
+    trials
+}
+
+fn run(test: impl AsyncFnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
+    runtime()?.block_on(test())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+fn helper() -> std::io::Result<Helper> {
+    Helper::of_this_program()
+}
