@@ -206,7 +206,12 @@ fn expect(text: &mut String, depth: usize, on: &str, expect: &Expect) {
             [] => String::new(),
             clauses => format!(" [{}]", clauses.join(", ")),
         };
-        line(text, depth, &format!("{begin} {}{on}{clauses}{verdict}", describe(alternative)));
+        let reading = alternative
+            .reading
+            .as_ref()
+            .map_or(String::new(), |reading| format!(" ({}: {})", reading.ambiguity, reading.side));
+        let what = describe(alternative);
+        line(text, depth, &format!("{begin} {what}{on}{clauses}{reading}{verdict}"));
     }
 }
 

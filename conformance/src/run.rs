@@ -1,6 +1,6 @@
 //! A run: probe, cases in parallel, expectations, evidence, verdicts as one stream of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sv2::time::UnixTime;
 
+use crate::case::step::Reading;
 use crate::case::value::Value;
 use crate::case::{Case, Chain, Permutation, Suite};
 use crate::clause::Registry;
@@ -26,6 +27,8 @@ use crate::world::Target;
 pub struct RunOptions {
     /// Which cases; all if `None`.
     pub filter: Option<Filter>,
+    /// Conventions beyond the specification whose cases are run too, such as `sri-codes`.
+    pub profiles: Vec<String>,
     /// Leaves out floods, malformed frames and bad handshakes.
     pub safe: bool,
     /// Every random choice follows from it.
@@ -50,6 +53,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         RunOptions {
             filter: None,
+            profiles: Vec::new(),
             safe: false,
             seed: 1,
             parallel: 1,
@@ -139,6 +143,9 @@ pub struct Summary {
     pub clauses_kept: usize,
     /// Clauses that a case found broken.
     pub clauses_broken: Vec<String>,
+    /// Sides of ambiguities of the specification that the target takes; more than one side of
+    /// one ambiguity is worth a look.
+    pub readings: BTreeSet<Reading>,
     /// Expectations that concern no case.
     pub unused_expectations: Vec<String>,
     /// Whether the target was lost before the end.
@@ -180,6 +187,10 @@ pub fn select<'a>(suite: &'a Suite, registry: &Registry, options: &RunOptions) -
         .cases
         .iter()
         .filter(|case| options.filter.as_ref().is_none_or(|one| one.selects(case, registry)))
+        .filter(|case| {
+            let is_chosen = |profile| options.profiles.contains(profile);
+            case.profiles.is_empty() || case.profiles.iter().any(is_chosen)
+        })
         .collect();
     let has = |case: &Case, tag: &str| case.tags.iter().any(|one| one == tag);
     cases.sort_by_key(|case| (has(case, "bad-noise"), !has(case, "slow")));
@@ -404,6 +415,7 @@ fn keep_evidence(report: &mut CaseReport, target: &dyn Target, options: &RunOpti
 fn count(summary: &mut Summary, kept: &mut BTreeMap<String, bool>, report: &CaseReport) {
     *summary.counts.entry(report.verdict.name()).or_default() += 1;
     summary.elapsed += report.outcome.elapsed;
+    summary.readings.extend(report.outcome.readings.iter().cloned());
     for clause in &report.outcome.observed {
         kept.entry(clause.clone()).or_insert(true);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use conformance::case::Suite;
 use conformance::clause::{Level, Registry};
 use conformance::explain::explain;
+use conformance::run::{RunOptions, select};
 use conformance::runner::probe::probe;
 use conformance::runner::{Context, Outcome, run};
 use conformance::verdict::{Skip, Verdict};
@@ -416,4 +417,45 @@ fn a_case_is_explained_without_running_it() {
     It has been shown to catch
       pays-stale-shares: A pool that looks jobs up without asking whether the tip has changed
     ");
+}
+
+#[test]
+fn the_side_that_a_target_takes_of_an_ambiguity_is_told() {
+    let either = r#"
+[[step]]
+expect = "OpenMiningChannel.Error"
+reading = { ambiguity = "AMB-01", side = "one" }
+[[step.or]]
+expect = "OpenStandardMiningChannel.Success"
+reading = { ambiguity = "AMB-01", side = "the other" }
+"#;
+
+    let outcome = check(&[SETUP, OPEN, either].concat(), Verdict::Pass, "");
+
+    let sides: Vec<&str> = outcome.readings.iter().map(|reading| reading.side.as_str()).collect();
+    assert_eq!(sides, ["the other"]);
+}
+
+#[test]
+fn a_convention_is_tested_only_where_its_profile_is_asked_for() {
+    let registry = Registry::embedded();
+    let is_clause = |id: &str| registry.clause(id).is_some();
+    let mut suite = Suite::built_in(&is_clause).expect("the cases are right");
+    let case = [
+        "format = 1\nid = \"test.case\"\ntitle = \"A test\"\nrole = \"pool\"\nseverity = \"low\"\n\
+         clauses = [\"MP-5.3.3-01\"]\nprofiles = [\"sri-codes\"]\n",
+        SETUP,
+        OPEN,
+        EXPECT_OPENED,
+    ]
+    .concat();
+    suite.add("test.toml", &case, &is_clause).expect("it is a case");
+
+    let is_selected = |profiles: &[&str]| {
+        let profiles = profiles.iter().map(|&name| name.to_owned()).collect();
+        let options = RunOptions { profiles, ..RunOptions::default() };
+        select(&suite, &registry, &options).iter().any(|case| case.id == "test.case")
+    };
+
+    assert!(!is_selected(&[]) && is_selected(&["sri-codes"]));
 }

@@ -146,6 +146,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "HASHES")]
     pub(crate) hash_budget: Option<u64>,
 
+    /// Run the cases of a convention beyond the specification too, such as "sri-codes"
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Vec<String>,
+
     /// Known failures, with their reasons
     #[arg(long, value_name = "FILE")]
     pub(crate) expectations: Option<PathBuf>,

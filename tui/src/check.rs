@@ -93,6 +93,7 @@ fn options(arguments: &Check) -> Result<RunOptions, Outcome> {
         safe: arguments.safe,
         seed: arguments.seed.unwrap_or_else(|| sv2_net::entropy::from_system().u64() >> 32),
         parallel: arguments.parallel.unwrap_or(if arguments.memory { cores() } else { PARALLEL }),
+        profiles: arguments.profile.clone(),
         hash_budget: arguments.hash_budget.unwrap_or(default.hash_budget),
         expectations,
         evidence: Some(arguments.evidence.clone()),

@@ -71,6 +71,7 @@ pub fn load_case(
     };
     let tags = words(keys.take("tags"))?;
     let aliases = words(keys.take("aliases"))?;
+    let profiles = words(keys.take("profiles"))?;
     let clauses = load_clauses(&document, keys.require("clauses")?, is_clause)?;
     let requires = keys.take("requires").map(|node| Requires::load(&document, node)).transpose()?;
     let world = keys.take("world").map(|node| WorldSettings::load(&document, node)).transpose()?;
@@ -106,6 +107,7 @@ pub fn load_case(
         role,
         severity,
         tags,
+        profiles,
         aliases,
         clauses: clauses.ids(),
         requires: requires.unwrap_or_default(),
@@ -122,8 +124,8 @@ pub fn load_case(
 const FORMAT: u64 = 1;
 
 const KEYS: &[&str] = &[
-    "format", "id", "title", "note", "role", "severity", "tags", "aliases", "clauses", "requires",
-    "world", "params", "step", "check", "mutants", "mutant",
+    "format", "id", "title", "note", "role", "severity", "tags", "aliases", "profiles", "clauses",
+    "requires", "world", "params", "step", "check", "mutants", "mutant",
 ];
 
 /// Roles that a target can have.

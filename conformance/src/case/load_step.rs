@@ -14,7 +14,8 @@ use super::requirements::duration;
 use super::step::{
     Action, Alternative, Authority, Call, Check, CipherLies, CipherPart, CloseHow, Connect,
     Control, ControlKind, Expect, ExpectNone, Expected, FrameLies, HandshakeOutcome, Layer, MAIN,
-    Noise, OUTCOMES, Patch, Raw, Save, Send, SendRaw, Step, TlvField, Until, Use, WriteStyle,
+    Noise, OUTCOMES, Patch, Raw, Reading, Save, Send, SendRaw, Step, TlvField, Until, Use,
+    WriteStyle,
 };
 use super::value::{Expression, Value};
 use crate::verdict::Verdict;
@@ -152,7 +153,7 @@ impl<'a> StepLoader<'a> {
                 step.action = Action::Expect(self.load_expect(&mut keys, main)?);
                 &[
                     "fields", "frame", "save", "push", "clause", "within", "noise", "order",
-                    "match", "or", "verdict", "reason",
+                    "match", "or", "verdict", "reason", "reading",
                 ]
             }
             "expect_none" => {
@@ -496,6 +497,7 @@ impl<'a> StepLoader<'a> {
                 alternatives.push(self.load_alternative(&mut keys, main)?);
                 keys.finish(&[
                     "expect", "fields", "frame", "save", "push", "clause", "verdict", "reason",
+                    "reading",
                 ])?;
             }
         }
@@ -568,7 +570,17 @@ impl<'a> StepLoader<'a> {
         saves.iter().for_each(|save| self.define(&save.variable));
         let clauses = self.load_clause(keys)?;
         let (verdict, reason) = self.load_outcome(keys)?;
-        Ok(Alternative { what, fields, frame, saves, clauses, verdict, reason })
+        let reading = match keys.take("reading") {
+            None => None,
+            Some(node) => {
+                let mut keys = document.keys(node)?;
+                let ambiguity = document.string(keys.require("ambiguity")?)?.to_owned();
+                let side = document.string(keys.require("side")?)?.to_owned();
+                keys.finish(&["ambiguity", "side"])?;
+                Some(Reading { ambiguity, side })
+            }
+        };
+        Ok(Alternative { what, fields, frame, saves, clauses, verdict, reason, reading })
     }
 
     fn load_outcome(

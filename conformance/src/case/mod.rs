@@ -38,6 +38,9 @@ pub struct Case {
     pub severity: Severity,
     /// Words to select cases by.
     pub tags: Vec<String>,
+    /// Conventions beyond the specification, such as `sri-codes`: a case that names some is
+    /// run only where one of them is asked for.
+    pub profiles: Vec<String>,
     /// Names of the same test in other catalogues.
     pub aliases: Vec<String>,
     /// Ids of the clauses that a pass proves.

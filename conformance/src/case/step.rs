@@ -301,6 +301,17 @@ pub struct Alternative {
     pub verdict: Verdict,
     /// Why, in words.
     pub reason: Option<String>,
+    /// Which side of an ambiguity of the specification the target takes with it.
+    pub reading: Option<Reading>,
+}
+
+/// A side of an ambiguity. Both are right; which one a target takes is reported.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reading {
+    /// Id in the ambiguity register.
+    pub ambiguity: String,
+    /// The side, in words.
+    pub side: String,
 }
 
 /// What can happen on a connection.

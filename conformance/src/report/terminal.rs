@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use super::Report;
+use crate::case::step::Reading;
 use crate::clause::Registry;
 use crate::run::{CaseReport, RunEvent, Summary};
 use crate::runner::Finding;
@@ -86,6 +87,9 @@ impl<'a, W: Write> Terminal<'a, W> {
         }
         if summary.interrupted {
             writeln!(self.out, "{YELLOW}interrupted: the other cases were not run{RESET}")?;
+        }
+        for Reading { ambiguity, side } in &summary.readings {
+            writeln!(self.out, "{DIM}reads {ambiguity} as: {side}{RESET}")?;
         }
         let total: usize = summary.counts.values().sum();
         write!(self.out, "{BOLD}{total} runs{RESET}")?;

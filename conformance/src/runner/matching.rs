@@ -277,6 +277,11 @@ impl Session<'_> {
             [] => expect.alternatives[0].clauses.clone(),
             clauses => clauses.to_vec(),
         };
+        if let Some(reading) = alternative.reading.clone()
+            && !self.readings.contains(&reading)
+        {
+            self.readings.push(reading);
+        }
         if alternative.verdict == Verdict::Pass {
             self.observe(&clauses);
             return Ok(());

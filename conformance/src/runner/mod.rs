@@ -16,7 +16,7 @@ use sv2::entropy::Entropy;
 use sv2::time::Instant;
 
 use crate::case::Permutation;
-use crate::case::step::{Action, Check, Step, Until};
+use crate::case::step::{Action, Check, Reading, Step, Until};
 use crate::case::value::{EvaluationError, Value};
 use crate::clause::{Basis, Level, Registry};
 use crate::client::{Exchange, What};
@@ -54,6 +54,8 @@ pub struct Outcome {
     pub warnings: Vec<Finding>,
     /// Clauses that were observed and kept.
     pub observed: Vec<String>,
+    /// Sides of ambiguities that the target has taken.
+    pub readings: Vec<Reading>,
     /// What went over the wires.
     pub exchange: Exchange,
     /// What a target of our own has told of itself.
@@ -96,6 +98,7 @@ impl Outcome {
             finding: None,
             warnings: Vec::new(),
             observed: Vec::new(),
+            readings: Vec::new(),
             exchange: Exchange::default(),
             told: Vec::new(),
             elapsed: Duration::ZERO,
@@ -153,6 +156,7 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
     outcome.elapsed = session.world.now().instant.since(started_at);
     outcome.warnings = session.warnings;
     outcome.observed = session.observed.into_iter().collect();
+    outcome.readings = session.readings;
     outcome.exchange = session.exchange;
     outcome
 }
@@ -259,6 +263,7 @@ struct Session<'a> {
     variables: BTreeMap<String, Value>,
     connections: BTreeMap<String, Connection>,
     observed: BTreeSet<String>,
+    readings: Vec<Reading>,
     warnings: Vec<Finding>,
     /// Fixtures that the present step is in, and its line.
     fixtures: Vec<String>,
@@ -286,6 +291,7 @@ impl<'a> Session<'a> {
             variables: permutation.bindings.iter().cloned().collect(),
             connections: BTreeMap::new(),
             observed: BTreeSet::new(),
+            readings: Vec::new(),
             warnings: Vec::new(),
             fixtures: Vec::new(),
             line: 0,

@@ -412,6 +412,7 @@ fn blank_case() -> Case {
         role: "pool".to_owned(),
         severity: Severity::Low,
         tags: Vec::new(),
+        profiles: Vec::new(),
         aliases: Vec::new(),
         clauses: Vec::new(),
         requires: Requires::default(),
