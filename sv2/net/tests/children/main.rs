@@ -7,6 +7,7 @@
 mod mining;
 mod node;
 mod program;
+mod thousand;
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some("run-child") => run_child_main(arguments),
         Some("parent") => parent(arguments),
         Some("hold") => hold(arguments),
+        Some("devices") => thousand::devices(arguments),
         Some("serve") => program::serve(arguments),
         _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
     }
@@ -39,6 +41,7 @@ fn trials() -> Vec<Trial> {
     ];
     trials.extend(program::trials());
     trials.extend(mining::trials());
+    trials.extend(thousand::trials());
     trials.extend(node::trials());
     trials
 }

@@ -134,7 +134,7 @@ impl Miners {
 }
 
 /// Runs a role behind Noise, with an authority of its own.
-async fn serve(
+pub(crate) async fn serve(
     name: &str,
     role: impl Role + Send + 'static,
     world: impl World,
