@@ -7,6 +7,7 @@ use sv2::chain::{Chain, ChainHost, TooDeep};
 use sv2::role::{Answer, Request};
 use sv2::time::Now;
 use sv2::wire::U256;
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep_until;
 
@@ -21,6 +22,8 @@ pub struct EmbeddedChain(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
+    /// Bounded by the open requests of the hosts that the chain serves.
+    requests: mpsc::UnboundedSender<(Request, Reply)>,
     /// Lets happen by itself what the chain's pace asks for.
     pace: JoinHandle<()>,
 }
@@ -38,7 +41,9 @@ impl EmbeddedChain {
         let shared = Arc::new(Shared { clock, host: Mutex::new(host), feed: Feed::new() });
         shared.change(|host, now| host.wake(now));
         let pace = tokio::spawn(keep_pace(Arc::clone(&shared)));
-        EmbeddedChain(Arc::new(Inner { shared, pace }))
+        let (requests, queue) = mpsc::unbounded_channel();
+        tokio::spawn(answer_in_order(Arc::clone(&shared), queue));
+        EmbeddedChain(Arc::new(Inner { shared, requests, pace }))
     }
 
     /// Tells a role the template, now and whenever it changes, until the follower is dropped.
@@ -67,9 +72,20 @@ impl EmbeddedChain {
 
 impl World for EmbeddedChain {
     fn take(&self, request: Request, reply: Reply) {
-        let shared = Arc::clone(&self.0.shared);
-        // A full block takes longer to judge than other peers should wait for the role.
-        spawn_blocking(move || {
+        // A worker that is gone drops the reply, which answers.
+        let _ = self.0.requests.send((request, reply));
+    }
+}
+
+/// One after the other: of two blocks of one height, the first that was found wins.
+async fn answer_in_order(
+    shared: Arc<Shared>,
+    mut requests: mpsc::UnboundedReceiver<(Request, Reply)>,
+) {
+    while let Some((request, reply)) = requests.recv().await {
+        let shared = Arc::clone(&shared);
+        // A full block takes longer to judge than an executor's thread should be held.
+        let judged = spawn_blocking(move || {
             shared.change(|host, now| {
                 let answer = host.answer(now, &request);
                 // Before the news: who has found a block hears that first.
@@ -78,6 +94,7 @@ impl World for EmbeddedChain {
                 );
             });
         });
+        let _ = judged.await;
     }
 }
 

@@ -14,6 +14,7 @@ use sv2::mining::header::{Header, double_sha256};
 use sv2::role::{Answer, ChainEvent, Request};
 use sv2::wire::{Target, U256};
 use thiserror::Error;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -27,6 +28,8 @@ use crate::world::{Reply, World};
 pub struct BitcoindChain {
     rpc: Arc<RpcClient>,
     feed: Arc<Feed>,
+    /// Bounded by the open requests of the hosts that the node serves.
+    blocks: mpsc::UnboundedSender<(Request, Reply)>,
     polling: JoinHandle<()>,
 }
 
@@ -36,7 +39,9 @@ impl BitcoindChain {
     pub fn new(rpc: Arc<RpcClient>, refresh: Duration) -> Self {
         let feed = Arc::new(Feed::new());
         let polling = tokio::spawn(poll(Arc::clone(&rpc), refresh, Arc::clone(&feed)));
-        BitcoindChain { rpc, feed, polling }
+        let (blocks, queue) = mpsc::unbounded_channel();
+        tokio::spawn(answer_in_order(Arc::clone(&rpc), queue));
+        BitcoindChain { rpc, feed, blocks, polling }
     }
 
     /// Tells a role the template, now and whenever it changes, until the follower is dropped.
@@ -53,8 +58,24 @@ impl Drop for BitcoindChain {
 
 impl World for BitcoindChain {
     fn take(&self, request: Request, reply: Reply) {
-        let rpc = Arc::clone(&self.rpc);
-        tokio::spawn(async move { reply.answer(answer(&rpc, request).await) });
+        match request {
+            // One after the other: of two blocks of one height, the first that was found wins.
+            // A worker that is gone drops the reply, which answers.
+            Request::SubmitBlock { .. } => drop(self.blocks.send((request, reply))),
+            Request::ValidateBlock { .. } | Request::Persist { .. } => {
+                let rpc = Arc::clone(&self.rpc);
+                tokio::spawn(async move { reply.answer(answer(&rpc, request).await) });
+            }
+        }
+    }
+}
+
+async fn answer_in_order(
+    rpc: Arc<RpcClient>,
+    mut requests: mpsc::UnboundedReceiver<(Request, Reply)>,
+) {
+    while let Some((request, reply)) = requests.recv().await {
+        reply.answer(answer(&rpc, request).await);
     }
 }
 
