@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use sv2::common::SetupConnectionSuccess;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use sv2::common::{Protocol, SetupConnectionSuccess};
 use sv2::message::Message;
 use sv2::noise::{AuthoritySecretKey, CipherSuite};
 use sv2::role::{Input, Outbox, Role};
@@ -15,7 +16,9 @@ use sv2_net::clock::Clock;
 use sv2_net::entropy;
 use sv2_net::host::{Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
-use sv2_net::recipe::{Endpoint, Hook, HookError, Need, Recipe, StartError, Surroundings};
+use sv2_net::recipe::{
+    Endpoint, Hook, HookError, Need, Readiness, Recipe, StartError, Surroundings, probe,
+};
 use sv2_net::world::Worlds;
 
 use crate::{helper, runtime};
@@ -32,6 +35,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             runtime()?.block_on(silent())
         }),
         Trial::test("a_program_that_ends_at_once_is_quoted", || runtime()?.block_on(ended())),
+        Trial::test("a_host_without_file_descriptors_serves_again_when_it_has_some", || {
+            runtime()?.block_on(starved())
+        }),
         Trial::test("a_program_is_not_started_without_what_it_needs", || {
             runtime()?.block_on(missing())
         }),
@@ -98,6 +104,22 @@ async fn missing() -> Result<(), Failed> {
     Ok(())
 }
 
+async fn starved() -> Result<(), Failed> {
+    let program = recipe("starved", 60)?.start(&helper()?, given()).await?;
+    let Endpoint { host, port, .. } = program.endpoint("miners").unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..2 * FILES_MAX {
+        silent.push(std::net::TcpStream::connect((host.as_str(), *port))?);
+    }
+
+    drop(silent);
+
+    let readiness = Readiness::Setup(Protocol::Mining);
+    probe(host, *port, None, readiness, Duration::from_secs(30)).await?;
+    program.stop().await?;
+    Ok(())
+}
+
 fn given() -> Surroundings {
     let pool = Endpoint { host: "127.0.0.1".into(), port: 7, authority: None, cookie: None };
     Surroundings::from([(Need::Pool, pool)])
@@ -134,7 +156,12 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         let _listener = std::net::TcpListener::bind(&address).unwrap();
         runtime.block_on(std::future::pending::<()>());
     }
-    assert_eq!(manner, "answer", "there is no manner {manner:?}");
+    if manner == "starved" {
+        let limit = Rlimit { current: Some(FILES_MAX), maximum: Some(FILES_MAX) };
+        setrlimit(Resource::Nofile, limit).unwrap();
+    } else {
+        assert_eq!(manner, "answer", "there is no manner {manner:?}");
+    }
     let authority = AuthoritySecretKey::generate(&mut entropy::from_system());
     let (hour, now) = (Duration::from_secs(3600), Clock::of_process().now().unix);
     let certifier = Arc::new(Certifier::renewing(authority, hour, now, entropy::from_system()));
@@ -147,6 +174,9 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     });
     ExitCode::SUCCESS
 }
+
+/// Enough for the runtime and some connections.
+const FILES_MAX: u64 = 32;
 
 struct Greeter;
 

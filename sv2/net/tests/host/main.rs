@@ -5,7 +5,7 @@
 mod echo;
 mod peer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use echo::{ANSWER_AND_CLOSE, Echo, FLOOD, PERSIST, SUBMIT, WAKE};
@@ -14,8 +14,9 @@ use sv2::chain::{Chain, ChainConfig, ChainHost};
 use sv2::connection::ConnectionError;
 use sv2::entropy::Entropy;
 use sv2::event::Event;
-use sv2::noise::{AuthoritySecretKey, CertificateError, CipherSuite};
-use sv2::role::{CloseReason, ConnectionId, Input, PeerAddress};
+use sv2::noise::{AuthoritySecretKey, CertificateError, CipherSuite, SessionSecrets};
+use sv2::role::{CloseReason, ConnectionId, DialId, Input, PeerAddress, Via};
+use sv2::time::Now;
 use sv2::wire::U256;
 use sv2_net::clock::Clock;
 use sv2_net::embedded::EmbeddedChain;
@@ -24,6 +25,7 @@ use sv2_net::host::{Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
 use sv2_net::journal::Journal;
 use sv2_net::limits::Limits;
+use sv2_net::tap::{Direction, KeyLog, Link, Tap};
 use sv2_net::world::Worlds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -264,6 +266,44 @@ async fn shutting_down_delivers_what_is_queued_and_frees_the_port() {
 }
 
 #[tokio::test]
+async fn a_tap_and_a_key_log_have_all_that_reading_a_connection_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys");
+    let tap = Arc::new(Recorder::default());
+    let mut config = config(noise(), Limits::default());
+    config.key_log = Some(Arc::new(KeyLog::open(&path).unwrap()));
+    config.tap = Some(Arc::clone(&tap) as _);
+    let host = Host::bind(config).await.unwrap().start(Echo::new(), Worlds::default());
+    let mut peer = Peer::noise(host.addresses()[0]).await;
+    peer.send(5).await;
+    assert_eq!(peer.receive().await, Some(5));
+
+    host.shutdown().await;
+
+    let frame = 22 + (4 + 16);
+    assert_eq!(*tap.received_len.lock().unwrap(), 64 + frame);
+    assert_eq!(*tap.sent_len.lock().unwrap(), 234 + frame);
+    let keys = std::fs::read_to_string(&path).unwrap();
+    let labels: Vec<&str> = keys.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(labels, ["SV2_I2R", "SV2_R2I", "SV2_HS_EE", "SV2_HS_ES"]);
+    assert_eq!(*tap.secrets.lock().unwrap(), keys);
+}
+
+#[tokio::test]
+async fn a_role_that_fails_takes_its_connections_with_it() {
+    let (mut host, _) = start(plain(), Limits::default()).await;
+    let mut peer = Peer::plain(host.addresses()[0]).await;
+    peer.send(1).await;
+    assert_eq!(peer.receive().await, Some(1));
+
+    let unexpected = Input::Connected { connection: ConnectionId(0), via: Via::Dial(DialId(9)) };
+    host.injector().inject(unexpected).await.unwrap();
+
+    assert!(host.ended().await.unwrap_err().is_panic());
+    assert_eq!(peer.receive().await, None);
+}
+
+#[tokio::test]
 async fn a_role_can_be_told_what_comes_from_no_socket() {
     let (host, mut events) = start(plain(), Limits::default()).await;
 
@@ -292,10 +332,39 @@ async fn start(security: ListenerSecurity, limits: Limits) -> (Handle, broadcast
 }
 
 async fn bind(security: ListenerSecurity, limits: Limits) -> Host {
+    Host::bind(config(security, limits)).await.unwrap()
+}
+
+fn config(security: ListenerSecurity, limits: Limits) -> HostConfig {
     let mut config = HostConfig::new("test");
     config.limits = limits;
     config.listeners = vec![ListenerConfig { address: "127.0.0.1:0".into(), security }];
-    Host::bind(config).await.unwrap()
+    config
+}
+
+#[derive(Default)]
+struct Recorder {
+    received_len: Mutex<usize>,
+    sent_len: Mutex<usize>,
+    secrets: Mutex<String>,
+}
+
+impl Tap for Recorder {
+    fn opened(&self, _: Now, _: Link) {}
+
+    fn bytes(&self, _: Now, _: Link, direction: Direction, bytes: &[u8]) {
+        let len = match direction {
+            Direction::Received => &self.received_len,
+            Direction::Sent => &self.sent_len,
+        };
+        *len.lock().unwrap() += bytes.len();
+    }
+
+    fn secrets(&self, _: Now, _: Link, secrets: &SessionSecrets) {
+        self.secrets.lock().unwrap().push_str(&secrets.to_key_log());
+    }
+
+    fn closed(&self, _: Now, _: Link) {}
 }
 
 fn plain() -> ListenerSecurity {
