@@ -22,22 +22,60 @@ pub const FUNCTIONS: &[Function] = &[
             "ntime",
             "version",
             "extranonce",
+            "extranonce_len",
+            "extranonce_byte",
             "extranonce_prefix",
             "target",
+            "ceiling",
             "hash",
             "sequence_number",
             "nonce_from",
         ],
         text: "finds a nonce. `hash` is what it looks for: \"share\" (default: meets the job's \
-               target and is no block), \"low\" (misses the target), \"block\" (meets the \
+               target and is no block), \"low\" (misses the target; by no more than `ceiling`, \
+               if that is given), \"block\" (meets the \
                network target), \"any\" (no work at all). Returns the fields of a submit \
-               message, and `hash`, `target`, `is_block`.",
+               message, and `hash`, `target`, `difficulty` (of the target, rounded down), \
+               `is_block`.",
     },
     Function {
         name: "submit",
         arguments: &["share", "sequence_number"],
         text: "sends `share` with the message that its channel's kind asks for; returns what \
                was sent.",
+    },
+    Function {
+        name: "accepted",
+        arguments: &["share"],
+        text: "makes sure that a share that was submitted is paid. Where the target acknowledges \
+               by count, more good shares are sent until an acknowledgement covers it; without \
+               one the case is inconclusive. Returns of that acknowledgement `count`, `sum`, \
+               `last_sequence_number`; of the channel up to it `total_count`, `total_sum`, \
+               `batches`, `sent`, `refused`.",
+    },
+    Function {
+        name: "coinbase",
+        arguments: &[
+            "channel",
+            "which",
+            "id",
+            "job",
+            "extranonce",
+            "extranonce_len",
+            "extranonce_byte",
+            "extranonce_prefix",
+        ],
+        text: "the coinbase transaction of an extended job: is_transaction, has_segwit_fields, \
+               input_count, has_null_input, script_len, is_extranonce_in_script, height (BIP 34), \
+               output_count, value, has_commitment, txid, root (of the block), path_len.",
+    },
+    Function {
+        name: "chain",
+        arguments: &[],
+        text: "the chain behind the target, where the world has it: tip, height, nbits, \
+               next_value (subsidy and fees of the next block), block (the tip: version, ntime, \
+               transaction_count, has_valid_commitment, coinbase), solution (coinbase of the \
+               last SubmitSolution).",
     },
     Function {
         name: "channel",

@@ -27,10 +27,10 @@ enum Hash {
 }
 
 /// Arguments by name.
-struct Arguments(Vec<(String, Value)>);
+pub(super) struct Arguments(pub(super) Vec<(String, Value)>);
 
 impl Arguments {
-    fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
@@ -40,6 +40,24 @@ impl Arguments {
                 value.as_u32().ok_or_else(|| EvaluationError(format!("`{name}` is {value}")))
             })
             .transpose()
+    }
+
+    /// `extranonce`, or one of `extranonce_len` bytes (default: the channel's size) that are
+    /// all `extranonce_byte` (default: 0).
+    fn extranonce(&self, channel: &Channel) -> Result<Bytes, EvaluationError> {
+        if let Some(value) = self.get("extranonce") {
+            let bytes = value.as_bytes().cloned();
+            return bytes.ok_or_else(|| EvaluationError(format!("{value} is no extranonce")));
+        }
+        let len = match self.number("extranonce_len")? {
+            Some(len) => usize::try_from(len).unwrap_or(usize::MAX),
+            None => channel.extranonce_size,
+        };
+        let byte = self.number("extranonce_byte")?.unwrap_or(0);
+        match u8::try_from(byte) {
+            Ok(byte) if len <= EXTRANONCE_LEN_MAX => Ok(Bytes::from(vec![byte; len])),
+            _ => Err(EvaluationError(format!("no extranonce has {len} bytes of {byte:#x}"))),
+        }
     }
 
     fn word(&self, name: &str) -> Option<String> {
@@ -57,6 +75,9 @@ impl Session<'_> {
         let result = match call.function {
             "mine-share" => self.mine_share(on, &arguments)?,
             "submit" => self.submit(on, &arguments)?,
+            "accepted" => self.accepted(on, call, &arguments)?,
+            "coinbase" => self.coinbase(on, &arguments)?,
+            "chain" => self.chain()?,
             "channel" => {
                 self.drain(on);
                 self.channel(on, arguments.number("id")?)?.record()
@@ -159,7 +180,7 @@ impl Session<'_> {
         )
     }
 
-    fn mine_share(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
+    pub(super) fn mine_share(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
         self.drain(on);
         let channel = self.channel(on, arguments.number("channel")?)?;
         let job = self.job(&channel, arguments)?;
@@ -186,13 +207,7 @@ impl Session<'_> {
                 connection.next_sequence - 1
             }
         };
-        let extranonce = match arguments.get("extranonce") {
-            Some(value) => value
-                .as_bytes()
-                .cloned()
-                .ok_or_else(|| EvaluationError(format!("{value} is no extranonce")))?,
-            None => Bytes::from(vec![0; channel.extranonce_size]),
-        };
+        let extranonce = arguments.extranonce(&channel)?;
         let mut job = job;
         if let Some(prefix) = arguments.get("extranonce_prefix").and_then(Value::as_bytes)
             && let crate::client::JobBody::Coinbase { extranonce_prefix, .. } = &mut job.body
@@ -208,11 +223,16 @@ impl Session<'_> {
                 return Err(EvaluationError(format!("`hash` cannot be `{other}`")).into());
             }
         };
+        let ceiling = arguments.get("ceiling").and_then(Value::as_u256).map(Target);
         let header = job.header(&tip, version, &extranonce, ntime);
         let price = match wanted {
             Hash::Share => target.expected_hashes(),
             Hash::Block => network.expected_hashes(),
-            Hash::Low | Hash::Any => 1.0,
+            Hash::Low | Hash::Any => ceiling.map_or(1.0, |ceiling| {
+                // Of the hashes up to the ceiling, those below the target do not count.
+                let (ceiling, target) = (ceiling.expected_hashes(), target.expected_hashes());
+                1.0 / (1.0 / ceiling - 1.0 / target).max(f64::MIN_POSITIVE)
+            }),
         };
         #[expect(clippy::cast_precision_loss, reason = "a budget is a round number")]
         if price > self.context.hash_budget as f64 {
@@ -231,7 +251,9 @@ impl Session<'_> {
         let midstate = HeaderMidstate::new(&header);
         let fits = |hash: &U256| match wanted {
             Hash::Share => target.is_met_by(hash) && !(avoids_blocks && network.is_met_by(hash)),
-            Hash::Low => !target.is_met_by(hash),
+            Hash::Low => {
+                !target.is_met_by(hash) && ceiling.is_none_or(|ceiling| ceiling.is_met_by(hash))
+            }
             Hash::Block => network.is_met_by(hash),
             Hash::Any => true,
         };
@@ -256,11 +278,12 @@ impl Session<'_> {
             ("extranonce", Value::Bytes(extranonce)),
             ("hash", Value::U256(hash)),
             ("target", Value::U256(target.0)),
+            ("difficulty", Value::Int(target.difficulty_floor())),
             ("is_block", Value::Bool(network.is_met_by(&hash))),
         ]))
     }
 
-    fn submit(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
+    pub(super) fn submit(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
         let Some(share) = arguments.get("share") else {
             return Err(EvaluationError("`submit` needs a `share`".into()).into());
         };
@@ -287,6 +310,35 @@ impl Session<'_> {
         self.mark(on);
         self.send_message(on, message)?;
         Ok(record)
+    }
+
+    fn coinbase(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
+        self.drain(on);
+        let channel = self.channel(on, arguments.number("channel")?)?;
+        let job = self.job(&channel, arguments)?;
+        let extranonce = arguments.extranonce(&channel)?;
+        let own_prefix = arguments.get("extranonce_prefix").and_then(Value::as_bytes);
+        super::coinbase::of_job(&job, &extranonce, own_prefix).ok_or_else(|| {
+            let finding = Finding {
+                because: format!("job {} came without its coinbase transaction", job.id),
+                ..self.finding(Verdict::Inconclusive, &[])
+            };
+            Stop(Box::new(finding))
+        })
+    }
+
+    /// What the world knows of the chain behind the target.
+    fn chain(&mut self) -> Result<Value, Stop> {
+        match self.world.chain() {
+            Some(view) => Ok(super::coinbase::of_chain(&view)),
+            None => {
+                let finding = Finding {
+                    because: "nothing here can look at the target's chain".to_owned(),
+                    ..self.finding(Verdict::Skip(Skip::NoControl), &[])
+                };
+                Err(Stop(Box::new(finding)))
+            }
+        }
     }
 
     fn received(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
@@ -421,3 +473,6 @@ impl Session<'_> {
 
 /// Nonces that each share of the probe may search before it comes to the next one's.
 const NONCE_BITS_PER_SHARE: u32 = 26;
+
+/// Longest that a message can carry.
+const EXTRANONCE_LEN_MAX: usize = 32;

@@ -223,7 +223,8 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
 }
 
 impl Connection {
-    fn messages(&self) -> impl Iterator<Item = &MessageView> {
+    /// All messages that came, oldest first.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &MessageView> {
         self.items.iter().filter_map(|item| match &item.what {
             ItemWhat::Frame(frame) => frame.message(),
             _ => None,

@@ -195,7 +195,7 @@ impl Session<'_> {
         alternative: &Alternative,
         message: &MessageView,
     ) -> Result<Fit, Stop> {
-        let (Some((family, _)), Some((other, key))) =
+        let (Some((family, wanted_key)), Some((other, key))) =
             (family(wanted.name), family(message.descriptor.name))
         else {
             return Ok(Fit::No);
@@ -204,12 +204,16 @@ impl Session<'_> {
             return Ok(Fit::No);
         }
         let expected_key = alternative.fields.iter().find_map(|(field, matcher)| match matcher {
-            Matcher::Compare(Comparison::Eq, expression) if KEYS.contains(&field.name) => {
+            Matcher::Compare(Comparison::Eq, expression) if field.name == wanted_key => {
                 Some(expression)
             }
             _ => None,
         });
         let (Some(expression), Some(actual)) = (expected_key, message.field(key)) else {
+            // Many shares may be under way at once.
+            if family == "submit" {
+                return Ok(Fit::No);
+            }
             // Neither names a request: there is only one that it can be about.
             return Ok(Fit::Wrong("it answers the request otherwise".to_owned()));
         };
@@ -416,9 +420,6 @@ fn family(name: &str) -> Option<(&'static str, &'static str)> {
         _ => return None,
     })
 }
-
-/// Fields that say which exchange a message belongs to.
-const KEYS: &[&str] = &["request_id", "sequence_number", "last_sequence_number", "channel_id"];
 
 /// Whether the value names another exchange of ours, so that the message is not about the one
 /// that is waited for.

@@ -1,6 +1,8 @@
 //! Runs one permutation of a case in a world, and judges it.
 
+mod accepted;
 mod call;
+mod coinbase;
 mod connection;
 mod defaults;
 mod invariants;
@@ -22,6 +24,7 @@ use crate::clause::{Basis, Level, Registry};
 use crate::client::{Exchange, What};
 use crate::verdict::{Skip, Verdict};
 use crate::world::{Target, TargetProfile, World, WorldError};
+use call::Arguments;
 use connection::Connection;
 pub(crate) use matching::describe;
 use session::View;

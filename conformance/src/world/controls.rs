@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use super::WorldError;
+use super::{ChainView, WorldError};
 use crate::case::step::ControlKind;
 
 /// Something that makes things happen.
@@ -17,6 +17,11 @@ pub trait Controls: Send + Sync {
     /// # Errors
     /// [`WorldError::NoControl`], [`WorldError::ControlFailed`].
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError>;
+
+    /// The chain behind the target, where it can be looked at.
+    fn chain(&self) -> Option<ChainView> {
+        None
+    }
 }
 
 /// Commands from a target's file, run by the shell.
@@ -64,6 +69,10 @@ impl<A: Controls, B: Controls> Controls for Either<A, B> {
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
         if self.0.kinds().contains(&kind) { self.0.apply(kind) } else { self.1.apply(kind) }
     }
+
+    fn chain(&self) -> Option<ChainView> {
+        self.0.chain().or_else(|| self.1.chain())
+    }
 }
 
 impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
@@ -73,5 +82,9 @@ impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
 
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
         (**self).apply(kind)
+    }
+
+    fn chain(&self) -> Option<ChainView> {
+        (**self).chain()
     }
 }

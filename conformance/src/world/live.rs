@@ -12,7 +12,7 @@ use sv2::time::{Instant, Now};
 use sv2_net::clock::Clock;
 
 use super::controls::Controls;
-use super::{Arrival, Lane, LinkId, Target, TargetProfile, World, WorldError};
+use super::{Arrival, ChainView, Lane, LinkId, Target, TargetProfile, World, WorldError};
 use crate::case::WorldSettings;
 use crate::case::step::{CloseHow, ControlKind};
 
@@ -177,6 +177,10 @@ impl World for LiveWorld {
 
     fn control(&mut self, kind: ControlKind) -> Result<(), WorldError> {
         self.controls.apply(kind)
+    }
+
+    fn chain(&mut self) -> Option<ChainView> {
+        self.controls.chain()
     }
 }
 

@@ -19,7 +19,7 @@ use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::Frame;
 
 use super::link_end::LinkEnd;
-use super::{Arrival, LinkId, Target, TargetProfile, World, WorldError};
+use super::{Arrival, ChainView, LinkId, Target, TargetProfile, World, WorldError};
 use crate::case::step::{CloseHow, ControlKind};
 use crate::case::{Chain as ChainKind, WorldSettings};
 use crate::mutant::{CertificateFault, Make, Mutant, MutantRole};
@@ -141,6 +141,8 @@ pub struct MemoryWorld {
     told: Vec<String>,
     /// Pools that were started so far.
     starts: u64,
+    /// The coinbase transaction of the last one.
+    last_solution: Option<Bytes>,
 }
 
 struct InnerLink {
@@ -183,6 +185,7 @@ impl MemoryWorld {
             queue: VecDeque::new(),
             told: Vec::new(),
             starts: 0,
+            last_solution: None,
         };
         world.start();
         world
@@ -230,6 +233,10 @@ impl MemoryWorld {
     fn carry_out(&mut self, role: usize, output: Output) {
         match output {
             Output::Send { connection, message, tlvs } => {
+                if let Message::SubmitSolution(solution) = &message {
+                    self.last_solution =
+                        Some(Bytes::copy_from_slice(solution.coinbase_tx.as_slice()));
+                }
                 if let Some((other, peer)) = self.peer(role, connection) {
                     let input = Input::Received { connection: peer, message, tlvs, original: None };
                     self.queue.push_back((other, input));
@@ -485,6 +492,12 @@ impl World for MemoryWorld {
         self.pass_on_news();
         self.settle();
         Ok(())
+    }
+
+    fn chain(&mut self) -> Option<ChainView> {
+        let now = self.now;
+        let view = ChainView::of(self.chain.chain_mut(), now);
+        Some(ChainView { last_solution: self.last_solution.clone(), ..view })
     }
 
     fn told(&mut self) -> Vec<String> {

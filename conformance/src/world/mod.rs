@@ -17,13 +17,14 @@ use std::fmt;
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
+use sv2::chain::Chain;
 use sv2::entropy::Entropy;
 use sv2::noise::AuthorityPublicKey;
 use sv2::role::PeerAddress;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
-use sv2::wire::Target as ShareTarget;
+use sv2::wire::{Target as ShareTarget, U256};
 
 use crate::case::WorldSettings;
 use crate::case::step::{CloseHow, ControlKind};
@@ -63,10 +64,48 @@ pub trait World {
         None
     }
 
+    /// The chain that the target works on, if the world has it.
+    fn chain(&mut self) -> Option<ChainView> {
+        None
+    }
+
     /// What the target has told of itself since the last call, for evidence: only a target
     /// that is our own does.
     fn told(&mut self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// A chain as its node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainView {
+    /// Hash of the last block.
+    pub tip: U256,
+    /// Height of the last block.
+    pub height: u32,
+    /// Compact network target of the next block.
+    pub nbits: u32,
+    /// Subsidy and fees of the next block, in satoshi.
+    pub next_value: u64,
+    /// The last block, serialised with witnesses.
+    pub tip_block: Option<Bytes>,
+    /// The coinbase transaction of the last `SubmitSolution` that the target sent, where the
+    /// world sees it.
+    pub last_solution: Option<Bytes>,
+}
+
+impl ChainView {
+    /// The embedded chain at a moment.
+    pub(crate) fn of(chain: &mut Chain, now: Now) -> ChainView {
+        let template = chain.template(now);
+        ChainView {
+            tip: chain.tip(),
+            height: chain.height(),
+            nbits: template.nbits,
+            next_value: template.coinbase_value,
+            tip_block: chain.block(&chain.tip()).cloned(),
+            last_solution: None,
+        }
     }
 }
 

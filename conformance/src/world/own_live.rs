@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use super::controls::Controls;
 use super::live::LiveWorld;
-use super::{Target, TargetProfile, World, WorldError};
+use super::{ChainView, Target, TargetProfile, World, WorldError};
 use crate::case::step::ControlKind;
 use crate::case::{Chain as ChainKind, WorldSettings};
 
@@ -110,6 +110,10 @@ impl Controls for OwnProvider {
             ControlKind::Restart => return Err(WorldError::NoControl(kind)),
         }
         Ok(())
+    }
+
+    fn chain(&self) -> Option<ChainView> {
+        Some(self.chain.change(ChainView::of))
     }
 }
 
@@ -260,6 +264,10 @@ impl Controls for OwnPool {
         let mut kinds = self.provider.kinds();
         kinds.push(ControlKind::Restart);
         kinds
+    }
+
+    fn chain(&self) -> Option<ChainView> {
+        self.provider.chain()
     }
 
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
