@@ -7,6 +7,7 @@ mod around_role;
 mod edge;
 mod frames;
 mod recipe;
+mod work;
 
 pub use around_role::MutantRole;
 pub(crate) use around_role::zero;
@@ -16,7 +17,7 @@ use sv2::role::Role;
 
 /// The mutants that have a memory of their own, or need what no rule can say.
 pub fn in_code() -> Vec<Mutant> {
-    frames::mutants()
+    [frames::mutants(), work::mutants()].concat()
 }
 
 /// A mutant: what it stands for, and how it is made.
