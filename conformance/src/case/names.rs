@@ -167,6 +167,14 @@ pub const INVARIANTS: &[Invariant] = &[
         text: "no target of a channel is above the max_target that its client gave",
     },
     Invariant {
+        name: "unique-channel-ids",
+        text: "no id of a channel or group is given twice on a connection, nor to both",
+    },
+    Invariant {
+        name: "one-size-per-group",
+        text: "all members of a group have extranonces of one full length at any time",
+    },
+    Invariant {
         name: "disjoint-extranonces",
         text: "no extranonce prefix of a channel, on any connection, begins with another's",
     },

@@ -249,6 +249,14 @@ impl Tracker {
             .collect()
     }
 
+    /// The group that an id names, or that the channel of that id is in.
+    pub fn group_of(&self, id: u32) -> Option<u32> {
+        match self.channels.get(&id) {
+            Some(channel) => channel.group,
+            None => self.groups.contains(&id).then_some(id),
+        }
+    }
+
     /// Whether a message may be addressed to `id`.
     pub fn is_known(&self, id: u32) -> bool {
         self.groups.contains(&id) || self.channels.contains_key(&id)

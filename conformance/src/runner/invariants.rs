@@ -1,6 +1,6 @@
 //! Rules over everything that was received in a case, on all of its connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sv2::message::{Descriptor, Sender};
 
@@ -21,6 +21,8 @@ impl Session<'_> {
     pub(super) fn invariant(&self, name: &str) -> Result<u64, String> {
         match name {
             "disjoint-extranonces" => return self.disjoint_extranonces(),
+            "unique-channel-ids" => return self.unique_channel_ids(),
+            "one-size-per-group" => return self.one_size_per_group(),
             "one-answer-each" => return self.one_answer_each(),
             _ => {}
         }
@@ -38,6 +40,57 @@ impl Session<'_> {
                 seen += outcome.map_err(|why| format!("{frame}: {why}"))?;
                 if let Some(message) = frame.message() {
                     tracker.received(message);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn unique_channel_ids(&self) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values() {
+            let (mut channels, mut groups) = (BTreeSet::new(), BTreeSet::new());
+            for message in connection.messages() {
+                let is_open = message.descriptor.name.ends_with("Channel.Success");
+                if let (true, Some(id)) = (is_open, message.number("channel_id")) {
+                    seen += 1;
+                    if !channels.insert(id) {
+                        return Err(format!("{}: the id was given before", message.line()));
+                    }
+                }
+                groups.extend(message.number("group_channel_id"));
+                if let Some(id) = groups.intersection(&channels).next() {
+                    return Err(format!("{}: {id} is a channel and a group", message.line()));
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn one_size_per_group(&self) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values() {
+            let mut tracker = Tracker::default();
+            let mut sent = connection.sent_messages();
+            for (index, item) in connection.items.iter().enumerate() {
+                while let Some((_, message)) = sent.next_if(|(before, _)| *before <= index) {
+                    tracker.sent(message);
+                }
+                let ItemWhat::Frame(frame) = &item.what else { continue };
+                let Some(message) = frame.message() else { continue };
+                tracker.received(message);
+                let named = [message.number("channel_id"), message.number("group_channel_id")];
+                for group in named.into_iter().flatten().filter_map(|id| tracker.group_of(id)) {
+                    let sizes = tracker.members(group).into_iter().filter_map(|id| {
+                        let channel = tracker.channels.get(&id)?;
+                        Some(channel.extranonce_prefix.len() + channel.extranonce_size)
+                    });
+                    let sizes: Vec<usize> = sizes.collect();
+                    if sizes.windows(2).any(|pair| pair[0] != pair[1]) {
+                        let line = message.line();
+                        return Err(format!("{line}: group {group} has sizes {sizes:?}"));
+                    }
+                    seen += sizes.len().saturating_sub(1) as u64;
                 }
             }
         }
@@ -141,6 +194,14 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
             demand(descriptor.sender != Sender::Client, &|| "only a client sends it".to_owned())
         }
         (_, None) => Ok(0),
+        ("known-channels", Some(message)) if descriptor.name == "SetGroupChannel" => {
+            let Some(Value::List(named)) = message.field("channel_ids") else { return Ok(0) };
+            let is_open = |id: u32| tracker.channels.get(&id).is_some_and(|one| !one.is_closed);
+            match named.iter().filter_map(Value::as_u32).find(|id| !is_open(*id)) {
+                Some(id) => Err(format!("channel {id} is not open")),
+                None => Ok(named.len() as u64),
+            }
+        }
         ("known-channels", Some(message)) => match message.number("channel_id") {
             // The message that opens a channel is the first that names it, and an error repeats
             // what the client has named.
