@@ -4,9 +4,13 @@
 //! connected. Each mutant stands for a bug that somebody could really have, in a sentence.
 
 mod around_role;
+mod channels;
 mod edge;
+mod extranonces;
 mod frames;
 mod recipe;
+mod remembering;
+mod targets;
 mod work;
 
 pub use around_role::MutantRole;
@@ -17,7 +21,14 @@ use sv2::role::Role;
 
 /// The mutants that have a memory of their own, or need what no rule can say.
 pub fn in_code() -> Vec<Mutant> {
-    [frames::mutants(), work::mutants()].concat()
+    [
+        channels::mutants(),
+        extranonces::mutants(),
+        frames::mutants(),
+        targets::mutants(),
+        work::mutants(),
+    ]
+    .concat()
 }
 
 /// A mutant: what it stands for, and how it is made.
