@@ -11,6 +11,7 @@ macro_rules! files {
 
 /// Fixtures: path below `cases/fixtures`, without `.toml`, is the name.
 pub(super) const FIXTURES: &[(&str, &str)] = files! {
+    "fixtures/extensions/worker-names.toml"
     "fixtures/mining/extended-channel.toml"
     "fixtures/mining/good-share.toml"
     "fixtures/mining/open-extended.toml"
@@ -23,7 +24,29 @@ pub(super) const FIXTURES: &[(&str, &str)] = files! {
 /// Cases, by area.
 pub(super) const CASES: &[(&str, &str)] = files! {
     // setup
+    "pool/setup/all-flags.toml"
+    "pool/setup/each-flag-alone.toml"
+    "pool/setup/error-codes-control.toml"
+    "pool/setup/error-codes-printable.toml"
+    "pool/setup/error-then-close.toml"
+    "pool/setup/extended-open-on-standard-jobs.toml"
+    "pool/setup/fixed-version-jobs.toml"
+    "pool/setup/no-service-without-setup.toml"
+    "pool/setup/nothing-before-the-answer.toml"
+    "pool/setup/other-protocols.toml"
+    "pool/setup/ranges-with-2.toml"
+    "pool/setup/ranges-without-2.toml"
+    "pool/setup/requires-extended.toml"
+    "pool/setup/same-flags-everywhere.toml"
+    "pool/setup/second-setup.toml"
+    "pool/setup/standard-jobs-flag.toml"
+    "pool/setup/standard-jobs-only.toml"
+    "pool/setup/string-lengths.toml"
+    "pool/setup/success-flags.toml"
     "pool/setup/success.toml"
+    "pool/setup/unknown-protocols.toml"
+    "pool/setup/version-rolling-flag.toml"
+    "pool/setup/version-rolling-refused.toml"
     // channels
     "pool/channels/standard-success-echoes-request-id.toml"
     // open
@@ -213,6 +236,24 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "pool/share/standard-unknown-job.toml"
     "pool/share/standard-wrong-kind.toml"
     "pool/share/unknown-channel.toml"
+    // extensions
+    "pool/extensions/answers-carry-their-number.toml"
+    "pool/extensions/confirmed-are-asked-for.toml"
+    "pool/extensions/empty-name.toml"
+    "pool/extensions/error-echoes-request-id.toml"
+    "pool/extensions/error-lists.toml"
+    "pool/extensions/frames-keep-their-number.toml"
+    "pool/extensions/name-behind-another-tlv.toml"
+    "pool/extensions/name-of-32-bytes.toml"
+    "pool/extensions/name-too-long.toml"
+    "pool/extensions/no-name.toml"
+    "pool/extensions/not-agreed.toml"
+    "pool/extensions/nothing-unasked.toml"
+    "pool/extensions/required-and-refused.toml"
+    "pool/extensions/required-is-named.toml"
+    "pool/extensions/success-echoes-request-id.toml"
+    "pool/extensions/worker-name-big.toml"
+    "pool/extensions/worker-name-little.toml"
 };
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ mod extranonces;
 mod frames;
 mod recipe;
 mod remembering;
+mod set_up;
 mod targets;
+mod tlvs;
 mod work;
 
 pub use around_role::MutantRole;
@@ -25,7 +27,9 @@ pub fn in_code() -> Vec<Mutant> {
         channels::mutants(),
         extranonces::mutants(),
         frames::mutants(),
+        set_up::mutants(),
         targets::mutants(),
+        tlvs::mutants(),
         work::mutants(),
     ]
     .concat()

@@ -232,7 +232,9 @@ impl Session<'_> {
         alternative: usize,
     ) -> Result<(), Stop> {
         let connection = self.connection(on)?;
-        connection.items[index].is_taken = true;
+        // A connection that has ended stays so for whoever asks again.
+        connection.items[index].is_taken =
+            !matches!(connection.items[index].what, ItemWhat::Closed);
         connection.last_matched = Some(index);
         connection.is_mark_used = true;
         let alternative = &expect.alternatives[alternative];
