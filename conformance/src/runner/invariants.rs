@@ -31,14 +31,16 @@ impl Session<'_> {
             // What was known when a message came is found by playing the exchange again.
             let mut tracker = Tracker::default();
             let mut sent = connection.sent_messages();
+            let mut closing = Closing::default();
             for (index, item) in connection.items.iter().enumerate() {
                 while let Some((_, message)) = sent.next_if(|(before, _)| *before <= index) {
-                    tracker.sent(message);
+                    closing.sent(message, &mut tracker);
                 }
                 let ItemWhat::Frame(frame) = &item.what else { continue };
                 let outcome = look(name, frame, &tracker);
                 seen += outcome.map_err(|why| format!("{frame}: {why}"))?;
                 if let Some(message) = frame.message() {
+                    closing.received(message, &mut tracker);
                     tracker.received(message);
                 }
             }
@@ -150,6 +152,40 @@ impl Session<'_> {
             }
         }
         Ok(seen)
+    }
+}
+
+/// Channels that we have closed, and of which messages may still be on their way: until the
+/// answer to a later request shows that the target knows.
+#[derive(Default)]
+struct Closing<'a> {
+    /// The message, and the request that was sent behind it.
+    waiting: Vec<(&'a MessageView, Option<u32>)>,
+}
+
+impl<'a> Closing<'a> {
+    fn sent(&mut self, message: &'a MessageView, tracker: &mut Tracker) {
+        if message.descriptor.name == "CloseChannel" {
+            self.waiting.push((message, None));
+            return;
+        }
+        if let Some(request) = message.number("request_id") {
+            for (_, behind) in &mut self.waiting {
+                behind.get_or_insert(request);
+            }
+        }
+        tracker.sent(message);
+    }
+
+    fn received(&mut self, message: &MessageView, tracker: &mut Tracker) {
+        let Some(request) = message.number("request_id") else { return };
+        self.waiting.retain(|(close, behind)| {
+            let is_known = *behind == Some(request);
+            if is_known {
+                tracker.sent(close);
+            }
+            !is_known
+        });
     }
 }
 

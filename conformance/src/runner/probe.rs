@@ -105,6 +105,22 @@ pub fn probe(
     Ok(probe)
 }
 
+/// Whether the target takes a new connection, up to an answered `SetupConnection`.
+///
+/// # Errors
+/// Why not, in words.
+pub fn serves(target: &dyn Target, registry: &Registry, within: Duration) -> Result<(), String> {
+    let case = blank_case();
+    let permutation = Permutation { case: &case, name: "sanity".to_owned(), bindings: Vec::new() };
+    let no_facts = BTreeMap::new();
+    let context = Context { registry, facts: &no_facts, seed: 0, hash_budget: 0, within };
+    let world = target.world(&WorldSettings::default(), 0).map_err(|error| error.to_string())?;
+    let mut session = Session::new(&permutation, world, target.profile(), &context, 0);
+    let outcome = session.sanity(ON).map_err(|stop| stop.0.because);
+    session.hang_up();
+    outcome
+}
+
 /// Why nothing could be learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeError {
