@@ -26,6 +26,9 @@ pub struct Tracker {
     pub sequence_numbers: Vec<(u32, u32)>,
     /// Groups that were named, those without members included.
     pub groups: Vec<u32>,
+    /// Channels that we have closed, each with the first request that followed: its answer
+    /// tells that the target has read it.
+    closing: Vec<(u32, Option<u32>)>,
     /// What the last `SetupConnection` asked for.
     pub asked_protocol: Option<u32>,
     /// Whether extensions were asked for.
@@ -63,6 +66,9 @@ pub struct Channel {
     pub tip: Option<Tip>,
     /// Whether it was closed by anyone.
     pub is_closed: bool,
+    /// Whether the target knows that: what it sends before it has read our `CloseChannel` is no
+    /// fault of its own.
+    pub is_surely_closed: bool,
 }
 
 /// What jobs and shares of a channel look like.
@@ -143,6 +149,9 @@ impl Tracker {
         let number = |name| message.number(name);
         if let Some(id) = number("request_id") {
             self.request_ids.push(id);
+            for (_, follower) in &mut self.closing {
+                follower.get_or_insert(id);
+            }
             let max_target = message.field("max_target").and_then(Value::as_u256);
             self.requests.push(Request { id, max_target });
         }
@@ -156,7 +165,11 @@ impl Tracker {
                     channel.max_target = max;
                 }
             }
-            ("CloseChannel", Some(id)) => self.close(id),
+            ("CloseChannel", Some(id)) => {
+                let closed = self.members(id);
+                self.closing.extend(closed.into_iter().map(|channel| (channel, None)));
+                self.close(id);
+            }
             ("RequestExtensions", _) => self.asked_extensions = true,
             ("SetupConnection", _) => self.asked_protocol = number("protocol"),
             _ => {}
@@ -167,12 +180,22 @@ impl Tracker {
     pub fn received(&mut self, message: &MessageView) {
         let number = |name| message.number(name);
         let u256 = |name| message.field(name).and_then(Value::as_u256);
+        if let Some(id) = number("request_id") {
+            let (read, unread) = std::mem::take(&mut self.closing)
+                .into_iter()
+                .partition(|(_, follower)| *follower == Some(id));
+            self.closing = unread;
+            for (channel, _) in read {
+                self.each(Some(channel), |channel| channel.is_surely_closed = true);
+            }
+        }
         match message.descriptor.name {
             "OpenStandardMiningChannel.Success" => self.open(message, ChannelKind::Standard),
             "OpenExtendedMiningChannel.Success" => self.open(message, ChannelKind::Extended),
             "CloseChannel" => {
                 if let Some(id) = number("channel_id") {
                     self.close(id);
+                    self.each(Some(id), |channel| channel.is_surely_closed = true);
                 }
             }
             "SetTarget" => {
@@ -300,6 +323,7 @@ impl Tracker {
             job_order: Vec::new(),
             tip: None,
             is_closed: false,
+            is_surely_closed: false,
         };
         self.channels.insert(id, channel);
     }
@@ -471,8 +495,11 @@ impl Tip {
 #[cfg(test)]
 mod tests {
     use sv2::message::Message;
-    use sv2::mining::{NewMiningJob, OpenStandardMiningChannelSuccess, SetNewPrevHash, SetTarget};
-    use sv2::wire::{B32, Tlvs};
+    use sv2::mining::{
+        CloseChannel, NewMiningJob, OpenMiningChannelError, OpenStandardMiningChannel,
+        OpenStandardMiningChannelSuccess, SetNewPrevHash, SetTarget,
+    };
+    use sv2::wire::{B32, Str255, Tlvs};
 
     use super::*;
     use crate::client::exchange::FrameView;
@@ -544,5 +571,29 @@ mod tests {
         let states: Vec<JobState> =
             states(&tracker).into_iter().map(|(_, state, _)| state).collect();
         assert_eq!(states, [JobState::Stale, JobState::Stale, JobState::Active]);
+    }
+
+    #[test]
+    fn a_channel_is_surely_closed_when_a_later_request_is_answered() {
+        let mut tracker = opened();
+        let send = |tracker: &mut Tracker, message: Message| {
+            let frame = message.to_frame(&Tlvs::NONE);
+            tracker.sent(FrameView::of(&frame).message().unwrap());
+        };
+        let reason_code = Str255::from_static("done");
+        send(&mut tracker, CloseChannel { channel_id: 3, reason_code }.into());
+        let before = tracker.channels[&3].is_surely_closed;
+
+        let request = OpenStandardMiningChannel {
+            request_id: 2,
+            user_identity: Str255::default(),
+            nominal_hash_rate: 1.0,
+            max_target: target(100),
+        };
+        send(&mut tracker, request.into());
+        let error_code = Str255::from_static("no");
+        receive(&mut tracker, OpenMiningChannelError { request_id: 2, error_code });
+
+        assert_eq!((before, tracker.channels[&3].is_surely_closed), (false, true));
     }
 }

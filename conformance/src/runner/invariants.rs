@@ -31,16 +31,14 @@ impl Session<'_> {
             // What was known when a message came is found by playing the exchange again.
             let mut tracker = Tracker::default();
             let mut sent = connection.sent_messages();
-            let mut closing = Closing::default();
             for (index, item) in connection.items.iter().enumerate() {
                 while let Some((_, message)) = sent.next_if(|(before, _)| *before <= index) {
-                    closing.sent(message, &mut tracker);
+                    tracker.sent(message);
                 }
                 let ItemWhat::Frame(frame) = &item.what else { continue };
                 let outcome = look(name, frame, &tracker);
                 seen += outcome.map_err(|why| format!("{frame}: {why}"))?;
                 if let Some(message) = frame.message() {
-                    closing.received(message, &mut tracker);
                     tracker.received(message);
                 }
             }
@@ -155,40 +153,6 @@ impl Session<'_> {
     }
 }
 
-/// Channels that we have closed, and of which messages may still be on their way: until the
-/// answer to a later request shows that the target knows.
-#[derive(Default)]
-struct Closing<'a> {
-    /// The message, and the request that was sent behind it.
-    waiting: Vec<(&'a MessageView, Option<u32>)>,
-}
-
-impl<'a> Closing<'a> {
-    fn sent(&mut self, message: &'a MessageView, tracker: &mut Tracker) {
-        if message.descriptor.name == "CloseChannel" {
-            self.waiting.push((message, None));
-            return;
-        }
-        if let Some(request) = message.number("request_id") {
-            for (_, behind) in &mut self.waiting {
-                behind.get_or_insert(request);
-            }
-        }
-        tracker.sent(message);
-    }
-
-    fn received(&mut self, message: &MessageView, tracker: &mut Tracker) {
-        let Some(request) = message.number("request_id") else { return };
-        self.waiting.retain(|(close, behind)| {
-            let is_known = *behind == Some(request);
-            if is_known {
-                tracker.sent(close);
-            }
-            !is_known
-        });
-    }
-}
-
 /// One rule, one frame: how many things the rule speaks of, or what breaks it.
 fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String> {
     let of_table: Option<&Descriptor> = match &frame.content {
@@ -232,7 +196,8 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
         (_, None) => Ok(0),
         ("known-channels", Some(message)) if descriptor.name == "SetGroupChannel" => {
             let Some(Value::List(named)) = message.field("channel_ids") else { return Ok(0) };
-            let is_open = |id: u32| tracker.channels.get(&id).is_some_and(|one| !one.is_closed);
+            let is_open =
+                |id: u32| tracker.channels.get(&id).is_some_and(|one| !one.is_surely_closed);
             match named.iter().filter_map(Value::as_u32).find(|id| !is_open(*id)) {
                 Some(id) => Err(format!("channel {id} is not open")),
                 None => Ok(named.len() as u64),
@@ -246,7 +211,7 @@ fn look(name: &str, frame: &FrameView, tracker: &Tracker) -> Result<u64, String>
                     && !descriptor.name.ends_with(".Error") =>
             {
                 let is_open = tracker.groups.contains(&id)
-                    || tracker.channels.get(&id).is_some_and(|channel| !channel.is_closed);
+                    || tracker.channels.get(&id).is_some_and(|channel| !channel.is_surely_closed);
                 demand(is_open, &|| format!("channel {id} is not open"))
             }
             _ => Ok(0),

@@ -157,6 +157,10 @@ impl Controls for Lease {
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
         self.pool.apply(kind)
     }
+
+    fn chain(&self) -> Option<ChainView> {
+        self.pool.chain()
+    }
 }
 
 /// A pool that runs, with its template provider.
