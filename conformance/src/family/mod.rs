@@ -3,7 +3,6 @@
 
 mod channels;
 mod lies;
-mod numbers;
 
 use crate::case::document::LoadError;
 use crate::case::{Case, Fixture, load_case};
@@ -16,7 +15,7 @@ pub(crate) fn all(
     fixtures: &[Fixture],
     is_clause: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Case>, Vec<LoadError>> {
-    let texts = lies::cases().into_iter().chain(channels::cases()).chain(numbers::cases());
+    let texts = lies::cases().into_iter().chain(channels::cases());
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
     for (family, text) in texts {
         match load_case(family, &text, fixtures, is_clause) {
