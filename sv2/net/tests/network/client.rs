@@ -101,13 +101,9 @@ impl Client {
         }
     }
 
-    /// Hashes until there are so many shares; sends nothing. Also the number of hashes.
-    pub(crate) fn mine(
-        &mut self,
-        count: usize,
-    ) -> Result<(Vec<SubmitSharesStandard>, u64), Failed> {
+    /// Hashes until there are so many shares; sends nothing.
+    pub(crate) fn mine(&mut self, count: usize) -> Result<Vec<SubmitSharesStandard>, Failed> {
         let work = self.work.as_mut().ok_or("no channel is open")?;
-        let first = work.header.nonce;
         let mut shares = Vec::with_capacity(count);
         while shares.len() < count {
             if work.target.is_met_by(&work.header.hash()) {
@@ -123,7 +119,7 @@ impl Client {
             }
             work.header.nonce += 1;
         }
-        Ok((shares, u64::from(work.header.nonce - first)))
+        Ok(shares)
     }
 
     /// Sends all shares at once, and waits until all are accepted.
