@@ -252,6 +252,7 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "pool/extensions/no-name.toml"
     "pool/extensions/not-agreed.toml"
     "pool/extensions/nothing-unasked.toml"
+    "pool/extensions/other-field.toml"
     "pool/extensions/required-and-refused.toml"
     "pool/extensions/required-is-named.toml"
     "pool/extensions/success-echoes-request-id.toml"

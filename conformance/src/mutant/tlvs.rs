@@ -46,6 +46,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
             |role| edge(role, Reader { takes: |agreed, tlvs| !agreed || !tlvs.is_empty(), ..NEW }),
         ),
         Mutant::in_code(
+            "every-field-of-the-extension-is-the-name",
+            "A pool that looks TLVs up by the number of their extension, and takes the first field \
+             of extension 2 for the name whatever its number",
+            |role| edge(role, Reader { takes: |_, tlvs| !has_long(tlvs), ..NEW }),
+        ),
+        Mutant::in_code(
             "empty-user-identities-break-shares",
             "A pool that takes a TLV without a value for one that was cut off",
             |role| edge(role, Reader { takes: |_, tlvs| !has_empty(tlvs), ..NEW }),
@@ -132,4 +138,8 @@ fn is_first(tlvs: &Tlvs) -> bool {
 
 fn has_empty(tlvs: &Tlvs) -> bool {
     fields(tlvs).iter().any(|tlv| tlv.value.is_empty())
+}
+
+fn has_long(tlvs: &Tlvs) -> bool {
+    fields(tlvs).iter().any(|tlv| tlv.extension == WORKER_TRACKING && tlv.value.len() > 32)
 }
