@@ -22,6 +22,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
             around::<CountsApart>,
         ),
         Mutant::in_code(
+            "gives-closed-ids-away",
+            "A pool whose channel id is the first free index of a table, so that an id \
+             comes back as soon as its channel is closed",
+            around::<GivesClosedIdsAway>,
+        ),
+        Mutant::in_code(
             "one-channel-per-identity",
             "A pool that keeps channels by user identity and gives a second device of \
              the same user the channel of the first",
@@ -88,6 +94,44 @@ impl Bug for CountsApart {
         if let Some(id) = channel_id(&mut message) {
             let number = (1..).zip(self.of(connection)).find(|(_, inner)| inner == id);
             *id = number.map_or(*id, |(number, _)| number);
+        }
+        turn.say(connection, message);
+    }
+}
+
+/// Inner id and the one that the client knows, of live channels.
+#[derive(Default)]
+struct GivesClosedIdsAway {
+    live: Vec<(ConnectionId, u32, u32)>,
+    free: Vec<(ConnectionId, u32)>,
+}
+
+impl Bug for GivesClosedIdsAway {
+    fn hear(&mut self, connection: ConnectionId, mut message: Message, turn: &mut Turn) {
+        let closes = matches!(message, Message::CloseChannel(_));
+        if let Some(id) = channel_id(&mut message) {
+            let known = (connection, *id);
+            let at = self.live.iter().position(|(on, _, outer)| (*on, *outer) == known);
+            *id = at.map_or(*id, |at| self.live[at].1);
+            if let (true, Some(at)) = (closes, at) {
+                self.live.remove(at);
+                self.free.push(known);
+            }
+        }
+        turn.hear(connection, message);
+    }
+
+    fn say(&mut self, connection: ConnectionId, mut message: Message, turn: &mut Turn) {
+        if let Some(opened) = opened(&mut message) {
+            let inner = opened.channel_id;
+            let at = self.free.iter().position(|(on, _)| *on == connection);
+            let outer = at.map_or(inner, |at| self.free.remove(at).1);
+            self.live.push((connection, inner, outer));
+        }
+        if let Some(id) = channel_id(&mut message) {
+            let known = (connection, *id);
+            let live = self.live.iter().find(|(on, inner, _)| (*on, *inner) == known);
+            *id = live.map_or(*id, |(_, _, outer)| *outer);
         }
         turn.say(connection, message);
     }

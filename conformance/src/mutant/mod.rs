@@ -5,6 +5,7 @@
 
 mod around_role;
 mod channels;
+mod closing;
 mod edge;
 mod extranonces;
 mod frames;
@@ -25,6 +26,7 @@ use sv2::role::Role;
 pub fn in_code() -> Vec<Mutant> {
     [
         channels::mutants(),
+        closing::mutants(),
         extranonces::mutants(),
         frames::mutants(),
         set_up::mutants(),
