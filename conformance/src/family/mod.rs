@@ -2,6 +2,7 @@
 //! and read like any other case, so that they are listed, explained and filtered like them.
 
 mod channels;
+mod flags;
 mod lies;
 
 use crate::case::document::LoadError;
@@ -15,7 +16,8 @@ pub(crate) fn all(
     fixtures: &[Fixture],
     is_clause: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Case>, Vec<LoadError>> {
-    let texts = lies::cases().into_iter().chain(channels::cases());
+    let families = [lies::cases(), channels::cases(), flags::cases()];
+    let texts = families.into_iter().flatten();
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
     for (family, text) in texts {
         match load_case(family, &text, fixtures, is_clause) {
