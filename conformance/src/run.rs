@@ -1,6 +1,6 @@
 //! A run: probe, cases in parallel, expectations, evidence, verdicts as one stream of events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use sv2::time::UnixTime;
 
-use crate::case::step::Reading;
+use crate::case::step::{ControlKind, Reading};
 use crate::case::value::Value;
 use crate::case::{Case, Chain, Permutation, Suite};
 use crate::clause::Registry;
 use crate::evidence;
 use crate::expectations::{Expectation, ExpectationKind, Expectations};
 use crate::filter::Filter;
-use crate::runner::probe::{ProbeError, probe};
+use crate::runner::probe::{ProbeError, probe, serves};
 use crate::runner::{Context, Finding, Outcome, run};
 use crate::verdict::{Skip, Verdict, exit};
 use crate::world::Target;
@@ -156,6 +156,19 @@ pub struct Summary {
     pub elapsed: Duration,
 }
 
+impl CaseReport {
+    /// Says that the target stopped serving: the finding is about that, not about the case's
+    /// clauses.
+    fn blame(&mut self, note: &str) {
+        let finding = self.outcome.finding.get_or_insert_with(Finding::default);
+        finding.because = format!("{note}. The case says: {}", finding.because);
+        finding.verdict = self.verdict;
+        finding.clauses.clear();
+        self.outcome.verdict = self.verdict;
+        self.expectation = None;
+    }
+}
+
 impl Summary {
     /// How many permutations got a verdict.
     pub fn count(&self, name: &str) -> usize {
@@ -244,12 +257,16 @@ pub fn run_suite(
 
     let mut kept: BTreeMap<String, bool> = BTreeMap::new();
     let lost = AtomicBool::new(false);
-    for (batch, parallel) in batches(&permutations, target, options.parallel) {
+    let mut restarts = 0;
+    let mut batches = VecDeque::from(batches(&permutations, target, options.parallel));
+    while let Some((batch, parallel)) = batches.pop_front() {
         let queue = Mutex::new(batch.into_iter());
+        let suspects = Mutex::new(Vec::new());
         let (reports, reported) = mpsc::channel();
         std::thread::scope(|scope| {
             for _ in 0..parallel {
                 let (reports, queue, context, lost) = (reports.clone(), &queue, &context, &lost);
+                let suspects = &suspects;
                 scope.spawn(move || {
                     loop {
                         if stop.load(Ordering::Relaxed) || lost.load(Ordering::Relaxed) {
@@ -261,8 +278,16 @@ pub fn run_suite(
                             return;
                         }
                         let report = judge(permutation, target, context, options);
-                        if report.verdict == Verdict::Inconclusive && !is_reachable(target) {
+                        // A target that hangs or has crashed fails whatever runs: what it
+                        // fails then is no finding about the case.
+                        if matches!(report.verdict, Verdict::Fail | Verdict::Inconclusive)
+                            && let Err(why) = serves(target, registry, options.within)
+                        {
                             lost.store(true, Ordering::Relaxed);
+                            let mut suspects =
+                                suspects.lock().unwrap_or_else(PoisonError::into_inner);
+                            suspects.push((permutation, report, why));
+                            return;
                         }
                         if reports.send(Progress::Finished(Box::new(report))).is_err() {
                             return;
@@ -274,14 +299,47 @@ pub fn run_suite(
             for progress in reported {
                 match progress {
                     Progress::Started(name) => tell(&RunEvent::CaseStarted { name: &name }),
-                    Progress::Finished(mut report) => {
-                        keep_evidence(&mut report, target, options);
-                        count(&mut summary, &mut kept, &report);
-                        tell(&RunEvent::CaseFinished(&report));
+                    Progress::Finished(report) => {
+                        finish(*report, &mut summary, &mut kept, target, options, tell);
                     }
                 }
             }
         });
+        let suspects = suspects.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, _, why)) = suspects.first() else { continue };
+        let can_restart = target.profile().controls.contains(&ControlKind::Restart);
+        let is_back = can_restart
+            && restarts < RESTARTS_MAX
+            && restart(target, registry, options.within).is_ok();
+        if !is_back || suspects.len() == 1 && parallel == 1 {
+            let why = why.clone();
+            let names: Vec<&str> = suspects.iter().map(|(one, _, _)| one.name.as_str()).collect();
+            let note = format!(
+                "the target serves no new connection any more ({why}); at that time ran {}",
+                names.join(", ")
+            );
+            // One that ran alone is to blame.
+            let verdict = if parallel == 1 { Verdict::Fail } else { Verdict::Inconclusive };
+            for (_, mut report, _) in suspects {
+                report.verdict = verdict;
+                report.blame(&note);
+                finish(report, &mut summary, &mut kept, target, options, tell);
+            }
+            if !is_back {
+                break;
+            }
+        } else {
+            // Alone, one after the other, they show which of them it was.
+            let again = suspects.into_iter().map(|(permutation, _, _)| permutation).collect();
+            batches.push_front((queue_rest(queue), parallel));
+            batches.push_front((again, 1));
+            restarts += 1;
+            lost.store(false, Ordering::Relaxed);
+            continue;
+        }
+        restarts += 1;
+        lost.store(false, Ordering::Relaxed);
+        batches.push_front((queue_rest(queue), parallel));
     }
     summary.target_lost = lost.load(Ordering::Relaxed);
     summary.interrupted = stop.load(Ordering::Relaxed);
@@ -393,9 +451,40 @@ fn says(finding: &Finding, wanted: &str) -> bool {
         .any(|text| text.contains(wanted))
 }
 
-/// Whether the target still takes connections.
-fn is_reachable(target: &dyn Target) -> bool {
-    target.world(&Default::default(), 0).and_then(|mut world| world.dial()).is_ok()
+/// Stops the target and starts it again, and waits until it serves.
+fn restart(target: &dyn Target, registry: &Registry, within: Duration) -> Result<(), String> {
+    let mut world = target.world(&Default::default(), 0).map_err(|error| error.to_string())?;
+    world.control(ControlKind::Restart).map_err(|error| error.to_string())?;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match serves(target, registry, within) {
+            Err(why) if attempts >= ATTEMPTS_MAX => return Err(why),
+            Err(_) => std::thread::sleep(BETWEEN_ATTEMPTS),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// The cases of a batch that nobody has taken yet.
+fn queue_rest<'a>(
+    queue: Mutex<std::vec::IntoIter<&'a Permutation<'a>>>,
+) -> Vec<&'a Permutation<'a>> {
+    queue.into_inner().unwrap_or_else(PoisonError::into_inner).collect()
+}
+
+/// Keeps, counts and tells a report.
+fn finish(
+    mut report: CaseReport,
+    summary: &mut Summary,
+    kept: &mut BTreeMap<String, bool>,
+    target: &dyn Target,
+    options: &RunOptions,
+    tell: &mut dyn FnMut(&RunEvent<'_>),
+) {
+    keep_evidence(&mut report, target, options);
+    count(summary, kept, &report);
+    tell(&RunEvent::CaseFinished(&report));
 }
 
 fn keep_evidence(report: &mut CaseReport, target: &dyn Target, options: &RunOptions) {
@@ -426,6 +515,13 @@ fn count(summary: &mut Summary, kept: &mut BTreeMap<String, bool>, report: &Case
         }
     }
 }
+
+/// Times that a target is started again because it has stopped serving.
+const RESTARTS_MAX: usize = 20;
+
+/// Half a minute for a target to come back.
+const ATTEMPTS_MAX: u32 = 60;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
 /// What `--safe` leaves out.
 const UNSAFE_TAGS: &[&str] = &["flood", "malformed", "bad-noise"];

@@ -17,8 +17,10 @@
 //! chain = "hard"            # or "easy", or a number: nbits
 //! ```
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sv2::chain::ChainConfig;
 use sv2::entropy::Entropy;
@@ -139,10 +141,11 @@ impl TargetFile {
         })
     }
 
-    /// Starts what the file asks for, and waits for nothing: the pool dials when it likes.
+    /// Starts what the file asks for. A pool that our template provider feeds listens only once
+    /// it has a template: it is waited for until it takes connections, half a minute at most.
     ///
     /// # Errors
-    /// [`WorldError::NotStarted`]: our template provider cannot listen.
+    /// [`WorldError::NotStarted`]: our template provider cannot listen, or the pool never does.
     pub fn target(&self, seed: u64) -> Result<LiveTarget, WorldError> {
         let controls: Arc<dyn Controls> = match &self.template_provider {
             None => Arc::new(self.hooks.clone()),
@@ -154,11 +157,30 @@ impl TargetFile {
                     settings.nbits,
                     &entropy,
                 )?;
+                self.wait_until_it_listens()?;
                 Arc::new(Either(self.hooks.clone(), provider))
             }
         };
         let (name, identities) = (self.name.clone(), self.identities.clone());
         Ok(LiveTarget::new(name, &self.address, identities, controls))
+    }
+
+    fn wait_until_it_listens(&self) -> Result<(), WorldError> {
+        let StratumUrl { host, port, .. } = &self.address;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match TcpStream::connect((host.as_str(), *port)) {
+                Ok(_) => return Ok(()),
+                Err(error) if attempts >= ATTEMPTS_MAX => {
+                    return Err(WorldError::NotStarted(format!(
+                        "{host}:{port} takes no connections: {error}; does it dial our template \
+                         provider?"
+                    )));
+                }
+                Err(_) => std::thread::sleep(BETWEEN_ATTEMPTS),
+            }
+        }
     }
 }
 
@@ -181,6 +203,10 @@ fn provider(document: &Document, node: &Node) -> Result<ProviderSettings, LoadEr
     keys.finish(&["listen", "plain", "chain"])?;
     Ok(ProviderSettings { listen, is_plain, nbits })
 }
+
+/// Half a minute.
+const ATTEMPTS_MAX: u32 = 150;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

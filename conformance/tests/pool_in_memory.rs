@@ -47,6 +47,7 @@ fn the_probe_learns_every_fact_about_our_pool() {
     assert_eq!(probe.gaps, [""; 0], "{}", probe.exchange.to_text());
     insta::assert_snapshot!(facts.join("\n"), @r#"
     extensions.negotiation = true
+    extensions.required = []
     extensions.supported = [1, 2]
     mining.extended_channels = true
     mining.extranonce_len = 20

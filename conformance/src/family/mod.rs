@@ -4,6 +4,7 @@
 mod channels;
 mod flags;
 mod lies;
+mod numbers;
 
 use crate::case::document::LoadError;
 use crate::case::{Case, Fixture, load_case};
@@ -16,7 +17,7 @@ pub(crate) fn all(
     fixtures: &[Fixture],
     is_clause: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Case>, Vec<LoadError>> {
-    let families = [lies::cases(), channels::cases(), flags::cases()];
+    let families = [lies::cases(), channels::cases(), flags::cases(), numbers::cases()];
     let texts = families.into_iter().flatten();
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
     for (family, text) in texts {

@@ -83,9 +83,8 @@ impl Session<'_> {
                 self.channel(on, arguments.number("id")?)?.record()
             }
             "job" => {
-                self.drain(on);
-                let channel = self.channel(on, arguments.number("channel")?)?;
-                self.job(&channel, &arguments)?.record(&channel)
+                let (channel, job) = self.job_in_time(on, &arguments)?;
+                job.record(&channel)
             }
             "received" => self.received(on, &arguments)?,
             "alive" => {
@@ -135,6 +134,27 @@ impl Session<'_> {
         })
     }
 
+    /// A channel and one of its jobs, waited for: a job may still be on its way.
+    fn job_in_time(&mut self, on: &str, arguments: &Arguments) -> Result<(Channel, Job), Stop> {
+        self.drain(on);
+        let deadline = self.deadline(None);
+        loop {
+            let found = self.channel(on, arguments.number("channel")?).and_then(|channel| {
+                let job = self.job(&channel, arguments)?;
+                Ok((channel, job))
+            });
+            match found {
+                // A misspelt word does not come true by waiting.
+                Err(stop) if stop.0.verdict == Verdict::Inconclusive => {
+                    if !self.pump(on, deadline) {
+                        return Err(stop);
+                    }
+                }
+                found => return found,
+            }
+        }
+    }
+
     fn job(&mut self, channel: &Channel, arguments: &Arguments) -> Result<Job, Stop> {
         let id = match arguments.number("id")? {
             Some(id) => Some(id),
@@ -181,9 +201,7 @@ impl Session<'_> {
     }
 
     pub(super) fn mine_share(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
-        self.drain(on);
-        let channel = self.channel(on, arguments.number("channel")?)?;
-        let job = self.job(&channel, arguments)?;
+        let (channel, job) = self.job_in_time(on, arguments)?;
         let Some(tip) = job.tip.or(channel.tip) else {
             let finding = Finding {
                 because: format!("channel {} has no tip to build on", channel.id),
@@ -451,7 +469,8 @@ impl Session<'_> {
         })
     }
 
-    fn sanity(&mut self, on: &str) -> Result<(), Stop> {
+    /// Connects, and has `SetupConnection` answered.
+    pub(super) fn sanity(&mut self, on: &str) -> Result<(), Stop> {
         debug_assert_ne!(on, MAIN, "the case's own connections stay as they are");
         self.connect(on, &Connect::default())?;
         let Some(descriptor) = by_name("SetupConnection", None) else { return Ok(()) };

@@ -62,6 +62,7 @@ pub const FACTS: &[Fact] = &[
         text: "\"table\", or \"older\" (before sv2-spec#196), or \"wrong\"",
     },
     Fact { name: "extensions.negotiation", text: "RequestExtensions is answered" },
+    Fact { name: "extensions.required", text: "extensions that clients must agree to" },
     Fact { name: "extensions.supported", text: "extensions that the target agrees to" },
 ];
 
@@ -103,6 +104,22 @@ pub fn probe(
     }
     probe.exchange = session.exchange;
     Ok(probe)
+}
+
+/// Whether the target takes a new connection, up to an answered `SetupConnection`.
+///
+/// # Errors
+/// Why not, in words.
+pub fn serves(target: &dyn Target, registry: &Registry, within: Duration) -> Result<(), String> {
+    let case = blank_case();
+    let permutation = Permutation { case: &case, name: "sanity".to_owned(), bindings: Vec::new() };
+    let no_facts = BTreeMap::new();
+    let context = Context { registry, facts: &no_facts, seed: 0, hash_budget: 0, within };
+    let world = target.world(&WorldSettings::default(), 0).map_err(|error| error.to_string())?;
+    let mut session = Session::new(&permutation, world, target.profile(), &context, 0);
+    let outcome = session.sanity(ON).map_err(|stop| stop.0.because);
+    session.hang_up();
+    outcome
 }
 
 /// Why nothing could be learned.
@@ -229,9 +246,26 @@ impl Session<'_> {
             &["RequestExtensions.Success", "RequestExtensions.Error"],
         );
         probe.learn("extensions.negotiation", Value::Bool(answer.is_ok()));
+        let Ok(answer) = answer else {
+            // Who does not negotiate supports nothing, and requires nothing.
+            probe.learn("extensions.supported", Value::List(Vec::new()));
+            return probe.learn("extensions.required", Value::List(Vec::new()));
+        };
+        let supported = answer.field("supported_extensions").cloned();
+        probe.learn("extensions.supported", supported.unwrap_or(Value::List(Vec::new())));
+        self.learn_required_extensions(probe);
+    }
+
+    /// Whoever asks for an extension that does not exist is told what he should have asked for.
+    fn learn_required_extensions(&mut self, probe: &mut Probe) {
+        let answer = self.ask(
+            "RequestExtensions",
+            &[("requested_extensions", Value::List(vec![int(NO_EXTENSION)]))],
+            &["RequestExtensions.Success", "RequestExtensions.Error"],
+        );
         if let Ok(answer) = answer {
-            let supported = answer.field("supported_extensions").cloned();
-            probe.learn("extensions.supported", supported.unwrap_or(Value::List(Vec::new())));
+            let required = answer.field("required_extensions").cloned();
+            probe.learn("extensions.required", required.unwrap_or(Value::List(Vec::new())));
         }
     }
 
@@ -427,6 +461,9 @@ fn blank_case() -> Case {
 
 /// The probe's connection.
 const ON: &str = "probe";
+
+/// Of the experimental range (spec 3.4): in no product.
+const NO_EXTENSION: u32 = 0x7ffe;
 
 /// Shares that are sent to learn how many are acknowledged at once.
 const BATCH_MAX: u64 = 40;
