@@ -110,6 +110,11 @@ pub(crate) struct Check {
     #[arg(long, value_name = "FILE")]
     pub(crate) target: Option<PathBuf>,
 
+    /// Wait so long for the peer to take connections, in seconds; 60 with a --target that our
+    /// template provider feeds, else 0
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait: Option<u64>,
+
     /// Which cases, such as "mining.* & !tag(slow)" or "clause(MP-5.3.14*)"
     #[arg(long, value_name = "EXPRESSION")]
     pub(crate) filter: Option<String>,

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use conformance::case::Suite;
 use conformance::clause::Registry;
@@ -138,6 +140,8 @@ fn check(
     let progress = Progress::new();
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_ctrl_c(&stop);
+    let wait = arguments.wait.unwrap_or(if arguments.target.is_some() { WAIT_SECONDS } else { 0 });
+    await_target(target, Duration::from_secs(wait), &stop, &progress);
     let mut unwritten = None;
     let run = run_suite(suite, registry, target, options, &stop, &mut |event| {
         progress.suspend(|| {
@@ -162,6 +166,20 @@ fn check(
             "{}: {error}\ntried: TCP, the Noise handshake, SetupConnection for mining, version 2",
             target.profile().name
         )),
+    }
+}
+
+/// A pool that our template provider feeds starts to listen only once it has been fed. Whoever
+/// is not there in the end is told by the probe.
+fn await_target(target: &dyn Target, patience: Duration, stop: &AtomicBool, progress: &Progress) {
+    let started = Instant::now();
+    let profile = target.profile();
+    while started.elapsed() < patience && !stop.load(Ordering::Relaxed) {
+        if profile.is_ours || TcpStream::connect((profile.host.as_str(), profile.port)).is_ok() {
+            return;
+        }
+        progress.message(format!("waiting for {}:{}", profile.host, profile.port));
+        std::thread::sleep(POLL);
     }
 }
 
@@ -236,6 +254,10 @@ impl Progress {
         Progress(bar)
     }
 
+    fn message(&self, text: String) {
+        self.0.set_message(text);
+    }
+
     fn suspend(&self, write: impl FnOnce()) {
         self.0.suspend(write);
     }
@@ -279,6 +301,12 @@ fn read(path: &Path) -> Result<String, Outcome> {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+/// How long a foreign program may take to start.
+const WAIT_SECONDS: u64 = 60;
+
+/// Between two attempts to reach a target that is starting.
+const POLL: Duration = Duration::from_millis(100);
 
 /// Cases at a time against a live target: most of their time they wait.
 const PARALLEL: usize = 16;
