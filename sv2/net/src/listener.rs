@@ -41,8 +41,10 @@ pub(crate) async fn listen(
                 // Out of file descriptors or memory: the connection stays in the system's queue,
                 // and asking again at once would burn a core.
                 tracing::error!(host = shared.name, %error, ?wait, "cannot accept connections");
-                sleep(wait).await;
-                wait = (wait * 2).min(WAIT_MAX);
+                tokio::select! {
+                    () = shared.stopped(Stop::Gracefully) => return,
+                    () = sleep(wait) => wait = (wait * 2).min(WAIT_MAX),
+                }
             }
         }
     }

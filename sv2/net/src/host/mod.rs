@@ -178,20 +178,21 @@ impl Host {
         });
         let admission = Admission::new(&limits);
         let configs = config.listeners.into_iter();
+        let mut listening = Vec::new();
         for (index, (listener, config)) in listeners.into_iter().zip(configs).enumerate() {
             let index = u16::try_from(index).expect("a configuration has few listeners");
-            tokio::spawn(listener::listen(
+            listening.push(tokio::spawn(listener::listen(
                 listener,
                 index,
                 config.security,
                 Arc::clone(&admission),
                 Arc::clone(&shared),
                 entropy.fork("listener", index.into()),
-            ));
+            )));
         }
         let task = RoleTask::new(role, Arc::new(world), Arc::clone(&shared), entropy);
         let running = tokio::spawn(task.run(queue));
-        Handle { shared, addresses, stop, running }
+        Handle { shared, addresses, stop, running, listening }
     }
 }
 
@@ -208,6 +209,7 @@ pub struct Handle {
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<Stop>,
     running: JoinHandle<()>,
+    listening: Vec<JoinHandle<()>>,
 }
 
 impl Handle {
@@ -240,9 +242,14 @@ impl Handle {
         (&mut self.running).await
     }
 
-    /// Accepts nothing more, sends what is queued, closes all connections, and ends.
+    /// Accepts nothing more, sends what is queued, closes all connections, and ends. Another
+    /// host can listen on the same addresses afterwards.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(Stop::Gracefully);
+        for listening in &mut self.listening {
+            // A listener that panicked has closed its socket as well.
+            let _ = listening.await;
+        }
         let patience = self.shared.limits.close_timeout + MARGIN;
         if !self.running.is_finished() && timeout(patience, &mut self.running).await.is_err() {
             tracing::error!(host = self.shared.name, "the role does not end");

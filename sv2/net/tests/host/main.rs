@@ -265,6 +265,19 @@ async fn shutting_down_delivers_what_is_queued_and_frees_the_port() {
     TcpStream::connect(address).await.unwrap_err();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_host_can_listen_where_one_was_shut_down() {
+    let (mut host, _) = start(plain(), Limits::default()).await;
+    for _ in 0..200 {
+        let mut config = config(plain(), Limits::default());
+        config.listeners[0].address = host.addresses()[0].to_string();
+
+        host.shutdown().await;
+
+        host = Host::bind(config).await.unwrap().start(Echo::new(), Worlds::default());
+    }
+}
+
 #[tokio::test]
 async fn a_tap_and_a_key_log_have_all_that_reading_a_connection_takes() {
     let directory = tempfile::tempdir().unwrap();
