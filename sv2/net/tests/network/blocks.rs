@@ -45,38 +45,64 @@ async fn on_the_embedded_chain(kind: ChannelKind) -> Result<(), Failed> {
     let block: Block = consensus::deserialize(&raw.ok_or("the chain does not know the block")?)?;
     assert!(chain.change(|chain, _| chain.height()) >= template.height);
     assert_eq!(block.txdata.len(), template.transactions.len() + 1);
-    assert_pays_the_pool(&block, template.height, template.coinbase_value);
+    assert_pays(&block, template.height, template.coinbase_value, &PAYOUT_SCRIPT);
     Ok(())
 }
 
 async fn on_a_real_node(kind: ChannelKind) -> Result<(), Failed> {
-    let config = NodeConfig { helper: helper()?, ..NodeConfig::new(Network::Regtest)? };
-    let node = Node::start(&config).await?;
-    node.mine(101).await?;
-    // Before anybody asks for a template: a node shows what comes later only after seconds.
-    let transaction = node.add_transaction(FEE).await?;
-    let chain = Arc::new(BitcoindChain::new(node.rpc(), Duration::from_millis(200)));
-    let provider = hosted::provider(Arc::clone(&chain) as _, |role| chain.follow(role)).await?;
+    let node = PaidNode::start().await?;
+    let hash = mine_a_block(node.provider().await?, kind).await?;
 
-    let hash = mine_a_block(provider, kind).await?;
+    node.assert_pays(hash, &PAYOUT_SCRIPT).await?;
+    node.stop().await
+}
 
-    let rpc = node.rpc();
-    let hash = hash.to_string();
-    let header = rpc.call("getblockheader", json!([hash])).await?;
-    assert!(header["confirmations"].as_i64().is_some_and(|count| count >= 1), "{header}");
-    assert_eq!(header["height"], 102);
-    assert!(node.height().await? >= 102);
-    let raw = rpc.call("getblock", json!([hash, 0])).await?;
-    let raw = Vec::from_hex(raw.as_str().ok_or("getblock gives no text")?)?;
-    let block: Block = consensus::deserialize(&raw)?;
-    let stats = rpc.call("getblockstats", json!([hash, ["subsidy", "totalfee"]])).await?;
-    assert_eq!(stats["totalfee"], FEE);
-    let txids: Vec<Txid> = block.txdata[1..].iter().map(|paid| paid.compute_txid()).collect();
-    assert_eq!(txids, [transaction.to_string().parse()?]);
-    let subsidy = stats["subsidy"].as_u64().ok_or("getblockstats gives no subsidy")?;
-    assert_pays_the_pool(&block, 102, subsidy + FEE);
-    node.stop().await?;
-    Ok(())
+/// A regtest node whose next block has a fee.
+pub(crate) struct PaidNode {
+    node: Node,
+    chain: Arc<BitcoindChain>,
+    transaction: U256,
+}
+
+impl PaidNode {
+    pub(crate) async fn start() -> Result<PaidNode, Failed> {
+        let config = NodeConfig { helper: helper()?, ..NodeConfig::new(Network::Regtest)? };
+        let node = Node::start(&config).await?;
+        node.mine(HEIGHT - 1).await?;
+        // Before anybody asks for a template: a node shows what comes later only after seconds.
+        let transaction = node.add_transaction(FEE).await?;
+        let chain = Arc::new(BitcoindChain::new(node.rpc(), Duration::from_millis(200)));
+        Ok(PaidNode { node, chain, transaction })
+    }
+
+    /// A template provider of ours on the node.
+    pub(crate) async fn provider(&self) -> Result<Hosted, Failed> {
+        hosted::provider(Arc::clone(&self.chain) as _, |role| self.chain.follow(role)).await
+    }
+
+    /// The node has taken the block behind those that it began with, and the block is right.
+    pub(crate) async fn assert_pays(&self, hash: U256, script: &[u8]) -> Result<(), Failed> {
+        let (rpc, hash) = (self.node.rpc(), hash.to_string());
+        let header = rpc.call("getblockheader", json!([hash])).await?;
+        assert!(header["confirmations"].as_i64().is_some_and(|count| count >= 1), "{header}");
+        assert_eq!(header["height"], HEIGHT);
+        assert!(self.node.height().await? >= HEIGHT.into());
+        let raw = rpc.call("getblock", json!([hash, 0])).await?;
+        let raw = Vec::from_hex(raw.as_str().ok_or("getblock gives no text")?)?;
+        let block: Block = consensus::deserialize(&raw)?;
+        let stats = rpc.call("getblockstats", json!([hash, ["subsidy", "totalfee"]])).await?;
+        assert_eq!(stats["totalfee"], FEE);
+        let txids: Vec<Txid> = block.txdata[1..].iter().map(|paid| paid.compute_txid()).collect();
+        assert_eq!(txids, [self.transaction.to_string().parse()?]);
+        let subsidy = stats["subsidy"].as_u64().ok_or("getblockstats gives no subsidy")?;
+        assert_pays(&block, HEIGHT, subsidy + FEE, script);
+        Ok(())
+    }
+
+    pub(crate) async fn stop(self) -> Result<(), Failed> {
+        self.node.stop().await?;
+        Ok(())
+    }
 }
 
 /// Starts a pool and a device; the first block that the chain has taken from them.
@@ -102,16 +128,11 @@ async fn mine_a_block(mut provider: Hosted, kind: ChannelKind) -> Result<U256, F
     Ok(hash)
 }
 
-fn block_found(event: &Event) -> Option<U256> {
+pub(crate) fn block_found(event: &Event) -> Option<U256> {
     match event {
         Event::BlockFound { hash } => Some(*hash),
         _ => None,
     }
-}
-
-/// Everything that a pool is responsible for in a block.
-pub(crate) fn assert_pays_the_pool(block: &Block, height: u32, value: u64) {
-    assert_pays(block, height, value, &PAYOUT_SCRIPT);
 }
 
 /// The whole reward, and nothing else, goes to `script`; the block says its height, and commits
@@ -141,6 +162,8 @@ pub(crate) fn embedded(nbits: u32) -> EmbeddedChain {
     EmbeddedChain::new(ChainHost::new(chain))
 }
 
+/// Of the block that is found on a node: the coins of the first can be spent.
+const HEIGHT: u32 = 102;
 /// In satoshi.
 const FEE: u64 = 1_234;
 /// How the script of the output begins that commits to witnesses (BIP 141).

@@ -13,7 +13,7 @@ use sv2_net::embedded::EmbeddedChain;
 use sv2_net::limits::Limits;
 use sv2_net::recipe::{Need, Program, Recipe, Surroundings};
 
-use crate::blocks::{assert_pays, embedded};
+use crate::blocks::{PaidNode, assert_pays, block_found, embedded};
 use crate::hosted::{self, Hosted};
 use crate::{helper, run};
 
@@ -23,8 +23,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         let shares = format!("foreign_pool_accepts_the_shares_of_{name}_channel");
         trials.push(Trial::test(shares, move || run(async || shares_accepted(kind).await)));
         let block = format!("foreign_pool_makes_a_block_of_a_share_of_{name}_channel");
-        trials.push(Trial::test(block, move || run(async || block_found(kind).await)));
+        trials.push(Trial::test(block, move || run(async || block_made(kind).await)));
     }
+    let on_a_node = "foreign_pool_makes_a_block_on_a_real_node_behind_our_template_provider";
+    trials.push(Trial::test(on_a_node, || run(block_made_on_a_real_node)));
     trials.push(Trial::test("foreign_device_has_its_shares_accepted", || run(foreign_device)));
     let mark = |trial: Trial| trial.with_kind("needs ci/peers").with_ignored_flag(true);
     trials.into_iter().map(mark).collect()
@@ -66,26 +68,44 @@ async fn shares_accepted(kind: ChannelKind) -> Result<(), Failed> {
 }
 
 /// On a chain so easy that every share is a block.
-async fn block_found(kind: ChannelKind) -> Result<(), Failed> {
+async fn block_made(kind: ChannelKind) -> Result<(), Failed> {
     let chain = embedded(ChainConfig::EASY);
     chain.change(|chain, _| chain.generate_transaction(TransactionShape::default())).unwrap();
     let template = chain.change(|chain, now| chain.template(now));
-    let (mut provider, program) = foreign_pool(&chain).await?;
-    let device = device_on(&program, kind).await?;
+    let (provider, program) = foreign_pool(&chain).await?;
 
-    let found = |event: &Event| match event {
-        Event::BlockFound { hash } => Some(*hash),
-        _ => None,
-    };
-    let hash: U256 = provider.events.wait("a block", found).await?;
+    let hash = first_block(provider, program, kind).await?;
 
     let raw = chain.change(|chain, _| chain.block(&hash).cloned());
     let raw = raw.ok_or("the chain does not know the block")?;
     let block = bitcoin::consensus::deserialize(&raw)?;
     assert_pays(&block, template.height, template.coinbase_value, &FOREIGN_PAYOUT_SCRIPT);
+    Ok(())
+}
+
+/// The same with a node that judges the block.
+async fn block_made_on_a_real_node() -> Result<(), Failed> {
+    let node = PaidNode::start().await?;
+    let provider = node.provider().await?;
+    let program = pool_program(&provider).await?;
+
+    let hash = first_block(provider, program, hosted::channel_kinds()[2].1).await?;
+
+    node.assert_pays(hash, &FOREIGN_PAYOUT_SCRIPT).await?;
+    node.stop().await
+}
+
+/// The first block that the chain has taken, found by a device of ours on their pool.
+async fn first_block(
+    mut provider: Hosted,
+    program: Program,
+    kind: ChannelKind,
+) -> Result<U256, Failed> {
+    let device = device_on(&program, kind).await?;
+    let hash = provider.events.wait("a block", block_found).await?;
     device.handle.shutdown().await;
     program.stop().await?;
-    Ok(())
+    Ok(hash)
 }
 
 /// Their device on our pool.
@@ -121,9 +141,13 @@ async fn foreign_device() -> Result<(), Failed> {
 /// Their pool, on a template provider of ours.
 async fn foreign_pool(chain: &EmbeddedChain) -> Result<(Hosted, Program), Failed> {
     let provider = hosted::provider(Arc::new(chain.clone()), |role| chain.follow(role)).await?;
-    let surroundings = Surroundings::from([(Need::TemplateProvider, provider.endpoint())]);
-    let program = recipe(POOL_RECIPE)?.start(&helper()?, surroundings).await?;
+    let program = pool_program(&provider).await?;
     Ok((provider, program))
+}
+
+async fn pool_program(provider: &Hosted) -> Result<Program, Failed> {
+    let surroundings = Surroundings::from([(Need::TemplateProvider, provider.endpoint())]);
+    Ok(recipe(POOL_RECIPE)?.start(&helper()?, surroundings).await?)
 }
 
 async fn device_on(program: &Program, kind: ChannelKind) -> Result<Hosted, Failed> {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use sv2::entropy::Entropy;
-use sv2::noise::{AuthoritySecretKey, CipherSuite};
+use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2::role::{PeerAddress, Role};
 use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
 use sv2::roles::pool::{Pool, PoolConfig};
@@ -27,8 +26,10 @@ use crate::events::Events;
 pub(crate) struct Hosted {
     pub(crate) handle: Handle,
     pub(crate) events: Events,
-    /// Where it listens, if it does.
+    /// Where it listens; of a device, whom it dials.
     pub(crate) address: PeerAddress,
+    /// What it shows its clients, if it has any.
+    certifier: Option<Arc<Certifier>>,
     _follower: Option<Follower>,
 }
 
@@ -45,9 +46,18 @@ pub(crate) async fn provider(
     chain: Arc<dyn World>,
     follow: impl FnOnce(Injector) -> Follower,
 ) -> Result<Hosted, Failed> {
+    provider_at(Place::free(), chain, follow).await
+}
+
+/// A template provider in the place of one that was there before.
+pub(crate) async fn provider_at(
+    place: Place,
+    chain: Arc<dyn World>,
+    follow: impl FnOnce(Injector) -> Follower,
+) -> Result<Hosted, Failed> {
     let role = TemplateProvider::new(TemplateProviderConfig::default());
     let worlds = Worlds { chain: Some(chain), accounts: None };
-    let mut hosted = listening("template provider", role, worlds, Limits::default()).await?;
+    let mut hosted = listening("template provider", place, role, worlds, Limits::default()).await?;
     hosted._follower = Some(follow(hosted.handle.injector()));
     Ok(hosted)
 }
@@ -58,9 +68,56 @@ pub(crate) async fn pool(
     config: PoolConfig,
     limits: Limits,
 ) -> Result<Hosted, Failed> {
+    pool_at(Place::free(), provider, config, limits).await
+}
+
+/// A pool in the place of one that was there before; it remembers nothing of it.
+pub(crate) async fn pool_at(
+    place: Place,
+    provider: &Hosted,
+    config: PoolConfig,
+    limits: Limits,
+) -> Result<Hosted, Failed> {
     let config = PoolConfig { template_provider: provider.address.clone(), ..config };
     let role = Pool::new(config, entropy::from_system());
-    listening("pool", role, Worlds::default(), limits).await
+    listening("pool", place, role, Worlds::default(), limits).await
+}
+
+/// Where to listen, and with which key.
+pub(crate) struct Place {
+    address: String,
+    authority: AuthorityPublicKey,
+    certifier: Arc<Certifier>,
+}
+
+impl Place {
+    /// A port that the system chooses, and a fresh key.
+    fn free() -> Place {
+        let mut entropy = entropy::from_system();
+        let authority = AuthoritySecretKey::generate(&mut entropy);
+        let public_key = authority.public_key();
+        let now = Clock::of_process().now().unix;
+        let certifier = Certifier::renewing(authority, Duration::from_secs(3600), now, entropy);
+        Place {
+            address: "127.0.0.1:0".to_owned(),
+            authority: public_key,
+            certifier: Arc::new(certifier),
+        }
+    }
+}
+
+impl Hosted {
+    /// Ends the role; its place is free for the next.
+    pub(crate) async fn leave(self) -> Result<Place, Failed> {
+        let PeerAddress { host, port, authority } = self.address;
+        let place = Place {
+            address: format!("{host}:{port}"),
+            authority: authority.ok_or("no key")?,
+            certifier: self.certifier.ok_or("no listener")?,
+        };
+        self.handle.shutdown().await;
+        Ok(place)
+    }
 }
 
 /// A device that hashes.
@@ -69,7 +126,7 @@ pub(crate) async fn device(config: MiningDeviceConfig) -> Result<Hosted, Failed>
     let host = Host::bind(HostConfig::new("device")).await?;
     let events = Events::new("device", host.events());
     let handle = host.start(MiningDevice::new(config, entropy::from_system()), Worlds::default());
-    Ok(Hosted { handle, events, address, _follower: None })
+    Ok(Hosted { handle, events, address, certifier: None, _follower: None })
 }
 
 /// What a device is told in these tests: to hash as slowly as [`HASH_RATE`] says.
@@ -106,22 +163,19 @@ pub(crate) fn channel_kinds() -> [(&'static str, ChannelKind); 3] {
 
 async fn listening(
     name: &'static str,
+    place: Place,
     role: impl Role + Send + 'static,
     worlds: Worlds,
     limits: Limits,
 ) -> Result<Hosted, Failed> {
-    let mut entropy: Entropy = entropy::from_system();
-    let authority = AuthoritySecretKey::generate(&mut entropy);
-    let public_key = authority.public_key();
-    let now = Clock::of_process().now().unix;
-    let certifier = Certifier::renewing(authority, Duration::from_secs(3600), now, entropy);
+    let Place { address, authority, certifier } = place;
     let mut config = HostConfig::new(name);
     config.limits = limits;
     config.listeners = vec![ListenerConfig {
-        address: "127.0.0.1:0".to_owned(),
+        address,
         security: ListenerSecurity::Noise {
             suite: CipherSuite::default(),
-            certifier: Arc::new(certifier),
+            certifier: Arc::clone(&certifier),
         },
     }];
     let host = Host::bind(config).await?;
@@ -129,8 +183,8 @@ async fn listening(
     let handle = host.start(role, worlds);
     let address = handle.addresses()[0];
     let (host, port) = (address.ip().to_string(), address.port());
-    let address = PeerAddress { host, port, authority: Some(public_key) };
-    Ok(Hosted { handle, events, address, _follower: None })
+    let address = PeerAddress { host, port, authority: Some(authority) };
+    Ok(Hosted { handle, events, address, certifier: Some(certifier), _follower: None })
 }
 
 /// Hashes a second.

@@ -11,6 +11,7 @@ mod client;
 mod events;
 mod foreign;
 mod hosted;
+mod outages;
 mod thousand;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
 
 fn trials() -> Vec<Trial> {
     let mut trials = blocks::trials();
+    trials.extend(outages::trials());
     trials.extend(foreign::trials());
     trials.extend(thousand::trials());
     trials
