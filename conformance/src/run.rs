@@ -148,6 +148,8 @@ pub struct Summary {
     pub readings: BTreeSet<Reading>,
     /// Expectations that concern no case.
     pub unused_expectations: Vec<String>,
+    /// Each time that the target stopped serving, and was started again if it could be.
+    pub hangs: Vec<String>,
     /// Whether the target was lost before the end.
     pub target_lost: bool,
     /// Whether the user ended the run.
@@ -257,7 +259,7 @@ pub fn run_suite(
 
     let mut kept: BTreeMap<String, bool> = BTreeMap::new();
     let lost = AtomicBool::new(false);
-    let mut restarts = 0;
+    let mut tried_alone = BTreeSet::new();
     let mut batches = VecDeque::from(batches(&permutations, target, options.parallel));
     while let Some((batch, parallel)) = batches.pop_front() {
         let queue = Mutex::new(batch.into_iter());
@@ -306,20 +308,26 @@ pub fn run_suite(
             }
         });
         let suspects = suspects.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, _, why)) = suspects.first() else { continue };
-        let can_restart = target.profile().controls.contains(&ControlKind::Restart);
-        let is_back = can_restart
-            && restarts < RESTARTS_MAX
+        let Some((first, _, why)) = suspects.first() else { continue };
+        let names: Vec<&str> = suspects.iter().map(|(one, _, _)| one.name.as_str()).collect();
+        let note = format!(
+            "the target stopped serving new connections ({why}) while {} ran",
+            names.join(", ")
+        );
+        let is_back = target.profile().controls.contains(&ControlKind::Restart)
+            && summary.hangs.len() < RESTARTS_MAX
             && restart(target, registry, options.within).is_ok();
-        if !is_back || suspects.len() == 1 && parallel == 1 {
-            let why = why.clone();
-            let names: Vec<&str> = suspects.iter().map(|(one, _, _)| one.name.as_str()).collect();
-            let note = format!(
-                "the target serves no new connection any more ({why}); at that time ran {}",
-                names.join(", ")
-            );
-            // One that ran alone is to blame.
-            let verdict = if parallel == 1 { Verdict::Fail } else { Verdict::Inconclusive };
+        summary.hangs.push(note.clone());
+        // Twice, and alone the second time: that is no chance.
+        let is_proven = is_back && tried_alone.contains(&first.name);
+        if is_back && !is_proven {
+            batches.push_front((queue_rest(queue), parallel));
+            for (permutation, _, _) in suspects.into_iter().rev() {
+                tried_alone.insert(permutation.name.clone());
+                batches.push_front((vec![permutation], 1));
+            }
+        } else {
+            let verdict = if is_proven { Verdict::Fail } else { Verdict::Inconclusive };
             for (_, mut report, _) in suspects {
                 report.verdict = verdict;
                 report.blame(&note);
@@ -328,18 +336,9 @@ pub fn run_suite(
             if !is_back {
                 break;
             }
-        } else {
-            // Alone, one after the other, they show which of them it was.
-            let again = suspects.into_iter().map(|(permutation, _, _)| permutation).collect();
             batches.push_front((queue_rest(queue), parallel));
-            batches.push_front((again, 1));
-            restarts += 1;
-            lost.store(false, Ordering::Relaxed);
-            continue;
         }
-        restarts += 1;
         lost.store(false, Ordering::Relaxed);
-        batches.push_front((queue_rest(queue), parallel));
     }
     summary.target_lost = lost.load(Ordering::Relaxed);
     summary.interrupted = stop.load(Ordering::Relaxed);

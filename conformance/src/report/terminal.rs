@@ -82,6 +82,9 @@ impl<'a, W: Write> Terminal<'a, W> {
         for unused in &summary.unused_expectations {
             writeln!(self.out, "{YELLOW}the expectation for {unused} concerns no case{RESET}")?;
         }
+        for hang in &summary.hangs {
+            writeln!(self.out, "{YELLOW}{hang}{RESET}")?;
+        }
         if summary.target_lost {
             writeln!(self.out, "{RED}the target was lost: the other cases were not run{RESET}")?;
         }
