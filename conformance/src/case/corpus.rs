@@ -95,6 +95,7 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "pool/target/extended-next-job-has-the-new-one.toml"
     "pool/target/extended-other-channels-keep-theirs.toml"
     "pool/target/group.toml"
+    "pool/target/job-in-stock.toml"
     "pool/target/set-target-within-max.toml"
     "pool/target/stays-within-the-last-maximum.toml"
     // update
