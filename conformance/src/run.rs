@@ -355,16 +355,17 @@ fn batches<'a>(
     target: &dyn Target,
     parallel: usize,
 ) -> [(Vec<&'a Permutation<'a>>, usize); 3] {
-    let is_virtual = target.profile().is_virtual;
+    // Of our own kind each case has one to itself.
+    let is_ours = target.profile().is_ours;
     // On a target that all share, a new tip makes everybody's shares stale.
     let is_alone = |case: &Case| {
-        !is_virtual && (!case.requires.controls.is_empty() || case.world.chain == Chain::Easy)
+        !is_ours && (!case.requires.controls.is_empty() || case.world.chain == Chain::Easy)
     };
     let (mut shared, mut alone, mut last) = (Vec::new(), Vec::new(), Vec::new());
     for permutation in permutations {
         match permutation.case {
             // Bad handshakes may get us banned.
-            case if is_last(case) => last.push(permutation),
+            case if is_last(case) && !is_ours => last.push(permutation),
             case if is_alone(case) => alone.push(permutation),
             _ => shared.push(permutation),
         }

@@ -15,6 +15,7 @@ pub use own_live::{OwnLiveTarget, OwnProvider};
 
 use std::fmt;
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sv2::chain::Chain;
@@ -239,6 +240,8 @@ pub(crate) fn own_pool(
         easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
         shares_per_minute: 60.0,
         vardiff: None,
+        // Short enough that a live run can wait for it, long enough for every case beside it.
+        idle_timeout: OWN_IDLE_TIMEOUT,
         ..PoolConfig::default()
     };
     if settings.share_batch > 0 {
@@ -251,6 +254,9 @@ pub(crate) fn own_pool(
 }
 
 /// Our template provider.
+/// How long our own pool bears a connection without a channel.
+const OWN_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
 pub(crate) fn own_provider() -> TemplateProvider {
     TemplateProvider::new(TemplateProviderConfig::default())
 }
