@@ -240,22 +240,23 @@ pub(crate) fn own_pool(
         easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
         shares_per_minute: 60.0,
         vardiff: None,
-        // Short enough that a live run can wait for it, long enough for every case beside it.
-        idle_timeout: OWN_IDLE_TIMEOUT,
         ..PoolConfig::default()
     };
     if settings.share_batch > 0 {
         config.share_batch_size = settings.share_batch;
     }
+    // Where time is real, it is reached over a socket.
     if let Some(provider) = provider {
         config.template_provider = provider;
+        config.idle_timeout = LIVE_IDLE_TIMEOUT;
     }
     Pool::new(config, entropy)
 }
 
 /// Our template provider.
-/// How long our own pool bears a connection without a channel.
-const OWN_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long our own pool bears a connection without a channel, where time is real: short enough
+/// to wait for, long enough for every case.
+const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn own_provider() -> TemplateProvider {
     TemplateProvider::new(TemplateProviderConfig::default())
