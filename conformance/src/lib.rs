@@ -1,5 +1,6 @@
 //! The conformance suite: clauses, cases, the runner that judges a peer, and test vectors.
 
+pub mod baseline;
 pub mod case;
 pub mod clause;
 pub mod client;

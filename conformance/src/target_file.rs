@@ -1,9 +1,14 @@
-//! A file that describes a target: where it listens, whom it pays, and what can be asked of
-//! the world around it.
+//! A file that describes a target: where it listens or how to start it, whom it pays, and what
+//! can be asked of the world around it.
 //!
 //! ```toml
 //! name = "pool_sv2 0.7.0"
 //! address = "stratum2+tcp://127.0.0.1:34254/9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72"
+//! # or, instead of an address, a recipe to start it from, seen from this file:
+//! # program = "pool_sv2.recipe.toml"
+//!
+//! profiles = ["sri-codes"]              # conventions beyond the specification that it follows
+//! expectations = "known-failures.toml"  # seen from this file
 //!
 //! [identities]              # `user` is paid, `other` is another good one, `bad` is refused
 //! user = "assay.conformance"
@@ -12,32 +17,35 @@
 //! new-block = "bitcoin-cli -regtest generatetoaddress 1 bcrt1q…"
 //! restart = "systemctl restart pool"
 //!
-//! [template_provider]       # instead of hooks: ours, on the embedded chain, which the pool dials
-//! listen = "127.0.0.1:8442"
-//! chain = "hard"            # or "easy", or a number: nbits
+//! [template_provider]       # instead of hooks: ours, which the pool dials
+//! listen = "127.0.0.1:8442" # a program may leave it out: its recipe says where it goes
+//! chain = "hard"            # the embedded chain: "hard", "easy", or a number: nbits;
+//!                           # or a bitcoind that we start: "regtest", "signet"
 //! ```
 
-use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sv2::chain::ChainConfig;
 use sv2::entropy::Entropy;
 use sv2::noise::StratumUrl;
+use sv2_net::bitcoind::Network;
+use sv2_net::recipe::{Endpoint, Need, Recipe, Surroundings};
 
-use crate::case::document::{Data, Document, LoadError, Node};
+use crate::case::document::{Data, Document, Keys, LoadError, Node};
 use crate::case::step::ControlKind;
 use crate::world::controls::{Controls, Either, Hooks};
-use crate::world::{LiveTarget, OwnProvider, WorldError};
+use crate::world::{
+    LiveTarget, OwnProgram, OwnProvider, ProviderChain, ProviderSettings, WorldError, runtime,
+};
 
 /// A target as its file describes it.
 #[derive(Clone, Debug)]
 pub struct TargetFile {
     /// For people.
     pub name: String,
-    /// Where it listens, and its authority key.
-    pub address: StratumUrl,
+    /// Where it is.
+    pub place: Place,
     /// By name.
     pub identities: Vec<(String, String)>,
     /// Commands.
@@ -46,23 +54,21 @@ pub struct TargetFile {
     pub template_provider: Option<ProviderSettings>,
     /// Further cases that make sense for it, such as `sri-codes`.
     pub profiles: Vec<String>,
-    /// Why cases fail that are known to: a file beside this one.
-    pub expectations: Option<String>,
+    /// The file that says why cases fail that are known to.
+    pub expectations: Option<PathBuf>,
 }
 
-/// How our own template provider is started for a foreign pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderSettings {
-    /// Host and port to listen on.
-    pub listen: String,
-    /// Without encryption, for a pool that dials so.
-    pub is_plain: bool,
-    /// Compact target of every block.
-    pub nbits: u32,
+/// Where a target is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// It runs already, or somebody else starts it.
+    Address(StratumUrl),
+    /// We start it.
+    Program(Box<Recipe>),
 }
 
 impl TargetFile {
-    /// Reads a file.
+    /// Reads a file, and the recipe that it names.
     ///
     /// # Errors
     /// What is unknown or missing, at its place.
@@ -77,21 +83,19 @@ impl TargetFile {
         TargetFile::load(&file, &text)
     }
 
-    /// Reads its text.
+    /// Reads its text; files that it names are looked for beside `file`.
     ///
     /// # Errors
     /// What is unknown or missing, at its place.
     pub fn load(file: &str, text: &str) -> Result<TargetFile, LoadError> {
         let document = Document::parse(file, text)?;
         let mut keys = document.keys(document.root())?;
-        let node = keys.require("address")?;
-        let address: StratumUrl = document
-            .string(node)?
-            .parse()
-            .map_err(|error| document.error(node.at, format!("{error}")))?;
-        let name = match keys.take("name") {
-            Some(node) => document.string(node)?.to_owned(),
-            None => format!("{}:{}", address.host, address.port),
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let place = place(&document, &mut keys, folder)?;
+        let name = match (keys.take("name"), &place) {
+            (Some(node), _) => document.string(node)?.to_owned(),
+            (None, Place::Address(url)) => format!("{}:{}", url.host, url.port),
+            (None, Place::Program(recipe)) => recipe.name().to_owned(),
         };
         let mut identities = Vec::new();
         if let Some(node) = keys.take("identities") {
@@ -99,114 +103,141 @@ impl TargetFile {
                 identities.push((entry.key.clone(), document.string(&entry.node)?.to_owned()));
             }
         }
-        let mut hooks = Hooks::default();
-        if let Some(node) = keys.take("hooks") {
-            for entry in document.keys(node)?.all() {
-                let known = ControlKind::NAMES.iter().find(|(name, _)| *name == entry.key);
-                let Some((_, kind)) = known else {
-                    let names = ControlKind::NAMES.iter().map(|(name, _)| *name);
-                    return Err(document.unknown(entry.at, "hook", &entry.key, names));
-                };
-                hooks.commands.insert(*kind, document.string(&entry.node)?.to_owned());
-            }
-        }
-        let template_provider =
-            keys.take("template_provider").map(|node| provider(&document, node)).transpose()?;
+        let hooks = keys.take("hooks").map(|node| hooks(&document, node)).transpose()?;
+        let template_provider = keys
+            .take("template_provider")
+            .map(|node| provider(&document, node, &place))
+            .transpose()?;
         let profiles = match keys.take("profiles") {
             Some(node) => document.strings(node)?.into_iter().map(|(name, _)| name).collect(),
             None => Vec::new(),
         };
-        let expectations = keys
-            .take("expectations")
-            .map(|node| document.string(node))
-            .transpose()?
-            .map(str::to_owned);
+        let expectations = match keys.take("expectations") {
+            Some(node) => Some(folder.join(document.string(node)?)),
+            None => None,
+        };
         keys.finish(&[
             "name",
             "address",
+            "program",
             "identities",
             "hooks",
             "template_provider",
             "profiles",
             "expectations",
         ])?;
-        Ok(TargetFile {
-            name,
-            address,
-            identities,
-            hooks,
-            template_provider,
-            profiles,
-            expectations,
-        })
+        let hooks = hooks.unwrap_or_default();
+        Ok(TargetFile { name, place, identities, hooks, template_provider, profiles, expectations })
     }
 
-    /// Starts what the file asks for. A pool that our template provider feeds listens only once
-    /// it has a template: it is waited for until it takes connections, half a minute at most.
+    /// Starts what the file asks for: our template provider, then the program, which is ready
+    /// when this returns. A pool at an address is not waited for.
     ///
     /// # Errors
-    /// [`WorldError::NotStarted`]: our template provider cannot listen, or the pool never does.
+    /// [`WorldError::NotStarted`]: our template provider cannot listen, or the program does not
+    /// run.
     pub fn target(&self, seed: u64) -> Result<LiveTarget, WorldError> {
-        let controls: Arc<dyn Controls> = match &self.template_provider {
-            None => Arc::new(self.hooks.clone()),
-            Some(settings) => {
-                let entropy = Entropy::from_seed(seed).fork("template provider", 0);
-                let provider = OwnProvider::start(
-                    &settings.listen,
-                    settings.is_plain,
-                    settings.nbits,
-                    &entropy,
-                )?;
-                self.wait_until_it_listens()?;
-                Arc::new(Either(self.hooks.clone(), provider))
+        let entropy = Entropy::from_seed(seed).fork("template provider", 0);
+        let provider = self.template_provider.as_ref();
+        let provider = provider.map(|one| OwnProvider::start(one, &entropy)).transpose()?;
+        let (url, program) = match &self.place {
+            Place::Address(url) => (url.clone(), None),
+            Place::Program(recipe) => {
+                let (program, endpoint) = start(recipe, provider.as_ref())?;
+                let Endpoint { host, port, authority, cookie: _ } = endpoint;
+                (StratumUrl { host, port, authority }, Some(program))
             }
         };
-        let (name, identities) = (self.name.clone(), self.identities.clone());
-        Ok(LiveTarget::new(name, &self.address, identities, controls))
-    }
-
-    fn wait_until_it_listens(&self) -> Result<(), WorldError> {
-        let StratumUrl { host, port, .. } = &self.address;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match TcpStream::connect((host.as_str(), *port)) {
-                Ok(_) => return Ok(()),
-                Err(error) if attempts >= ATTEMPTS_MAX => {
-                    return Err(WorldError::NotStarted(format!(
-                        "{host}:{port} takes no connections: {error}; does it dial our template \
-                         provider?"
-                    )));
-                }
-                Err(_) => std::thread::sleep(BETWEEN_ATTEMPTS),
-            }
-        }
+        // The user's own words come first. The program ends before what it needs.
+        let controls: Arc<dyn Controls> =
+            Arc::new(Either(self.hooks.clone(), Either(program, provider)));
+        Ok(LiveTarget::new(self.name.clone(), &url, self.identities.clone(), controls))
     }
 }
 
-fn provider(document: &Document, node: &Node) -> Result<ProviderSettings, LoadError> {
+fn start(
+    recipe: &Recipe,
+    provider: Option<&OwnProvider>,
+) -> Result<(OwnProgram, Endpoint), WorldError> {
+    let mut surroundings = Surroundings::new();
+    let mut runtime = Arc::new(runtime()?);
+    if let Some(provider) = provider {
+        let address = provider.address();
+        let endpoint = Endpoint {
+            host: address.ip().to_string(),
+            port: address.port(),
+            authority: provider.authority(),
+            cookie: None,
+        };
+        surroundings.insert(Need::TemplateProvider, endpoint);
+        runtime = Arc::clone(provider.runtime());
+    }
+    OwnProgram::start(runtime, recipe, surroundings)
+}
+
+fn place(document: &Document, keys: &mut Keys<'_>, folder: &Path) -> Result<Place, LoadError> {
+    let Some(program) = keys.take("program") else {
+        let node = keys.require("address")?;
+        let address = document.string(node)?.parse();
+        return address
+            .map(Place::Address)
+            .map_err(|error| document.error(node.at, format!("{error}")));
+    };
+    if let Some(address) = keys.take("address") {
+        let what = "a target has an address or a program to start, not both";
+        return Err(document.error(address.at, what));
+    }
+    let path = folder.join(document.string(program)?);
+    let recipe =
+        Recipe::read(&path).map_err(|error| document.error(program.at, error.to_string()))?;
+    Ok(Place::Program(Box::new(recipe)))
+}
+
+fn hooks(document: &Document, node: &Node) -> Result<Hooks, LoadError> {
+    let mut hooks = Hooks::default();
+    for entry in document.keys(node)?.all() {
+        let known = ControlKind::NAMES.iter().find(|(name, _)| *name == entry.key);
+        let Some((_, kind)) = known else {
+            let names = ControlKind::NAMES.iter().map(|(name, _)| *name);
+            return Err(document.unknown(entry.at, "hook", &entry.key, names));
+        };
+        hooks.commands.insert(*kind, document.string(&entry.node)?.to_owned());
+    }
+    Ok(hooks)
+}
+
+fn provider(
+    document: &Document,
+    node: &Node,
+    place: &Place,
+) -> Result<ProviderSettings, LoadError> {
     let mut keys = document.keys(node)?;
-    let listen = document.string(keys.require("listen")?)?.to_owned();
+    let listen = match (place, keys.take("listen")) {
+        (_, Some(node)) => document.string(node)?.to_owned(),
+        (Place::Program(_), None) => "127.0.0.1:0".to_owned(),
+        (Place::Address(_), None) => document.string(keys.require("listen")?)?.to_owned(),
+    };
     let is_plain = match keys.take("plain") {
         Some(node) => document.boolean(node)?,
         None => false,
     };
-    let nbits = match keys.take("chain") {
-        None => ChainConfig::HARD,
-        Some(node @ Node { data: Data::Integer(_), .. }) => document.integer(node)?,
-        Some(node) => document.one_of(
-            node,
-            "chain",
-            &[("hard", ChainConfig::HARD), ("easy", ChainConfig::EASY)],
-        )?,
+    let chain = match keys.take("chain") {
+        None => ProviderChain::Embedded { nbits: ChainConfig::HARD },
+        Some(node @ Node { data: Data::Integer(_), .. }) => {
+            ProviderChain::Embedded { nbits: document.integer(node)? }
+        }
+        Some(node) => document.one_of(node, "chain", CHAINS)?,
     };
     keys.finish(&["listen", "plain", "chain"])?;
-    Ok(ProviderSettings { listen, is_plain, nbits })
+    Ok(ProviderSettings { listen, is_plain, chain })
 }
 
-/// Half a minute.
-const ATTEMPTS_MAX: u32 = 150;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
+const CHAINS: &[(&str, ProviderChain)] = &[
+    ("hard", ProviderChain::Embedded { nbits: ChainConfig::HARD }),
+    ("easy", ProviderChain::Embedded { nbits: ChainConfig::EASY }),
+    ("regtest", ProviderChain::Node(Network::Regtest)),
+    ("signet", ProviderChain::Node(Network::PrivateSignet)),
+];
 
 #[cfg(test)]
 mod tests {
@@ -227,11 +258,15 @@ chain = 0x1e0377ae
     fn a_file_says_where_the_target_is_and_what_can_be_asked() {
         let file = TargetFile::load("pool.toml", FILE).unwrap();
 
-        assert_eq!((file.name.as_str(), file.address.port), ("127.0.0.1:34254", 34254));
-        assert!(file.address.authority.is_some());
+        let Place::Address(url) = &file.place else { panic!("{:?}", file.place) };
+        assert_eq!((file.name.as_str(), url.port), ("127.0.0.1:34254", 34254));
+        assert!(url.authority.is_some());
         assert_eq!(file.identities, [("user".to_owned(), "alice".to_owned())]);
         assert_eq!(file.hooks.kinds(), [ControlKind::Restart]);
-        assert_eq!(file.template_provider.map(|one| one.nbits), Some(0x1e03_77ae));
+        assert_eq!(
+            file.template_provider.map(|one| one.chain),
+            Some(ProviderChain::Embedded { nbits: 0x1e03_77ae })
+        );
     }
 
     #[test]

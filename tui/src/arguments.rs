@@ -110,8 +110,8 @@ pub(crate) struct Check {
     #[arg(long, value_name = "FILE")]
     pub(crate) target: Option<PathBuf>,
 
-    /// Wait so long for the peer to take connections, in seconds; 60 with a --target that our
-    /// template provider feeds, else 0
+    /// Wait so long for the peer to take connections, in seconds; 60 with a --target that has an
+    /// address, else 0
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<u64>,
 
@@ -159,7 +159,12 @@ pub(crate) struct Check {
     #[arg(long, value_name = "FILE")]
     pub(crate) expectations: Option<PathBuf>,
 
-    /// Write reports: json (one event a line), junit; such as "junit=sv2.xml"
+    /// Verdicts of an earlier run (`--report results=FILE`): say what has changed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Write reports: json (one event a line), junit, results (verdicts alone, for --baseline);
+    /// such as "junit=sv2.xml"
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
     pub(crate) report: Vec<String>,
 

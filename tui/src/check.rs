@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use conformance::baseline::Baseline;
 use conformance::case::Suite;
 use conformance::clause::Registry;
 use conformance::expectations::Expectations;
 use conformance::explain::explain;
 use conformance::filter::Filter;
-use conformance::report::{JUnit, JsonLines, Report, Terminal};
+use conformance::report::{Changes, JUnit, JsonLines, Report, Results, Terminal};
 use conformance::run::{RunEvent, RunOptions, Summary, run_suite, select};
 use conformance::runner::probe::ProbeError;
-use conformance::target_file::TargetFile;
+use conformance::target_file::{Place, TargetFile};
 use conformance::world::{Hooks, LiveTarget, MemoryTarget, OwnLiveTarget, Target};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sv2::noise::StratumUrl;
@@ -34,7 +35,11 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
         Ok(suite) => suite,
         Err(outcome) => return outcome,
     };
-    let options = match options(arguments) {
+    let file = match arguments.target.as_deref().map(TargetFile::read).transpose() {
+        Ok(file) => file,
+        Err(error) => return Outcome::usage(error.to_string()),
+    };
+    let options = match options(arguments, file.as_ref()) {
         Ok(options) => options,
         Err(outcome) => return outcome,
     };
@@ -47,8 +52,14 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
     if arguments.mutants {
         return mutants::run(&suite, &registry, &options);
     }
-    match target(arguments, &options) {
-        Ok(target) => check(arguments, &suite, &registry, &*target, &options),
+    let progress = Progress::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_ctrl_c(&stop);
+    if let Some(TargetFile { place: Place::Program(recipe), .. }) = &file {
+        progress.message(format!("starting {}", recipe.name()));
+    }
+    match target(arguments, file.as_ref(), &options) {
+        Ok(target) => check(arguments, &suite, &registry, &*target, &options, &progress, &stop),
         Err(outcome) => outcome,
     }
 }
@@ -73,10 +84,11 @@ pub(crate) fn built_in(registry: &Registry) -> Result<Suite, Outcome> {
     })
 }
 
-fn options(arguments: &Check) -> Result<RunOptions, Outcome> {
+fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, Outcome> {
     let default = RunOptions::default();
     let filter = arguments.filter.as_deref().map(Filter::parse).transpose();
-    let expectations = match &arguments.expectations {
+    let of_file = file.and_then(|file| file.expectations.as_ref());
+    let expectations = match arguments.expectations.as_ref().or(of_file) {
         None => Expectations::default(),
         Some(path) => {
             let text = read(path)?;
@@ -90,12 +102,14 @@ fn options(arguments: &Check) -> Result<RunOptions, Outcome> {
         (None, None) if arguments.memory => "assay check pool --memory".to_owned(),
         (None, None) => default.rerun,
     };
+    let mut profiles = arguments.profile.clone();
+    profiles.extend(file.iter().flat_map(|file| file.profiles.iter().cloned()));
     Ok(RunOptions {
         filter: filter.map_err(|error| Outcome::usage(error.to_string()))?,
         safe: arguments.safe,
         seed: arguments.seed.unwrap_or_else(|| sv2_net::entropy::from_system().u64() >> 32),
         parallel: arguments.parallel.unwrap_or(if arguments.memory { cores() } else { PARALLEL }),
-        profiles: arguments.profile.clone(),
+        profiles,
         hash_budget: arguments.hash_budget.unwrap_or(default.hash_budget),
         expectations,
         evidence: Some(arguments.evidence.clone()),
@@ -105,12 +119,15 @@ fn options(arguments: &Check) -> Result<RunOptions, Outcome> {
     })
 }
 
-fn target(arguments: &Check, options: &RunOptions) -> Result<Box<dyn Target>, Outcome> {
+fn target(
+    arguments: &Check,
+    file: Option<&TargetFile>,
+    options: &RunOptions,
+) -> Result<Box<dyn Target>, Outcome> {
     if arguments.memory {
         return Ok(Box::new(MemoryTarget::pool()));
     }
-    if let Some(path) = &arguments.target {
-        let file = TargetFile::read(path).map_err(|error| Outcome::usage(error.to_string()))?;
+    if let Some(file) = file {
         let target =
             file.target(options.seed).map_err(|error| Outcome::Unreachable(error.to_string()))?;
         return Ok(Box::new(target));
@@ -132,18 +149,17 @@ fn check(
     registry: &Registry,
     target: &dyn Target,
     options: &RunOptions,
+    progress: &Progress,
+    stop: &AtomicBool,
 ) -> Outcome {
     let mut reports = match reports(arguments, registry) {
         Ok(reports) => reports,
         Err(outcome) => return outcome,
     };
-    let progress = Progress::new();
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_ctrl_c(&stop);
     let wait = arguments.wait.unwrap_or(if arguments.target.is_some() { WAIT_SECONDS } else { 0 });
-    await_target(target, Duration::from_secs(wait), &stop, &progress);
+    await_target(target, Duration::from_secs(wait), stop, progress);
     let mut unwritten = None;
-    let run = run_suite(suite, registry, target, options, &stop, &mut |event| {
+    let run = run_suite(suite, registry, target, options, stop, &mut |event| {
         progress.suspend(|| {
             for (name, report) in &mut reports {
                 if let Err(error) = report.event(event) {
@@ -200,6 +216,12 @@ fn reports<'a>(arguments: &Check, registry: &'a Registry) -> Result<Vec<NamedRep
     let terminal = Terminal::new(anstream::stdout(), registry, arguments.verbose);
     let mut reports: Vec<NamedReport<'a>> =
         vec![("standard output".to_owned(), Box::new(terminal))];
+    if let Some(path) = &arguments.baseline {
+        let before = Baseline::load(&path.display().to_string(), &read(path)?)
+            .map_err(|error| Outcome::usage(error.to_string()))?;
+        let changes = Changes::new(anstream::stdout(), before);
+        reports.push(("standard output".to_owned(), Box::new(changes)));
+    }
     for wanted in &arguments.report {
         let Some((kind, path)) = wanted.split_once('=') else {
             return Err(Outcome::usage(format!(
@@ -211,9 +233,10 @@ fn reports<'a>(arguments: &Check, registry: &'a Registry) -> Result<Vec<NamedRep
         let report: Box<dyn Report> = match kind {
             "json" => Box::new(JsonLines::new(file)),
             "junit" => Box::new(JUnit::new(file)),
+            "results" => Box::new(Results::new(file)),
             _ => {
                 return Err(Outcome::usage(format!(
-                    "--report {wanted}: unknown kind \"{kind}\"; known are json, junit"
+                    "--report {wanted}: unknown kind \"{kind}\"; known are json, junit, results"
                 )));
             }
         };

@@ -2,10 +2,12 @@
 
 mod json;
 mod junit;
+mod results;
 mod terminal;
 
 pub use json::JsonLines;
 pub use junit::JUnit;
+pub use results::{Changes, Results};
 pub use terminal::Terminal;
 
 use std::io;

@@ -75,6 +75,21 @@ impl<A: Controls, B: Controls> Controls for Either<A, B> {
     }
 }
 
+/// Nothing can be asked of what is not there.
+impl<T: Controls> Controls for Option<T> {
+    fn kinds(&self) -> Vec<ControlKind> {
+        self.as_ref().map(T::kinds).unwrap_or_default()
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        self.as_ref().ok_or(WorldError::NoControl(kind))?.apply(kind)
+    }
+
+    fn chain(&self) -> Option<ChainView> {
+        self.as_ref()?.chain()
+    }
+}
+
 impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
     fn kinds(&self) -> Vec<ControlKind> {
         (**self).kinds()

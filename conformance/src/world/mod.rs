@@ -7,11 +7,16 @@ mod link_end;
 mod live;
 mod memory;
 mod own_live;
+mod own_provider;
+mod program;
 
 pub use controls::{Controls, Either, Hooks};
 pub use live::LiveTarget;
 pub use memory::{MemoryTarget, MemoryWorld};
-pub use own_live::{OwnLiveTarget, OwnProvider};
+pub use own_live::OwnLiveTarget;
+pub(crate) use own_provider::runtime;
+pub use own_provider::{OwnProvider, ProviderChain, ProviderSettings};
+pub use program::OwnProgram;
 
 use std::fmt;
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
@@ -253,11 +258,11 @@ pub(crate) fn own_pool(
     Pool::new(config, entropy)
 }
 
-/// Our template provider.
 /// How long our own pool bears a connection without a channel, where time is real: short enough
 /// to wait for, long enough for every case.
 const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Our template provider.
 pub(crate) fn own_provider() -> TemplateProvider {
     TemplateProvider::new(TemplateProviderConfig::default())
 }

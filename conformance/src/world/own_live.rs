@@ -4,15 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use sv2::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::chain::ChainConfig;
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthoritySecretKey, CipherSuite};
 use sv2::role::PeerAddress;
 use sv2_net::clock::Clock;
-use sv2_net::embedded::EmbeddedChain;
-use sv2_net::feed::Follower;
 use sv2_net::host::{DialSecurity, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
 use sv2_net::world::Worlds;
@@ -20,102 +17,12 @@ use tokio::runtime::Runtime;
 
 use super::controls::Controls;
 use super::live::LiveWorld;
+use super::own_provider::{
+    OwnProvider, ProviderChain, ProviderSettings, certifier, not_started, runtime,
+};
 use super::{ChainView, Target, TargetProfile, World, WorldError};
 use crate::case::step::ControlKind;
 use crate::case::{Chain as ChainKind, WorldSettings};
-
-/// Our template provider on the embedded chain, listening on a socket: the hook behind a pool.
-pub struct OwnProvider {
-    /// Dropped last: what runs on it ends before.
-    handle: Handle,
-    chain: EmbeddedChain,
-    _follower: Follower,
-    runtime: Arc<Runtime>,
-}
-
-impl OwnProvider {
-    /// Listens on `address`, for example `127.0.0.1:8442`; plain or with Noise under a fresh
-    /// authority key, which a pool that checks it must be told.
-    ///
-    /// # Errors
-    /// [`WorldError::NotStarted`].
-    pub fn start(
-        address: &str,
-        is_plain: bool,
-        nbits: u32,
-        entropy: &Entropy,
-    ) -> Result<OwnProvider, WorldError> {
-        let runtime = Arc::new(runtime()?);
-        OwnProvider::start_on(runtime, address, is_plain, nbits, entropy)
-    }
-
-    fn start_on(
-        runtime: Arc<Runtime>,
-        address: &str,
-        is_plain: bool,
-        nbits: u32,
-        entropy: &Entropy,
-    ) -> Result<OwnProvider, WorldError> {
-        let now = Clock::of_process().now();
-        let config = ChainConfig::new(nbits, now.unix);
-        config.check().map_err(not_started)?;
-        let chain = Chain::new(config, entropy.fork("chain", 0));
-        let security = match is_plain {
-            true => ListenerSecurity::Plain,
-            false => {
-                let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
-                let certifier = certifier(authority, entropy);
-                ListenerSecurity::Noise { suite: CipherSuite::default(), certifier }
-            }
-        };
-        let mut host = HostConfig::new("template provider");
-        host.listeners = vec![ListenerConfig { address: address.to_owned(), security }];
-        let host = runtime.block_on(Host::bind(host)).map_err(not_started)?;
-        let guard = runtime.enter();
-        let chain = EmbeddedChain::new(ChainHost::new(chain));
-        let worlds = Worlds { chain: Some(Arc::new(chain.clone())), accounts: None };
-        let follower = chain.follow(host.injector());
-        let handle = host.start(super::own_provider(), worlds);
-        drop(guard);
-        Ok(OwnProvider { handle, chain, _follower: follower, runtime })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.handle.addresses()[0]
-    }
-}
-
-impl Controls for OwnProvider {
-    fn kinds(&self) -> Vec<ControlKind> {
-        vec![ControlKind::NewBlock, ControlKind::Reorg, ControlKind::AddTransaction]
-    }
-
-    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
-        match kind {
-            ControlKind::NewBlock => {
-                self.chain.new_block();
-            }
-            ControlKind::Reorg => {
-                self.chain
-                    .reorganise(1)
-                    .map_err(|error| WorldError::ControlFailed(error.to_string()))?;
-            }
-            ControlKind::AddTransaction => {
-                let made = self
-                    .chain
-                    .change(|chain, _| chain.generate_transaction(TransactionShape::default()));
-                made.ok_or_else(|| WorldError::ControlFailed("no coin is free".to_owned()))?;
-            }
-            ControlKind::Restart => return Err(WorldError::NoControl(kind)),
-        }
-        Ok(())
-    }
-
-    fn chain(&self) -> Option<ChainView> {
-        Some(self.chain.change(ChainView::of))
-    }
-}
 
 /// Our pool over TCP and Noise. A case leases one that is set up as it asks, so that cases
 /// beside each other do not share one; a lease that has ended serves the next case.
@@ -228,8 +135,13 @@ impl OwnLiveTarget {
             ChainKind::Hard => ChainConfig::HARD,
             ChainKind::Easy => ChainConfig::EASY,
         };
-        let provider =
-            OwnProvider::start_on(Arc::clone(&self.runtime), "127.0.0.1:0", true, nbits, &entropy)?;
+        let settings_of_provider = ProviderSettings {
+            listen: "127.0.0.1:0".to_owned(),
+            is_plain: true,
+            chain: ProviderChain::Embedded { nbits },
+        };
+        let runtime = Arc::clone(&self.runtime);
+        let provider = OwnProvider::start_on(runtime, &settings_of_provider, &entropy)?;
         let authority = self.authority.lock().unwrap_or_else(PoisonError::into_inner);
         let text = authority.to_text();
         let authority: AuthoritySecretKey = text.parse().map_err(not_started)?;
@@ -279,7 +191,7 @@ impl Controls for OwnPool {
             return self.provider.apply(kind);
         }
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        let runtime = &self.provider.runtime;
+        let runtime = self.provider.runtime();
         if let Some(handle) = pool.take() {
             runtime.block_on(handle.shutdown());
         }
@@ -319,27 +231,6 @@ async fn start_pool(
     Ok((address, host.start(pool, Worlds::default())))
 }
 
-fn certifier(authority: AuthoritySecretKey, entropy: &Entropy) -> Arc<Certifier> {
-    let now = Clock::of_process().now().unix;
-    Arc::new(Certifier::renewing(authority, VALIDITY, now, entropy.fork("certificates", 0)))
-}
-
-fn runtime() -> Result<Runtime, WorldError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("own pool")
-        .enable_all()
-        .build()
-        .map_err(not_started)
-}
-
-fn not_started(error: impl std::fmt::Display) -> WorldError {
-    WorldError::NotStarted(error.to_string())
-}
-
 fn now_nanos() -> u64 {
     Clock::of_process().now().instant.0
 }
-
-/// Of certificates; renewed when half of it has passed.
-const VALIDITY: Duration = Duration::from_secs(3_600);

@@ -2,17 +2,20 @@
 
 use bitcoin::absolute::LockTime;
 use bitcoin::consensus::encode::serialize_hex;
-use bitcoin::hex::DisplayHex;
+use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::transaction::Version;
 use bitcoin::{
     Amount, OutPoint, Script, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
+use sv2::chain::BlockTemplate;
 use sv2::wire::U256;
 use thiserror::Error;
 
 use super::node::Node;
 use super::rpc::RpcError;
+use super::templates::{FetchError, TemplateError, fetch};
 
 /// Why something did not happen on a node's chain.
 #[derive(Debug, Error)]
@@ -20,6 +23,9 @@ pub enum ControlError {
     /// The call failed.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+    /// The node's template is none.
+    #[error("the node's template: {0}")]
+    Template(#[from] TemplateError),
     /// The node answers what we do not understand.
     #[error("the node's answer to {method} is not what it should be")]
     Answer {
@@ -31,7 +37,35 @@ pub enum ControlError {
     NoCoin,
 }
 
+impl From<FetchError> for ControlError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Rpc(error) => ControlError::Rpc(error),
+            FetchError::Template(error) => ControlError::Template(error),
+        }
+    }
+}
+
 impl Node {
+    /// The template for the next block, as the node has it now.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn template(&self) -> Result<BlockTemplate, ControlError> {
+        let rpc = self.rpc();
+        Ok(fetch(&rpc).await?.0)
+    }
+
+    /// A block, serialised with witnesses.
+    ///
+    /// # Errors
+    /// [`ControlError`]; among others if the node does not have it.
+    pub async fn block(&self, hash: &U256) -> Result<Bytes, ControlError> {
+        let raw = self.rpc().call("getblock", json!([hash.to_string(), 0])).await?;
+        let raw = raw.as_str().and_then(|digits| Vec::from_hex(digits).ok());
+        raw.map(Bytes::from).ok_or(ControlError::Answer { method: "getblock" })
+    }
+
     /// Mines blocks; what they pay can be spent by [`Node::add_transaction`] a hundred blocks
     /// later. A block of a private signet takes a second or two.
     ///

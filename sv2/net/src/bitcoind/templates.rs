@@ -154,13 +154,13 @@ async fn next(
     }
 }
 
-async fn fetch(rpc: &RpcClient) -> Result<Fetched, FetchError> {
+pub(super) async fn fetch(rpc: &RpcClient) -> Result<Fetched, FetchError> {
     let answer = rpc.call("getblocktemplate", json!([{ "rules": RULES }])).await?;
     Ok(parse_template(answer)?)
 }
 
 /// A template, and the id to poll for the next one.
-type Fetched = (BlockTemplate, Option<String>);
+pub(super) type Fetched = (BlockTemplate, Option<String>);
 
 /// What followers have heard last.
 struct Told {
@@ -207,7 +207,7 @@ fn is_same_work(ours: &BlockTemplate, theirs: &BlockTemplate) -> bool {
 }
 
 #[derive(Debug, Error)]
-enum FetchError {
+pub(super) enum FetchError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     #[error("the node's template: {0}")]

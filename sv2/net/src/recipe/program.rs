@@ -112,6 +112,15 @@ impl Program {
         self.listens.get(name)
     }
 
+    /// Where the recipe asks whether the program is ready, or else its only endpoint.
+    pub fn main_endpoint(&self) -> Option<&Endpoint> {
+        match &self.recipe.ready {
+            Some(ready) => self.listens.get(ready.listen.get_ref()),
+            None if self.listens.len() == 1 => self.listens.values().next(),
+            None => None,
+        }
+    }
+
     /// The end of what the program has written, for errors.
     pub fn log_tail(&self) -> String {
         self.child.log_tail()
