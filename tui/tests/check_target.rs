@@ -36,12 +36,12 @@ reason = "the test wants to see that this file is read"
 "#;
 
 fn folder(recipe: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let recipe = recipe.replace("ASSAY", env!("CARGO_BIN_EXE_assay"));
     for (name, text) in
         [("target.toml", TARGET), ("pool.recipe.toml", &recipe), ("known.toml", KNOWN)]
     {
-        std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::write(folder.path().join(name), text).expect("a file");
     }
     folder
 }
@@ -52,7 +52,7 @@ fn check(folder: &Path, arguments: &[&str]) -> Output {
         .args(["check", "pool", "--target", "target.toml"])
         .args(arguments)
         .output()
-        .unwrap()
+        .expect("it runs")
 }
 
 #[test]

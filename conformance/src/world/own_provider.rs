@@ -57,7 +57,7 @@ pub struct OwnProvider {
 /// Where its templates come from.
 enum Source {
     Embedded(EmbeddedChain),
-    Node(Node),
+    Node(Box<Node>),
 }
 
 impl OwnProvider {
@@ -133,7 +133,7 @@ async fn node(network: Network, role: Injector) -> Result<Started, WorldError> {
     node.mine(FIRST_BLOCKS).await.map_err(not_started)?;
     let chain = BitcoindChain::new(node.rpc(), FEE_REFRESH);
     let follower = chain.follow(role);
-    Ok((Source::Node(node), Arc::new(chain), follower))
+    Ok((Source::Node(Box::new(node)), Arc::new(chain), follower))
 }
 
 impl Controls for OwnProvider {
