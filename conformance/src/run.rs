@@ -39,6 +39,8 @@ pub struct RunOptions {
     pub hash_budget: u64,
     /// Longest wait for an answer where a case names none.
     pub within: Duration,
+    /// Real time that one case may wait for a target that is not ours.
+    pub time_budget: Duration,
     /// Known failures.
     pub expectations: Expectations,
     /// Folder for the evidence of what did not pass; none is written if `None`.
@@ -59,6 +61,7 @@ impl Default for RunOptions {
             parallel: 1,
             hash_budget: DEFAULT_HASH_BUDGET,
             within: Duration::from_secs(5),
+            time_budget: DEFAULT_TIME_BUDGET,
             expectations: Expectations::default(),
             evidence: None,
             rerun: "assay check pool".to_owned(),
@@ -69,6 +72,9 @@ impl Default for RunOptions {
 
 /// About two seconds of one core.
 pub const DEFAULT_HASH_BUDGET: u64 = 20_000_000;
+
+/// What a run can wait for without being given up.
+pub const DEFAULT_TIME_BUDGET: Duration = Duration::from_secs(60);
 
 /// What happens in a run, in order.
 #[derive(Debug)]
@@ -246,29 +252,31 @@ pub fn run_suite(
     for gap in &probed.gaps {
         tell(&RunEvent::Gap { text: gap });
     }
+    let lost = AtomicBool::new(false);
     let context = Context {
         registry,
         facts: &probed.facts,
         seed: options.seed,
         hash_budget: options.hash_budget,
         within: options.within,
+        time_budget: options.time_budget,
+        is_over: &|| stop.load(Ordering::Relaxed) || lost.load(Ordering::Relaxed),
     };
     let names: Vec<String> = permutations.iter().map(|one| one.name.clone()).collect();
     summary.unused_expectations =
         options.expectations.unused(&names).into_iter().map(str::to_owned).collect();
 
     let mut kept: BTreeMap<String, bool> = BTreeMap::new();
-    let lost = AtomicBool::new(false);
     let mut tried_alone = BTreeSet::new();
     let mut batches = VecDeque::from(batches(&permutations, target, options.parallel));
     while let Some((batch, parallel)) = batches.pop_front() {
         let queue = Mutex::new(batch.into_iter());
-        let suspects = Mutex::new(Vec::new());
+        let (suspects, cut) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         let (reports, reported) = mpsc::channel();
         std::thread::scope(|scope| {
             for _ in 0..parallel {
                 let (reports, queue, context, lost) = (reports.clone(), &queue, &context, &lost);
-                let suspects = &suspects;
+                let (suspects, cut) = (&suspects, &cut);
                 scope.spawn(move || {
                     loop {
                         if stop.load(Ordering::Relaxed) || lost.load(Ordering::Relaxed) {
@@ -280,6 +288,10 @@ pub fn run_suite(
                             return;
                         }
                         let report = judge(permutation, target, context, options);
+                        if report.outcome.is_cut {
+                            cut.lock().unwrap_or_else(PoisonError::into_inner).push(permutation);
+                            return;
+                        }
                         // A target that hangs or has crashed fails whatever runs: what it
                         // fails then is no finding about the case.
                         if matches!(report.verdict, Verdict::Fail | Verdict::Inconclusive)
@@ -321,7 +333,7 @@ pub fn run_suite(
         // Twice, and alone the second time: that is no chance.
         let is_proven = is_back && tried_alone.contains(&first.name);
         if is_back && !is_proven {
-            batches.push_front((queue_rest(queue), parallel));
+            batches.push_front((queue_rest(queue, cut), parallel));
             for (permutation, _, _) in suspects.into_iter().rev() {
                 tried_alone.insert(permutation.name.clone());
                 batches.push_front((vec![permutation], 1));
@@ -336,7 +348,7 @@ pub fn run_suite(
             if !is_back {
                 break;
             }
-            batches.push_front((queue_rest(queue), parallel));
+            batches.push_front((queue_rest(queue, cut), parallel));
         }
         lost.store(false, Ordering::Relaxed);
     }
@@ -466,11 +478,15 @@ fn restart(target: &dyn Target, registry: &Registry, within: Duration) -> Result
     }
 }
 
-/// The cases of a batch that nobody has taken yet.
+/// The cases of a batch that nobody has ended: those that waited when the target was lost come
+/// first.
 fn queue_rest<'a>(
     queue: Mutex<std::vec::IntoIter<&'a Permutation<'a>>>,
+    cut: Mutex<Vec<&'a Permutation<'a>>>,
 ) -> Vec<&'a Permutation<'a>> {
-    queue.into_inner().unwrap_or_else(PoisonError::into_inner).collect()
+    let mut rest = cut.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rest.extend(queue.into_inner().unwrap_or_else(PoisonError::into_inner));
+    rest
 }
 
 /// Keeps, counts and tells a report.

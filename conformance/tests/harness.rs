@@ -38,6 +38,8 @@ fn outcome_citing(clauses: &[&str], steps: &str) -> Outcome {
         seed: 1,
         hash_budget: 1_000_000,
         within: Duration::from_secs(5),
+        time_budget: Duration::MAX,
+        is_over: &|| false,
     };
     run(&case.permutations()[0], &target, &context)
 }

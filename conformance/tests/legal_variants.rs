@@ -30,6 +30,8 @@ fn passes(case_id: &str, deed: &str) {
         seed: 1,
         hash_budget: HASH_BUDGET,
         within: Duration::from_secs(5),
+        time_budget: Duration::MAX,
+        is_over: &|| false,
     };
     let case = suite.case(case_id).expect("the case exists");
     let target = MemoryTarget::mutant(suite.mutants["legal"].clone());

@@ -8,7 +8,10 @@ use conformance::case::{Suite, WorldSettings};
 use conformance::clause::Registry;
 use conformance::run::{RunEvent, RunOptions, Summary, run_suite};
 use conformance::verdict::Verdict;
-use conformance::world::{Arrival, LinkId, MemoryTarget, Target, TargetProfile, World, WorldError};
+use conformance::world::{
+    Arrival, LinkId, MemoryTarget, OwnLiveTarget, Target, TargetProfile, World, WorldError,
+};
+use sv2::entropy::Entropy;
 use sv2::time::{Instant, Now};
 
 /// Our pool, but one that is dead for everybody once a case with a share batch of seven has
@@ -139,4 +142,33 @@ fn without_a_restart_the_run_ends_and_nobody_is_blamed_without_proof() {
     assert!(told.iter().all(|(_, verdict, _)| *verdict != Verdict::Fail), "{told:#?}");
     let is_named = |(_, _, because): &(String, Verdict, String)| because.contains("test.case3");
     assert!(told.iter().any(is_named), "{told:#?}");
+}
+
+#[test]
+fn a_run_that_the_user_ends_waits_for_nobody_and_blames_nobody() {
+    let registry = Registry::embedded();
+    let is_clause = |id: &str| registry.clause(id).is_some();
+    let mut suite = Suite::built_in(&is_clause).expect("the cases are right");
+    suite.cases.clear();
+    let text = "format = 1\nid = \"test.waits\"\ntitle = \"A test\"\nrole = \"pool\"\n\
+                severity = \"low\"\nclauses = [\"CP-3.6.2-01\"]\n\
+                [[step]]\nconnect = \"noise\"\n\
+                [[step]]\nexpect = \"SetupConnection.Success\"\nwithin = \"60000m\"\n";
+    suite.add("test.toml", text, &is_clause).expect("it is a case");
+    let target = OwnLiveTarget::new(Entropy::from_seed(1)).expect("threads");
+    let stop = AtomicBool::new(false);
+    let mut finished = 0;
+
+    let summary =
+        run_suite(&suite, &registry, &target, &RunOptions::default(), &stop, &mut |event| {
+            match event {
+                RunEvent::CaseStarted { .. } => stop.store(true, Ordering::Relaxed),
+                RunEvent::CaseFinished(_) => finished += 1,
+                _ => {}
+            }
+        })
+        .expect("the probe is answered");
+
+    assert!(summary.interrupted);
+    assert_eq!(finished, 0);
 }

@@ -79,6 +79,8 @@ fn our_pool_passes_every_case() {
         seed: 1,
         hash_budget: HASH_BUDGET,
         within: Duration::from_secs(5),
+        time_budget: Duration::MAX,
+        is_over: &|| false,
     };
     let target = MemoryTarget::pool();
 
@@ -112,6 +114,8 @@ fn every_case_kills_the_mutants_that_it_names() {
         seed: 1,
         hash_budget: HASH_BUDGET,
         within: Duration::from_secs(5),
+        time_budget: Duration::MAX,
+        is_over: &|| false,
     };
 
     let survivors: Vec<String> = named_duels(&suite)

@@ -22,6 +22,8 @@ fn our_pool_passes_every_case_over_tcp() {
         seed: 1,
         hash_budget: HASH_BUDGET,
         within: Duration::from_secs(10),
+        time_budget: Duration::MAX,
+        is_over: &|| false,
     };
 
     let mut failures = Vec::new();

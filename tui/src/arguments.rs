@@ -151,6 +151,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "HASHES")]
     pub(crate) hash_budget: Option<u64>,
 
+    /// Longest that one case may have to wait, in seconds; one that may need longer is not run
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time_budget: Option<u64>,
+
     /// Run the cases of a convention beyond the specification too, such as "sri-codes"
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Vec<String>,

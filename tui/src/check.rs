@@ -111,6 +111,7 @@ fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, O
         parallel: arguments.parallel.unwrap_or(if arguments.memory { cores() } else { PARALLEL }),
         profiles,
         hash_budget: arguments.hash_budget.unwrap_or(default.hash_budget),
+        time_budget: arguments.time_budget.map_or(default.time_budget, Duration::from_secs),
         expectations,
         evidence: Some(arguments.evidence.clone()),
         rerun,
@@ -298,7 +299,7 @@ impl Progress {
     }
 }
 
-/// The first Ctrl-C ends the run after the cases that are running, the second at once.
+/// The first Ctrl-C ends the run without waiting for anything more, the second at once.
 fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
     let stop = Arc::clone(stop);
     std::thread::spawn(move || {
@@ -310,7 +311,7 @@ fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
                 if stop.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
-                anstream::eprintln!("ending after the cases that run; Ctrl-C again ends at once");
+                anstream::eprintln!("ending; Ctrl-C again ends at once");
             }
         });
     });

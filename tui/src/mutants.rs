@@ -27,6 +27,8 @@ pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> O
         seed: options.seed,
         hash_budget: options.hash_budget,
         within: Duration::from_secs(5),
+        time_budget: Duration::MAX,
+        is_over: &|| false,
     };
     let chosen = all_duels(suite)
         .filter(|(case, _)| options.filter.as_ref().is_none_or(|one| one.selects(case, registry)));

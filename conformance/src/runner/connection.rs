@@ -1,5 +1,7 @@
 //! Connections of a running case: opening, reading, closing.
 
+use std::time::Duration;
+
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::secp256k1::ellswift::ElligatorSwift;
 use bytes::BytesMut;
@@ -182,7 +184,7 @@ impl Session<'_> {
                 let _ = connection.input.split_to(ACT_2_LEN);
                 return Ok(act_2);
             }
-            match self.world.read(connection.link, deadline) {
+            match self.read(connection.link, deadline) {
                 Arrival::Bytes(bytes) => {
                     self.log(connection.index, Direction::Received, &bytes);
                     connection.input.extend_from_slice(&bytes);
@@ -206,6 +208,37 @@ impl Session<'_> {
         }
     }
 
+    /// Reads what comes next, at the latest at `until`.
+    fn read(&mut self, link: LinkId, until: Instant) -> Arrival {
+        loop {
+            let slice = self.slice(until);
+            match self.world.read(link, slice) {
+                Arrival::Nothing if slice < until && !self.is_over() => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn pass(&mut self, until: Instant) {
+        while self.world.now().instant < until && !self.is_over() {
+            self.world.pass(self.slice(until));
+        }
+    }
+
+    /// Until when to wait before looking again whether the run is over.
+    fn slice(&self, until: Instant) -> Instant {
+        match self.profile.is_virtual {
+            true => until,
+            false => until.min(self.world.now().instant + SLICE),
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.is_cut |= (self.context.is_over)();
+        self.is_cut
+    }
+
     fn keep_secrets(&mut self, connection: &Connection, secrets: &SessionSecrets) {
         self.exchange.secrets.push((connection.index, secrets.clone()));
     }
@@ -222,7 +255,7 @@ impl Session<'_> {
         let before = connection.items.len();
         self.parse(on, connection);
         while connection.items.len() == before && !connection.is_closed {
-            match self.world.read(connection.link, until) {
+            match self.read(connection.link, until) {
                 Arrival::Bytes(bytes) => {
                     self.log(connection.index, Direction::Received, &bytes);
                     connection.input.extend_from_slice(&bytes);
@@ -404,3 +437,6 @@ const DRAINED_MAX: usize = 100_000;
 
 /// Records and segments that one case keeps; what follows is judged, but not kept.
 const RECORDS_MAX: usize = 200_000;
+
+/// How long a wait goes on after the end of a run.
+const SLICE: Duration = Duration::from_millis(250);

@@ -42,6 +42,11 @@ pub struct Context<'a> {
     pub hash_budget: u64,
     /// Longest wait for an answer where a case names none.
     pub within: Duration,
+    /// Real time that one case may wait; one that may need longer is not run.
+    pub time_budget: Duration,
+    /// Whether the run has ended, by the user or because the target was lost: nobody waits any
+    /// longer where time is real.
+    pub is_over: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// What came of a permutation.
@@ -65,6 +70,8 @@ pub struct Outcome {
     pub told: Vec<String>,
     /// On the world's clock.
     pub elapsed: Duration,
+    /// The run ended while the case waited: it has no verdict.
+    pub is_cut: bool,
 }
 
 /// Why a case is no pass.
@@ -105,6 +112,7 @@ impl Outcome {
             exchange: Exchange::default(),
             told: Vec::new(),
             elapsed: Duration::ZERO,
+            is_cut: false,
         }
     }
 }
@@ -134,7 +142,14 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
     let started_at = session.world.now().instant;
     let stopped = session.steps(&permutation.case.steps).err();
     let mut finding = stopped.map(|stop| *stop.0);
-    if finding.is_none() {
+    outcome.is_cut = session.is_cut;
+    if session.is_cut {
+        finding = Some(Finding {
+            verdict: Verdict::Inconclusive,
+            because: "the run ended while the case waited".to_owned(),
+            ..Finding::default()
+        });
+    } else if finding.is_none() {
         let missing: Vec<String> = permutation
             .case
             .clauses
@@ -199,6 +214,17 @@ fn unmet(
             }
             Err(error) => return Some(Finding::ours(error.to_string())),
         }
+    }
+    if let Some(time) = requires.time
+        && time > context.time_budget
+        && !profile.is_ours
+    {
+        let because = format!(
+            "it may have to wait {} s, the budget is {} s: raise --time-budget",
+            time.as_secs(),
+            context.time_budget.as_secs()
+        );
+        return skip(Skip::Unaffordable, because);
     }
     let price = context.facts.get(SHARE_PRICE).and_then(Value::as_int).unwrap_or(0);
     if requires.shares > 0 && price > context.hash_budget {
@@ -274,6 +300,8 @@ struct Session<'a> {
     /// Random draws so far: each is a stream of its own.
     draws: std::cell::Cell<u64>,
     links: usize,
+    /// Whether a wait was given up because the run is over.
+    is_cut: bool,
 }
 
 impl<'a> Session<'a> {
@@ -300,6 +328,7 @@ impl<'a> Session<'a> {
             line: 0,
             draws: std::cell::Cell::new(0),
             links: 0,
+            is_cut: false,
         }
     }
 
@@ -372,7 +401,7 @@ impl<'a> Session<'a> {
             Action::Close(how) => self.close(on, *how),
             Action::WaitUntil(Until::Passed(time)) => {
                 let until = self.world.now().instant + *time;
-                self.world.pass(until);
+                self.pass(until);
                 self.drain_all();
                 Ok(())
             }

@@ -80,7 +80,15 @@ pub fn probe(
     let permutation = Permutation { case: &case, name: "probe".to_owned(), bindings: Vec::new() };
     let no_facts = BTreeMap::new();
     let within = Duration::from_secs(5);
-    let context = Context { registry, facts: &no_facts, seed, hash_budget, within };
+    let context = Context {
+        registry,
+        facts: &no_facts,
+        seed,
+        hash_budget,
+        within,
+        time_budget: Duration::MAX,
+        is_over: &|| false,
+    };
     let world = target.world(&WorldSettings::default(), seed).map_err(ProbeError::World)?;
     let mut session = Session::new(&permutation, world, target.profile(), &context, seed);
     let mut probe = Probe::default();
@@ -114,7 +122,15 @@ pub fn serves(target: &dyn Target, registry: &Registry, within: Duration) -> Res
     let case = blank_case();
     let permutation = Permutation { case: &case, name: "sanity".to_owned(), bindings: Vec::new() };
     let no_facts = BTreeMap::new();
-    let context = Context { registry, facts: &no_facts, seed: 0, hash_budget: 0, within };
+    let context = Context {
+        registry,
+        facts: &no_facts,
+        seed: 0,
+        hash_budget: 0,
+        within,
+        time_budget: Duration::MAX,
+        is_over: &|| false,
+    };
     let world = target.world(&WorldSettings::default(), 0).map_err(|error| error.to_string())?;
     let mut session = Session::new(&permutation, world, target.profile(), &context, 0);
     let outcome = session.sanity(ON).map_err(|stop| stop.0.because);
