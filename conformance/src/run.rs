@@ -326,6 +326,10 @@ pub fn run_suite(
             "the target stopped serving new connections ({why}) while {} ran",
             names.join(", ")
         );
+        let note = match last_words(target) {
+            words if words.is_empty() => note,
+            words => format!("{note}; its last words:\n{words}"),
+        };
         let is_back = target.profile().controls.contains(&ControlKind::Restart)
             && summary.hangs.len() < RESTARTS_MAX
             && restart(target, registry, options.within).is_ok();
@@ -478,6 +482,13 @@ fn restart(target: &dyn Target, registry: &Registry, within: Duration) -> Result
     }
 }
 
+/// The end of what a target has written, where we can read it.
+fn last_words(target: &dyn Target) -> String {
+    let words = target.world(&Default::default(), 0).map(|mut world| world.told());
+    let words = words.unwrap_or_default();
+    words[words.len().saturating_sub(LAST_WORDS_MAX)..].join("\n")
+}
+
 /// The cases of a batch that nobody has ended: those that waited when the target was lost come
 /// first.
 fn queue_rest<'a>(
@@ -534,6 +545,9 @@ fn count(summary: &mut Summary, kept: &mut BTreeMap<String, bool>, report: &Case
 
 /// Times that a target is started again because it has stopped serving.
 const RESTARTS_MAX: usize = 20;
+
+/// Lines of a target's log that the note on its end shows.
+const LAST_WORDS_MAX: usize = 8;
 
 /// Half a minute for a target to come back.
 const ATTEMPTS_MAX: u32 = 60;

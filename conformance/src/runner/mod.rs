@@ -66,7 +66,7 @@ pub struct Outcome {
     pub readings: Vec<Reading>,
     /// What went over the wires.
     pub exchange: Exchange,
-    /// What a target of our own has told of itself.
+    /// What the target has told of itself, where we can read it.
     pub told: Vec<String>,
     /// On the world's clock.
     pub elapsed: Duration,

@@ -22,6 +22,11 @@ pub trait Controls: Send + Sync {
     fn chain(&self) -> Option<ChainView> {
         None
     }
+
+    /// The end of what the target has written for people, line by line, where we can read it.
+    fn last_words(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Commands from a target's file, run by the shell.
@@ -73,6 +78,12 @@ impl<A: Controls, B: Controls> Controls for Either<A, B> {
     fn chain(&self) -> Option<ChainView> {
         self.0.chain().or_else(|| self.1.chain())
     }
+
+    fn last_words(&self) -> Vec<String> {
+        let mut words = self.0.last_words();
+        words.extend(self.1.last_words());
+        words
+    }
 }
 
 /// Nothing can be asked of what is not there.
@@ -88,6 +99,10 @@ impl<T: Controls> Controls for Option<T> {
     fn chain(&self) -> Option<ChainView> {
         self.as_ref()?.chain()
     }
+
+    fn last_words(&self) -> Vec<String> {
+        self.as_ref().map(T::last_words).unwrap_or_default()
+    }
 }
 
 impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
@@ -101,5 +116,9 @@ impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
 
     fn chain(&self) -> Option<ChainView> {
         (**self).chain()
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        (**self).last_words()
     }
 }

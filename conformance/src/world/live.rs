@@ -179,6 +179,10 @@ impl World for LiveWorld {
         self.controls.apply(kind)
     }
 
+    fn told(&mut self) -> Vec<String> {
+        self.controls.last_words()
+    }
+
     fn chain(&mut self) -> Option<ChainView> {
         self.controls.chain()
     }

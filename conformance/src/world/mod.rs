@@ -75,8 +75,8 @@ pub trait World {
         None
     }
 
-    /// What the target has told of itself since the last call, for evidence: only a target
-    /// that is our own does.
+    /// What the target has told of itself since the last call, for evidence: a target of our
+    /// own its events, a program that we have started the end of its log.
     fn told(&mut self) -> Vec<String> {
         Vec::new()
     }

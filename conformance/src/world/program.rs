@@ -55,6 +55,13 @@ impl Controls for OwnProgram {
             .block_on(program.run_hook(hook))
             .map_err(|error| WorldError::ControlFailed(error.to_string()))
     }
+
+    fn last_words(&self) -> Vec<String> {
+        let program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = program.as_ref().map(Program::log_tail).unwrap_or_default();
+        // Whoever reads this may sit at a terminal that the target must not steer.
+        tail.lines().map(|line| line.chars().filter(|sign| !sign.is_control()).collect()).collect()
+    }
 }
 
 impl Drop for OwnProgram {
