@@ -1,7 +1,7 @@
 //! `assay check`: the suite against a peer.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +15,10 @@ use conformance::expectations::Expectations;
 use conformance::explain::explain;
 use conformance::filter::Filter;
 use conformance::report::{Changes, JUnit, JsonLines, Report, Results, Terminal};
-use conformance::run::{RunEvent, RunOptions, Summary, run_suite, select};
+use conformance::run::{RunOptions, Summary, run_suite, select};
 use conformance::runner::probe::ProbeError;
 use conformance::target_file::{Place, TargetFile};
 use conformance::world::{Hooks, LiveTarget, MemoryTarget, OwnLiveTarget, Target};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sv2::noise::StratumUrl;
 use sv2_net::clock::Clock;
 
@@ -27,6 +26,7 @@ use crate::arguments::{Check, FailOn};
 use crate::mutants;
 use crate::outcome::Outcome;
 use crate::print;
+use crate::progress::Progress;
 
 /// Runs `assay check`.
 pub(crate) fn run(arguments: &Check) -> Outcome {
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
         return list(&suite, &registry, &options);
     }
     if arguments.mutants {
-        return mutants::run(&suite, &registry, &options);
+        return mutants::run(&suite, &registry, &options, &Progress::new());
     }
     let progress = Progress::new();
     let stop = Arc::new(AtomicBool::new(false));
@@ -261,42 +261,6 @@ fn list(suite: &Suite, registry: &Registry, options: &RunOptions) -> Outcome {
     let runs: usize = cases.iter().map(|case| case.permutations().len()).sum();
     let _ = writeln!(out, "{} cases, {runs} runs", cases.len());
     Outcome::Done
-}
-
-/// A line at the bottom of a terminal; nothing where there is none.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn new() -> Self {
-        let is_watched = std::io::stderr().is_terminal();
-        let draw =
-            if is_watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, draw);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
-            bar.set_style(style);
-        }
-        Progress(bar)
-    }
-
-    fn message(&self, text: String) {
-        self.0.set_message(text);
-    }
-
-    fn suspend(&self, write: impl FnOnce()) {
-        self.0.suspend(write);
-    }
-
-    fn event(&self, event: &RunEvent<'_>) {
-        match event {
-            RunEvent::Started { permutation_count, .. } => {
-                self.0.set_length(u64::try_from(*permutation_count).unwrap_or(u64::MAX));
-            }
-            RunEvent::CaseStarted { name } => self.0.set_message((*name).to_owned()),
-            RunEvent::CaseFinished(_) => self.0.inc(1),
-            RunEvent::Finished(_) => self.0.finish_and_clear(),
-            RunEvent::Fact { .. } | RunEvent::Gap { .. } => {}
-        }
-    }
 }
 
 /// The first Ctrl-C ends the run without waiting for anything more, the second at once.

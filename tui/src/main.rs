@@ -9,6 +9,7 @@ mod mutants;
 mod node;
 mod outcome;
 mod print;
+mod progress;
 mod vectors;
 
 use clap::{CommandFactory, Parser};

@@ -13,10 +13,16 @@ use conformance::world::MemoryTarget;
 
 use crate::outcome::Outcome;
 use crate::print;
+use crate::progress::Progress;
 
 /// Prints which cases notice which mutant. Fails if a mutant survives all of them, or a case
-/// that says it kills it.
-pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> Outcome {
+/// that says it kills it; of some cases alone, only the latter.
+pub(crate) fn run(
+    suite: &Suite,
+    registry: &Registry,
+    options: &RunOptions,
+    progress: &Progress,
+) -> Outcome {
     let probed = match probe(&MemoryTarget::pool(), registry, options.seed, options.hash_budget) {
         Ok(probed) => probed,
         Err(error) => return Outcome::Internal(format!("our own pool: {error}")),
@@ -30,9 +36,11 @@ pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> O
         time_budget: Duration::MAX,
         is_over: &|| false,
     };
-    let chosen = all_duels(suite)
-        .filter(|(case, _)| options.filter.as_ref().is_none_or(|one| one.selects(case, registry)));
-    let (queue, matrix) = (Mutex::new(chosen), Mutex::new(Matrix::default()));
+    let chosen: Vec<_> = all_duels(suite)
+        .filter(|(case, _)| options.filter.as_ref().is_none_or(|one| one.selects(case, registry)))
+        .collect();
+    progress.start(chosen.len());
+    let (queue, matrix) = (Mutex::new(chosen.into_iter()), Mutex::new(Matrix::default()));
     std::thread::scope(|scope| {
         for _ in 0..options.parallel.max(1) {
             scope.spawn(|| {
@@ -40,11 +48,13 @@ pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> O
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((case, mutant)) = next else { return };
                     let duel = duel(case, mutant, &context);
+                    progress.step();
                     matrix.lock().unwrap_or_else(PoisonError::into_inner).add(&duel);
                 }
             });
         }
     });
+    progress.finish();
     let mut matrix = matrix.into_inner().unwrap_or_else(PoisonError::into_inner);
     matrix.mutants.sort();
     print::text(matrix.to_text(suite));
@@ -54,7 +64,8 @@ pub(crate) fn run(suite: &Suite, registry: &Registry, options: &RunOptions) -> O
         matrix.mutants.len(),
         unnoticed.len()
     ));
-    match unnoticed.is_empty() && matrix.survivors.is_empty() {
+    let is_whole = options.filter.is_none();
+    match (unnoticed.is_empty() || !is_whole) && matrix.survivors.is_empty() {
         true => Outcome::Done,
         false => Outcome::Code(1),
     }
