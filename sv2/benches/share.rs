@@ -174,8 +174,9 @@ struct Server {
 
 impl Server {
     fn new(open: Message) -> Self {
-        let config =
-            PoolConfig { easiest_target: Target::MAX, vardiff: None, ..PoolConfig::default() };
+        let mut config = PoolConfig::default();
+        config.server.easiest_target = Target::MAX;
+        config.server.vardiff = None;
         let pool = Pool::new(config, Entropy::from_seed(1));
         let mut server = Server { pool, out: Outbox::new(), answer: Vec::new() };
         server.give(Input::Woken);

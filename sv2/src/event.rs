@@ -94,6 +94,21 @@ pub enum Event {
         /// Of the header.
         hash: U256,
     },
+    /// A share was accepted and does not go up: it misses the target of the upstream.
+    ShareFiltered {
+        /// Of the client.
+        connection: ConnectionId,
+        /// Of the client's share.
+        channel_id: u32,
+        /// Of the client's share.
+        sequence_number: u32,
+    },
+    /// Accepted shares that reach nobody who pays: the upstream is gone, before it has said
+    /// what it does with them, or before they could be sent.
+    SharesLost {
+        /// How many.
+        count: usize,
+    },
     /// The peer says that it has accepted our shares.
     SharesAcknowledged {
         /// Where.
@@ -150,6 +165,8 @@ impl Event {
             Event::ShareRejected { .. } => "share-rejected",
             Event::WorkStarted { .. } => "work-started",
             Event::ShareSubmitted { .. } => "share-submitted",
+            Event::ShareFiltered { .. } => "share-filtered",
+            Event::SharesLost { .. } => "shares-lost",
             Event::SharesAcknowledged { .. } => "shares-acknowledged",
             Event::ShareRefused { .. } => "share-refused",
             Event::BlockFound { .. } => "block-found",
@@ -192,6 +209,16 @@ impl fmt::Display for Event {
             Event::ShareSubmitted { connection, channel_id, sequence_number, job_id, hash } => {
                 write!(f, "{connection}: channel {channel_id} share {sequence_number} sent ")?;
                 write!(f, "for job {job_id}, hash {hash}")
+            }
+            Event::ShareFiltered { connection, channel_id, sequence_number } => {
+                write!(
+                    f,
+                    "{connection}: channel {channel_id} share {sequence_number} stays here: "
+                )?;
+                f.write_str("it misses the target of the upstream")
+            }
+            Event::SharesLost { count } => {
+                write!(f, "{count} accepted shares lost with the upstream")
             }
             Event::SharesAcknowledged {
                 connection,

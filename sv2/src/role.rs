@@ -273,6 +273,9 @@ pub enum CloseReason {
         /// In bytes.
         limit: usize,
     },
+    /// What the peer was promised does not hold any more.
+    #[error("the service has changed: {0}")]
+    ServiceChanged(&'static str),
     /// The role has reached a limit of its own.
     #[error("limit reached: {0}")]
     Limit(&'static str),

@@ -64,6 +64,12 @@ pub enum Violation {
         /// As named.
         template_id: u64,
     },
+    /// A tip names a job that is not there.
+    #[error("SetNewPrevHash names job {job_id}, which was not sent (spec 5.3.17)")]
+    UnknownJob {
+        /// As named.
+        job_id: u32,
+    },
     /// The peer sends faster than a limit of ours allows.
     #[error("{what}: {count} within {seconds} s, the limit is {limit}")]
     Flood {

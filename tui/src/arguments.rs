@@ -198,6 +198,14 @@ pub(crate) enum Node {
     #[command(after_help = "Example:\n  assay node template-provider\n  assay node pool\n  \
         assay node mining-device\n\nin three terminals, each with its defaults, are a network.")]
     Pool(NodePool),
+    /// A proxy that has many miners on one channel of a pool
+    #[command(
+        after_help = "Example, between the pool and the mining device of `assay node pool --help`:\n  \
+        assay node mining-proxy\n  \
+        assay node mining-device stratum2+tcp://127.0.0.1:34255/KEY\n\nwith the key that the proxy prints. \
+        With several --upstream, the next is tried where one fails."
+    )]
+    MiningProxy(NodeMiningProxy),
     /// A template provider, on the embedded chain or on a bitcoind
     TemplateProvider(NodeTemplateProvider),
     /// A mining device that really hashes
@@ -241,6 +249,20 @@ pub(crate) struct NodePool {
     /// The template provider to connect to
     #[arg(long, value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
     pub(crate) template_provider: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeMiningProxy {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    #[command(flatten)]
+    pub(crate) server: NodeServer,
+    /// A pool to mine for; several in order of preference
+    #[arg(long = "upstream", value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) upstreams: Vec<String>,
+    /// Whom the pool shall pay
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
 }
 
 #[derive(Debug, Args)]

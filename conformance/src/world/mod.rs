@@ -27,6 +27,7 @@ use sv2::chain::Chain;
 use sv2::entropy::Entropy;
 use sv2::noise::AuthorityPublicKey;
 use sv2::role::PeerAddress;
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
@@ -236,7 +237,7 @@ pub(crate) fn own_pool(
     provider: Option<PeerAddress>,
     entropy: Entropy,
 ) -> Pool {
-    let mut config = PoolConfig {
+    let mut server = MiningServerConfig {
         requires_extended_channels: settings.requires_extended_channels,
         requires_fixed_version: settings.requires_fixed_version,
         supports_work_selection: settings.supports_work_selection,
@@ -245,15 +246,18 @@ pub(crate) fn own_pool(
         easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
         shares_per_minute: 60.0,
         vardiff: None,
-        ..PoolConfig::default()
+        ..MiningServerConfig::default()
     };
     if settings.share_batch > 0 {
-        config.share_batch_size = settings.share_batch;
+        server.share_batch_size = settings.share_batch;
     }
+    if provider.is_some() {
+        server.idle_timeout = LIVE_IDLE_TIMEOUT;
+    }
+    let mut config = PoolConfig { server, ..PoolConfig::default() };
     // Where time is real, it is reached over a socket.
     if let Some(provider) = provider {
         config.template_provider = provider;
-        config.idle_timeout = LIVE_IDLE_TIMEOUT;
     }
     Pool::new(config, entropy)
 }

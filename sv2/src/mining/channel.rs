@@ -83,6 +83,11 @@ impl Channel {
         self.group_id
     }
 
+    /// Moves it to another group.
+    pub fn set_group_id(&mut self, group_id: u32) {
+        self.group_id = group_id;
+    }
+
     /// Its part of the search space.
     pub fn extranonce(&self) -> &Extranonce {
         &self.extranonce
@@ -96,6 +101,16 @@ impl Channel {
     /// From now on (spec 5.3.21): active jobs keep theirs, future ones take it when activated.
     pub fn set_target(&mut self, target: Target) {
         self.target = PinnedTarget::new(target);
+    }
+
+    /// For jobs to come: those that are there keep their prefix, future ones too (spec 5.3.10,
+    /// AMB-16).
+    ///
+    /// # Panics
+    /// If the client would roll another number of bytes, which it was not asked to agree on.
+    pub fn set_extranonce(&mut self, extranonce: Extranonce) {
+        assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
+        self.extranonce = extranonce;
     }
 
     /// The space goes back to the allocator.
@@ -125,10 +140,15 @@ impl Channel {
         let at = at.expect("only a job that was sent as a future one is activated");
         let mut activated = self.jobs.swap_remove(at);
         activated.pinned = Some(self.target);
+        self.retire_jobs();
+        self.jobs.push(activated);
+    }
+
+    /// The tip has changed and there is no job for it: none is valid.
+    pub fn retire_jobs(&mut self) {
         for job in std::mem::take(&mut self.jobs) {
             self.remember_stale(job.id);
         }
-        self.jobs.push(activated);
         self.seen.clear();
     }
 

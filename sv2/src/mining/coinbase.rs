@@ -35,6 +35,12 @@ pub enum CoinbaseError {
         /// As the template says.
         count: u32,
     },
+    /// The parts of a job are not enough for a transaction.
+    #[error("{len} bytes are no coinbase transaction around an extranonce (spec 5.3.16)")]
+    TooShort {
+        /// Of both parts.
+        len: usize,
+    },
     /// A part would not fit its field.
     #[error("the coinbase transaction is too long for a job: {len} bytes")]
     TooLong {
@@ -75,7 +81,7 @@ impl Coinbase {
         }
         script.push(push_opcode(extranonce_len));
 
-        let mut prefix = Vec::with_capacity(42 + script.len());
+        let mut prefix = Vec::with_capacity(INPUT_START_LEN + script.len());
         prefix.extend_from_slice(&template.coinbase_tx_version.to_le_bytes());
         prefix.push(1);
         prefix.extend_from_slice(&[0; 32]);
@@ -97,6 +103,22 @@ impl Coinbase {
         };
         let has_witness = theirs.iter().any(|output| is_witness_commitment(&output.script_pubkey));
         Ok(Coinbase { prefix: field(prefix)?, suffix: field(suffix)?, has_witness })
+    }
+
+    /// From the parts of a job (spec 5.3.16), which do not tell whether a block would need a
+    /// witness: [`Coinbase::transaction`] is without.
+    ///
+    /// # Errors
+    /// They are too short for a coinbase transaction.
+    pub fn from_parts(prefix: &B64K, suffix: &B64K) -> Result<Self, CoinbaseError> {
+        let len = prefix.as_slice().len() + suffix.as_slice().len();
+        let is_whole =
+            prefix.as_slice().len() >= INPUT_START_LEN && suffix.as_slice().len() >= SUFFIX_LEN_MIN;
+        if !is_whole {
+            return Err(CoinbaseError::TooShort { len });
+        }
+        let (prefix, suffix) = (prefix.to_owned_bytes(), suffix.to_owned_bytes());
+        Ok(Coinbase { prefix, suffix, has_witness: false })
     }
 
     /// Up to the extranonce, without the fields of BIP 141.
@@ -170,6 +192,12 @@ fn push_opcode(len: usize) -> u8 {
 fn write(value: &impl Encodable, out: &mut Vec<u8>) {
     value.consensus_encode(out).expect("writing to memory does not fail");
 }
+
+/// Version, number of inputs, the empty outpoint, length of the script.
+const INPUT_START_LEN: usize = 4 + 1 + 36 + 1;
+
+/// Sequence, number of outputs, lock time.
+const SUFFIX_LEN_MIN: usize = 4 + 1 + 4;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -269,6 +297,19 @@ pub(crate) mod tests {
         template.coinbase_prefix = B255::new(vec![1; 68]).unwrap();
         let error = Coinbase::new(&template, &[b'x'; 90], &[], 32).unwrap_err();
         assert_eq!(error, CoinbaseError::ScriptTooLong { len: 101 });
+    }
+
+    #[test]
+    fn the_parts_of_a_job_make_the_same_coinbase_and_short_ones_make_none() {
+        let whole = Coinbase::new(&template(&[]), b"assay", &[pays()], 20).unwrap();
+
+        assert_eq!(Coinbase::from_parts(whole.prefix(), whole.suffix()), Ok(whole.clone()));
+        for (prefix_len, suffix_len) in [(0, 0), (41, 9), (42, 8)] {
+            let part = |len| B64K::new(vec![0; len]).unwrap();
+            let error = Coinbase::from_parts(&part(prefix_len), &part(suffix_len)).unwrap_err();
+
+            assert_eq!(error, CoinbaseError::TooShort { len: prefix_len + suffix_len });
+        }
     }
 
     #[test]

@@ -65,4 +65,6 @@ pub mod custom_job {
 pub mod close_reason {
     /// The operator ends service.
     pub const SERVICE_ENDS: &str = "service-ends";
+    /// The upstream has divided the search space anew, and there is no room for the channel.
+    pub const EXTRANONCE_CHANGED: &str = "extranonce-changed";
 }

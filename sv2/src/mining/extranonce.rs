@@ -17,12 +17,15 @@ pub struct ExtranonceLayout {
     server_prefix: Vec<u8>,
     index_len: usize,
     full_len: usize,
+    /// `full_len`, where an upstream has decided it.
+    full_len_max: usize,
 }
 
 impl Default for ExtranonceLayout {
     /// As in the reference implementation: 1 + 3 + 16 bytes.
     fn default() -> Self {
-        ExtranonceLayout { server_prefix: vec![0], index_len: 3, full_len: 20 }
+        let (server_prefix, full_len_max) = (vec![0], Self::FULL_LEN_MAX);
+        ExtranonceLayout { server_prefix, index_len: 3, full_len: 20, full_len_max }
     }
 }
 
@@ -49,11 +52,31 @@ impl ExtranonceLayout {
         if full_len > Self::FULL_LEN_MAX || prefix_len > full_len {
             return Err(LayoutError::FullLen { prefix_len, full_len });
         }
-        Ok(ExtranonceLayout { server_prefix, index_len, full_len })
+        let full_len_max = Self::FULL_LEN_MAX;
+        Ok(ExtranonceLayout { server_prefix, index_len, full_len, full_len_max })
+    }
+
+    /// The same behind an upstream, whose jobs are for extranonces of exactly `full_len` bytes:
+    /// nobody gets a longer rollable part.
+    ///
+    /// # Errors
+    /// [`LayoutError`]: the parts do not fit.
+    pub fn behind_upstream(
+        upstream_prefix: Vec<u8>,
+        index_len: usize,
+        full_len: usize,
+    ) -> Result<Self, LayoutError> {
+        let layout = Self::new(upstream_prefix, index_len, full_len)?;
+        Ok(ExtranonceLayout { full_len_max: full_len, ..layout })
     }
 
     fn prefix_len(&self) -> usize {
         self.server_prefix.len() + self.index_len
+    }
+
+    /// Channels that can be open at once.
+    fn index_count(&self) -> u64 {
+        1 << (8 * self.index_len)
     }
 }
 
@@ -103,7 +126,7 @@ pub enum ExtranonceError {
         /// As many as the layout has.
         limit: u64,
     },
-    /// Prefix and rollable part would be longer than 32 bytes.
+    /// Prefix and rollable part would be longer than 32 bytes, or than the upstream's.
     #[error("{asked} bytes of extranonce were asked for, {available} are left behind the prefix")]
     TooLong {
         /// By the client.
@@ -153,7 +176,7 @@ impl ExtranonceAllocator {
     /// [`ExtranonceError`]: exhausted, or too many bytes asked for.
     pub fn extended(&mut self, min_len: u16) -> Result<Extranonce, ExtranonceError> {
         let prefix_len = self.layout.prefix_len();
-        let available = ExtranonceLayout::FULL_LEN_MAX - prefix_len;
+        let available = self.layout.full_len_max - prefix_len;
         let rollable_len = usize::from(min_len).max(self.layout.full_len - prefix_len);
         if rollable_len > available {
             return Err(ExtranonceError::TooLong { asked: min_len, available });
@@ -164,6 +187,27 @@ impl ExtranonceAllocator {
         Ok(Extranonce { index, prefix: self.prefix(index, prefix_len), rollable_len })
     }
 
+    /// From now on; who holds an extranonce keeps it until it is [renewed](Self::renewed).
+    pub fn set_layout(&mut self, layout: ExtranonceLayout) {
+        self.layout = layout;
+        self.next = 0;
+    }
+
+    /// The same part of the search space under the present layout, in place of the old one,
+    /// which is not released. `None`: the index or the rollable part has no room in it.
+    pub fn renewed(&self, extranonce: &Extranonce) -> Option<Extranonce> {
+        let (index, layout) = (extranonce.index, &self.layout);
+        let prefix_len = match extranonce.rollable_len {
+            0 => layout.full_len,
+            _ => layout.prefix_len(),
+        };
+        let full_len = prefix_len + extranonce.rollable_len();
+        let has_room = u64::from(index) < layout.index_count()
+            && (layout.full_len..=layout.full_len_max).contains(&full_len);
+        let prefix = has_room.then(|| self.prefix(index, prefix_len))?;
+        Some(Extranonce { index, prefix, rollable_len: extranonce.rollable_len })
+    }
+
     /// Takes back what is not searched any more.
     pub fn release(&mut self, extranonce: Extranonce) {
         let was_in_use = self.in_use.remove(&extranonce.index);
@@ -171,7 +215,7 @@ impl ExtranonceAllocator {
     }
 
     fn take_index(&mut self) -> Result<u32, ExtranonceError> {
-        let limit = 1_u64 << (8 * self.layout.index_len);
+        let limit = self.layout.index_count();
         if self.in_use.len() as u64 >= limit {
             return Err(ExtranonceError::Exhausted { limit });
         }
@@ -265,6 +309,41 @@ mod tests {
         allocator.release(first);
 
         assert_ne!(allocator.standard().unwrap().prefix(), prefix);
+    }
+
+    #[test]
+    fn behind_an_upstream_every_extranonce_has_the_upstreams_length() {
+        let layout = ExtranonceLayout::behind_upstream(vec![1, 2, 3, 4], 2, 20).unwrap();
+        let mut allocator = ExtranonceAllocator::new(layout);
+
+        assert_eq!(allocator.standard().unwrap().full_len(), 20);
+        assert_eq!(allocator.extended(3).unwrap().full_len(), 20);
+        let error = ExtranonceError::TooLong { asked: 15, available: 14 };
+        assert_eq!(allocator.extended(15), Err(error));
+    }
+
+    #[test]
+    fn a_new_layout_moves_extranonces_and_refuses_those_that_it_has_no_room_for() {
+        let behind = |prefix: &[u8], index_len, full_len| {
+            ExtranonceLayout::behind_upstream(prefix.to_vec(), index_len, full_len).unwrap()
+        };
+        let mut allocator = ExtranonceAllocator::new(behind(&[1, 2], 2, 20));
+        let standard = allocator.standard().unwrap();
+        let extended = allocator.extended(4).unwrap();
+        let renewed = |allocator: &ExtranonceAllocator, old: &Extranonce| {
+            allocator.renewed(old).map(|new| (new.prefix().as_slice().to_vec(), new.full_len()))
+        };
+
+        allocator.set_layout(behind(&[7, 8, 9], 2, 21));
+        let longer = renewed(&allocator, &extended);
+        let whole = renewed(&allocator, &standard).unwrap();
+        allocator.set_layout(behind(&[7, 8, 9], 2, 20));
+
+        assert_eq!(longer, Some((vec![7, 8, 9, 0, 1], 21)));
+        assert_eq!((&whole.0[..5], whole.1), (&[7, 8, 9, 0, 0][..], 21));
+        assert_eq!(renewed(&allocator, &extended), None, "it rolls one byte too many");
+        assert_eq!(renewed(&allocator, &standard).unwrap().1, 20);
+        assert_ne!(allocator.standard().unwrap().prefix(), standard.prefix());
     }
 
     #[test]

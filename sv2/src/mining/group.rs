@@ -10,12 +10,21 @@ pub struct Group {
     members: BTreeSet<u32>,
     /// Future jobs that all members hold: template and job, oldest first.
     futures: Vec<(u64, u32)>,
+    is_closed: bool,
+    is_behind: bool,
 }
 
 impl Group {
     /// An empty group; all members will have extranonces of `full_len` bytes (spec 5.2.3).
     pub fn new(id: u32, full_len: usize) -> Self {
-        Group { id, full_len, members: BTreeSet::new(), futures: Vec::new() }
+        Group {
+            id,
+            full_len,
+            members: BTreeSet::new(),
+            futures: Vec::new(),
+            is_closed: false,
+            is_behind: false,
+        }
     }
 
     /// In one name space with channel ids.
@@ -26,6 +35,46 @@ impl Group {
     /// Of the members' extranonces, in bytes.
     pub fn full_len(&self) -> usize {
         self.full_len
+    }
+
+    /// After members got new prefixes.
+    pub fn set_full_len(&mut self, full_len: usize) {
+        self.full_len = full_len;
+    }
+
+    /// Whether a channel that is opened now cannot become a member: the others hold future jobs
+    /// that it cannot be given.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Until the future jobs end that there are now.
+    pub fn close_to_joins(&mut self) {
+        self.is_closed = !self.futures.is_empty();
+    }
+
+    /// Whether members have not been told of the present tip, for want of a job to name.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// See [`Group::is_behind`].
+    pub fn set_behind(&mut self, is_behind: bool) {
+        self.is_behind = is_behind;
+    }
+
+    /// Some members leave for a group of their own, with the future jobs that they hold.
+    pub fn split(&mut self, id: u32, full_len: usize, members: &[u32]) -> Group {
+        let moved: BTreeSet<u32> = members.iter().copied().collect();
+        self.members.retain(|member| !moved.contains(member));
+        Group {
+            id,
+            full_len,
+            members: moved,
+            futures: self.futures.clone(),
+            is_closed: self.is_closed,
+            is_behind: self.is_behind,
+        }
     }
 
     /// Ids of the member channels, ascending.
@@ -47,7 +96,8 @@ impl Group {
     pub fn leave(&mut self, channel_id: u32) {
         self.members.remove(&channel_id);
         if self.members.is_empty() {
-            self.futures.clear();
+            self.forget_futures();
+            self.is_behind = false;
         }
     }
 
@@ -63,11 +113,13 @@ impl Group {
     /// Templates are numbered anew: no future job will be named by its template any more.
     pub fn forget_futures(&mut self) {
         self.futures.clear();
+        self.is_closed = false;
     }
 
     /// The future job of a template; with it all future jobs end (spec 5.3.17).
     pub fn take_future(&mut self, template_id: u64) -> Option<u32> {
         let futures = std::mem::take(&mut self.futures);
+        self.is_closed = false;
         futures.iter().find(|(template, _)| *template == template_id).map(|(_, job)| *job)
     }
 }

@@ -1,5 +1,8 @@
-//! The roles of a mining network, each a [`crate::role::Role`].
+//! The roles of a mining network, each a [`crate::role::Role`], and what several of them share.
 
 pub mod mining_device;
+pub mod mining_proxy;
+pub mod mining_server;
 pub mod pool;
 pub mod template_provider;
+mod uplink;

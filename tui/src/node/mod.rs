@@ -3,6 +3,7 @@
 mod config;
 mod console;
 mod mining_device;
+mod mining_proxy;
 mod pool;
 mod server;
 mod template_provider;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Node) -> Outcome {
     let outcome = runtime.block_on(async {
         match command {
             Node::Pool(arguments) => pool::run(arguments).await,
+            Node::MiningProxy(arguments) => mining_proxy::run(arguments).await,
             Node::TemplateProvider(arguments) => template_provider::run(arguments).await,
             Node::MiningDevice(arguments) => mining_device::run(arguments).await,
         }

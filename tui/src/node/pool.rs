@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use sv2::role::PeerAddress;
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
@@ -72,15 +73,15 @@ fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig,
         })?,
         None => default.payout_script,
     };
-    Ok(PoolConfig {
-        payout_script,
-        coinbase_tag: file.coinbase_tag.map_or(default.coinbase_tag, String::into_bytes),
-        shares_per_minute: file.shares_per_minute.unwrap_or(default.shares_per_minute),
-        share_batch_size: file.share_batch_size.unwrap_or(default.share_batch_size),
+    let coinbase_tag = file.coinbase_tag.map_or(default.coinbase_tag, String::into_bytes);
+    let server = default.server;
+    let server = MiningServerConfig {
+        shares_per_minute: file.shares_per_minute.unwrap_or(server.shares_per_minute),
+        share_batch_size: file.share_batch_size.unwrap_or(server.share_batch_size),
         supports_work_selection: file.supports_work_selection.unwrap_or_default(),
         requires_extended_channels: file.requires_extended_channels.unwrap_or_default(),
         requires_fixed_version: file.requires_fixed_version.unwrap_or_default(),
-        supported_extensions: file.supported_extensions.unwrap_or(default.supported_extensions),
+        supported_extensions: file.supported_extensions.unwrap_or(server.supported_extensions),
         required_extensions: file.required_extensions.unwrap_or_default(),
         refused_user_identities: file
             .refused_user_identities
@@ -90,7 +91,8 @@ fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig,
             .collect(),
         channels_per_connection_max: file
             .channels_per_connection_max
-            .unwrap_or(default.channels_per_connection_max),
-        ..default
-    })
+            .unwrap_or(server.channels_per_connection_max),
+        ..server
+    };
+    Ok(PoolConfig { payout_script, coinbase_tag, server, ..default })
 }

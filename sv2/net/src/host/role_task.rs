@@ -262,7 +262,10 @@ fn log_close(host: &str, peer: Link, connection: ConnectionId, reason: &CloseRea
         CloseReason::ByPeer | CloseReason::ByUs => {
             tracing::debug!(host, %peer, connection, "closed: {reason}");
         }
-        CloseReason::Broken(_) | CloseReason::SetupRefused(_) | CloseReason::Idle => {
+        CloseReason::Broken(_)
+        | CloseReason::SetupRefused(_)
+        | CloseReason::ServiceChanged(_)
+        | CloseReason::Idle => {
             tracing::info!(host, %peer, connection, "closed: {reason}");
         }
         CloseReason::SetupTimedOut

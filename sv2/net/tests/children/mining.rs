@@ -12,6 +12,7 @@ use sv2::event::Event;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2::role::{PeerAddress, Role};
 use sv2::roles::mining_device::{MiningDevice, MiningDeviceConfig};
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::wire::{Str255, Target, U256};
@@ -102,7 +103,10 @@ impl Miners {
         let pool = PoolConfig {
             template_provider: provider_address,
             payout_script: PAYOUT_SCRIPT.to_vec(),
-            easiest_target: Target::from_expected_hashes(16.0),
+            server: MiningServerConfig {
+                easiest_target: Target::from_expected_hashes(16.0),
+                ..MiningServerConfig::default()
+            },
             ..PoolConfig::default()
         };
         let (pool, pool_address) =

@@ -12,6 +12,7 @@ use sv2::entropy::Entropy;
 use sv2::event::Event;
 use sv2::role::PeerAddress;
 use sv2::roles::mining_device::{MiningDevice, MiningDeviceConfig};
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::wire::{Str255, Target};
@@ -42,10 +43,13 @@ async fn thousand() -> Result<(), Failed> {
     let _follower = chain.follow(provider.injector());
     let pool = PoolConfig {
         template_provider,
-        easiest_target: Target::from_expected_hashes(16.0),
-        // A share each third of a second from each device, so that the last has one soon.
-        shares_per_minute: 200.0,
-        vardiff: None,
+        server: MiningServerConfig {
+            easiest_target: Target::from_expected_hashes(16.0),
+            // A share each third of a second from each device, so that the last has one soon.
+            shares_per_minute: 200.0,
+            vardiff: None,
+            ..MiningServerConfig::default()
+        },
         ..PoolConfig::default()
     };
     let (pool, address) =

@@ -7,6 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use sv2::chain::{ChainConfig, TransactionShape};
 use sv2::event::Event;
 use sv2::roles::mining_device::ChannelKind;
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::PoolConfig;
 use sv2::wire::{Target, U256};
 use sv2_net::embedded::EmbeddedChain;
@@ -113,9 +114,12 @@ async fn foreign_device() -> Result<(), Failed> {
     let chain = embedded(ChainConfig::HARD);
     let provider = hosted::provider(Arc::new(chain.clone()), |role| chain.follow(role)).await?;
     let config = PoolConfig {
-        // It claims what it has measured, and finds a share a second.
-        shares_per_minute: 60.0,
-        easiest_target: Target::from_expected_hashes(256.0),
+        server: MiningServerConfig {
+            // It claims what it has measured, and finds a share a second.
+            shares_per_minute: 60.0,
+            easiest_target: Target::from_expected_hashes(256.0),
+            ..MiningServerConfig::default()
+        },
         ..hosted::pool_config()
     };
     let mut pool = hosted::pool(&provider, config, Limits::default()).await?;

@@ -8,6 +8,7 @@ use libtest_mimic::Failed;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2::role::{PeerAddress, Role};
 use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::wire::{Str255, Target};
@@ -145,9 +146,12 @@ pub(crate) fn device_config(pool: &PeerAddress, channel_kind: ChannelKind) -> Mi
 /// A pool whose shares a slow device finds several times a second.
 pub(crate) fn pool_config() -> PoolConfig {
     PoolConfig {
-        shares_per_minute: 600.0,
-        easiest_target: Target::from_expected_hashes(256.0),
         payout_script: PAYOUT_SCRIPT.to_vec(),
+        server: MiningServerConfig {
+            shares_per_minute: 600.0,
+            easiest_target: Target::from_expected_hashes(256.0),
+            ..MiningServerConfig::default()
+        },
         ..PoolConfig::default()
     }
 }

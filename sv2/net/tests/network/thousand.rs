@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sv2::chain::ChainConfig;
 use sv2::event::Event;
 use sv2::role::PeerAddress;
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::PoolConfig;
 use sv2::wire::Target;
 use sv2_net::limits::Limits;
@@ -264,8 +265,11 @@ async fn start() -> Result<(Hosted, Hosted), Failed> {
     let world = Arc::new(chain.clone());
     let provider = hosted::provider(world, |role| chain.follow(role)).await?;
     let config = PoolConfig {
-        easiest_target: Target::from_expected_hashes(HASHES_PER_SHARE),
-        vardiff: None,
+        server: MiningServerConfig {
+            easiest_target: Target::from_expected_hashes(HASHES_PER_SHARE),
+            vardiff: None,
+            ..MiningServerConfig::default()
+        },
         ..PoolConfig::default()
     };
     let limits = Limits {

@@ -13,16 +13,19 @@ use std::time::Duration;
 
 use super::*;
 use crate::common::{SetupConnection, SetupConnectionSuccess};
+use crate::event::Event;
 use crate::mining::coinbase::tests::{commitment, template};
 use crate::mining::{
     NewExtendedMiningJob, NewMiningJob, OpenExtendedMiningChannel,
     OpenExtendedMiningChannelSuccess, OpenStandardMiningChannel, OpenStandardMiningChannelSuccess,
     SetNewPrevHash, SubmitSharesStandard,
 };
-use crate::role::{DialId, Output};
+use crate::role::{CloseReason, DialId, Output};
+use crate::roles::mining_server::MiningServerConfig;
 use crate::template_distribution::{NewTemplate, SetNewPrevHash as TemplateSetNewPrevHash};
 use crate::time::UnixTime;
-use crate::wire::{Str255, Target, U256};
+use crate::violation::Violation;
+use crate::wire::{Frame, Str255, Target, U256};
 
 const PROVIDER: ConnectionId = ConnectionId(0);
 const MINER: ConnectionId = ConnectionId(3);
@@ -38,16 +41,16 @@ struct Bench {
 
 impl Bench {
     /// Without a template provider.
-    fn new(config: PoolConfig) -> Self {
+    fn new(config: MiningServerConfig) -> Self {
         let now = Now { instant: Instant::ZERO, unix: UnixTime(1_700_000_000) };
-        let pool = Pool::new(config, Entropy::from_seed(7));
+        let pool = Pool::new(served(config), Entropy::from_seed(7));
         let mut bench = Bench { pool, now, out: Outbox::new() };
         bench.give(Input::Woken);
         bench
     }
 
     /// With template 1 on a first tip; shares are easy, blocks are not.
-    fn ready(config: PoolConfig) -> Self {
+    fn ready(config: MiningServerConfig) -> Self {
         let mut bench = Bench::new(config);
         bench.provide();
         bench.template(1, true);
@@ -134,8 +137,16 @@ impl Bench {
 }
 
 /// Every hash is a share.
-fn easy() -> PoolConfig {
-    PoolConfig { easiest_target: Target::MAX, vardiff: None, ..PoolConfig::default() }
+fn easy() -> MiningServerConfig {
+    MiningServerConfig {
+        easiest_target: Target::MAX,
+        vardiff: None,
+        ..MiningServerConfig::default()
+    }
+}
+
+fn served(server: MiningServerConfig) -> PoolConfig {
+    PoolConfig { server, ..PoolConfig::default() }
 }
 
 fn setup(flags: u32) -> SetupConnection {

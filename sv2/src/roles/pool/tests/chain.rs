@@ -30,7 +30,7 @@ impl Network {
         let start = UnixTime(1_700_000_000);
         let chain = ChainConfig { initial_height, ..ChainConfig::new(ChainConfig::EASY, start) };
         let now = Now { instant: Instant::ZERO, unix: start };
-        let config = PoolConfig { payout_script: PAYOUT.to_vec(), ..easy() };
+        let config = PoolConfig { payout_script: PAYOUT.to_vec(), ..served(easy()) };
         let mut network = Network {
             chain: Chain::new(chain, Entropy::from_seed(1)),
             provider: TemplateProvider::new(TemplateProviderConfig::default()),

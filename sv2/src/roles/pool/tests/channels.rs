@@ -79,7 +79,7 @@ fn a_longer_extranonce_is_granted_in_a_group_of_its_own_or_refused() {
 
 #[test]
 fn refusals_name_their_reason_and_open_nothing() {
-    let config = PoolConfig {
+    let config = MiningServerConfig {
         refused_user_identities: vec![b"nobody".to_vec()],
         channels_per_connection_max: 1,
         ..easy()
@@ -129,14 +129,14 @@ fn kinds_that_a_connection_cannot_use_are_refused() {
         "extended-channels-not-supported-for-standard-jobs"
     );
 
-    let mut bench = Bench::ready(PoolConfig { requires_extended_channels: true, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { requires_extended_channels: true, ..easy() });
     bench.join(MINER, 0);
     assert_eq!(code(&bench.answers(MINER, standard_request(1))), "standard-channels-not-supported");
 }
 
 #[test]
 fn work_selection_brings_no_jobs_and_custom_jobs_are_answered() {
-    let mut bench = Bench::ready(PoolConfig { supports_work_selection: true, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { supports_work_selection: true, ..easy() });
     bench.join(MINER, 0b010);
 
     let answers = bench.answers(MINER, extended_request(1));
@@ -181,7 +181,7 @@ fn a_hash_rate_moves_the_target_within_the_clients_last_maximum() {
     let mut bench = Bench::ready(easy());
     bench.join(MINER, 0);
     let channel_id = bench.open_standard(MINER).channel_id;
-    let expected = Target::from_hash_rate(1e6, bench.pool.config.shares_per_minute);
+    let expected = Target::from_hash_rate(1e6, bench.pool.server.config().shares_per_minute);
 
     let faster = bench.answers(MINER, update(channel_id, 1e6, Target::MAX));
 
@@ -253,7 +253,7 @@ fn closing_what_is_not_open_is_ignored() {
 #[test]
 fn search_space_of_a_lost_connection_returns() {
     let layout = crate::mining::extranonce::ExtranonceLayout::new(vec![], 1, 20).unwrap();
-    let mut bench = Bench::ready(PoolConfig { extranonce: layout, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { extranonce: layout, ..easy() });
     bench.join(MINER, 0);
     for _ in 0..256 {
         bench.open_standard(MINER);
@@ -268,7 +268,7 @@ fn search_space_of_a_lost_connection_returns() {
 
 #[test]
 fn targets_follow_the_shares_where_the_operator_wants_it() {
-    let config = PoolConfig { vardiff: Some(VardiffSettings::default()), ..easy() };
+    let config = MiningServerConfig { vardiff: Some(VardiffSettings::default()), ..easy() };
     let mut bench = Bench::ready(config);
     bench.join(MINER, 0);
     let request = OpenStandardMiningChannel { nominal_hash_rate: 1e9, ..standard_request(1) };

@@ -73,7 +73,7 @@ fn what_is_supported_is_confirmed_and_nothing_else() {
 
 #[test]
 fn a_missing_requirement_is_named_once_and_closes_the_second_time() {
-    let config = PoolConfig { required_extensions: vec![2], ..easy() };
+    let config = MiningServerConfig { required_extensions: vec![2], ..easy() };
     let mut bench = Bench::ready(config);
     bench.join(MINER, 0);
 
@@ -86,7 +86,7 @@ fn a_missing_requirement_is_named_once_and_closes_the_second_time() {
 
 #[test]
 fn going_on_without_a_required_extension_closes_and_with_it_serves() {
-    let config = PoolConfig { required_extensions: vec![2], ..easy() };
+    let config = MiningServerConfig { required_extensions: vec![2], ..easy() };
     let mut bench = Bench::ready(config);
     bench.join(MINER, 0);
     bench.join(OTHER, 0);

@@ -167,7 +167,7 @@ fn a_tip_ends_all_other_jobs_and_a_tip_that_comes_back_is_a_tip() {
 
 #[test]
 fn a_pool_of_fixed_versions_says_so_in_its_jobs_and_means_it() {
-    let mut bench = Bench::ready(PoolConfig { requires_fixed_version: true, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { requires_fixed_version: true, ..easy() });
     bench.join(MINER, 0);
     let answers = bench.answers(MINER, extended_request(1));
     let job = extended_job(&answers[1]);

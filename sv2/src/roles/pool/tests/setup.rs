@@ -6,7 +6,7 @@ use crate::mining::SubmitSharesSuccess;
 
 #[test]
 fn a_client_is_set_up_and_gets_the_pools_flags() {
-    let mut bench = Bench::new(PoolConfig { requires_extended_channels: true, ..easy() });
+    let mut bench = Bench::new(MiningServerConfig { requires_extended_channels: true, ..easy() });
 
     assert_eq!(bench.connect(MINER), [], "a server is silent before set-up (AMB-08)");
     let answer = bench.receive(MINER, setup(0b100));
@@ -16,7 +16,7 @@ fn a_client_is_set_up_and_gets_the_pools_flags() {
 
 #[test]
 fn a_fixed_version_is_demanded_of_nobody_who_requires_rolling() {
-    let config = PoolConfig { requires_fixed_version: true, ..easy() };
+    let config = MiningServerConfig { requires_fixed_version: true, ..easy() };
     let mut bench = Bench::new(config);
     bench.connect(MINER);
     bench.connect(OTHER);
@@ -75,7 +75,7 @@ fn a_silent_client_is_closed_when_setup_times_out() {
     let mut bench = Bench::ready(easy());
     bench.connect(MINER);
 
-    let early = bench.pass(bench.pool.config.setup_timeout - Duration::from_nanos(1));
+    let early = bench.pass(bench.pool.server.config().setup_timeout - Duration::from_nanos(1));
     let late = bench.pass(Duration::from_nanos(1));
 
     assert_eq!(early, []);
@@ -90,7 +90,7 @@ fn a_client_without_channels_is_closed_as_idle_and_one_with_a_channel_is_not() {
     bench.join(OTHER, 0);
     bench.open_standard(OTHER);
 
-    let late = bench.pass(bench.pool.config.idle_timeout);
+    let late = bench.pass(bench.pool.server.config().idle_timeout);
 
     assert_eq!(late, [Output::Close { connection: MINER, reason: CloseReason::Idle }]);
 }
@@ -141,7 +141,8 @@ fn a_malformed_message_closes_and_says_which() {
 
 #[test]
 fn a_flood_of_messages_that_earn_nothing_closes_its_own_connection_alone() {
-    let mut bench = Bench::ready(PoolConfig { useless_messages_per_minute_max: 3, ..easy() });
+    let mut bench =
+        Bench::ready(MiningServerConfig { useless_messages_per_minute_max: 3, ..easy() });
     bench.join(MINER, 0);
     bench.join(OTHER, 0);
     let channel_id = bench.open_standard(OTHER).channel_id;

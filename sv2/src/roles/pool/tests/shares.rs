@@ -75,7 +75,7 @@ fn channel_ids_mean_nothing_on_other_connections() {
 
 #[test]
 fn a_batch_ends_when_it_is_full_and_errors_do_not_wait_for_it() {
-    let mut bench = Bench::ready(PoolConfig { share_batch_size: 3, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { share_batch_size: 3, ..easy() });
     bench.join(MINER, 0);
     let channel_id = bench.open_standard(MINER).channel_id;
 
@@ -89,12 +89,12 @@ fn a_batch_ends_when_it_is_full_and_errors_do_not_wait_for_it() {
 
 #[test]
 fn a_lone_share_of_a_batch_is_acknowledged_in_the_end() {
-    let mut bench = Bench::ready(PoolConfig { share_batch_size: 3, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { share_batch_size: 3, ..easy() });
     bench.join(MINER, 0);
     let channel_id = bench.open_standard(MINER).channel_id;
     bench.receive(MINER, share(channel_id, 1, 1));
 
-    let later = bench.pass(bench.pool.config.share_batch_timeout);
+    let later = bench.pass(bench.pool.server.config().share_batch_timeout);
 
     assert_eq!(messages_to(MINER, &later), [success(channel_id, 1, 1)]);
 }
@@ -102,7 +102,7 @@ fn a_lone_share_of_a_batch_is_acknowledged_in_the_end() {
 #[test]
 fn a_block_reaches_the_provider_whole_and_its_share_is_acknowledged_at_once() {
     for path in [vec![], vec![U256::from_limbs([3, 0, 0, 0]), U256::from_limbs([4, 0, 0, 0])]] {
-        let mut bench = Bench::new(PoolConfig { share_batch_size: 10, ..easy() });
+        let mut bench = Bench::new(MiningServerConfig { share_batch_size: 10, ..easy() });
         bench.provide();
         let merkle_path = crate::wire::Seq255::new(path.clone()).unwrap();
         bench.receive(PROVIDER, NewTemplate { merkle_path, ..numbered_template(1, true) });
@@ -174,7 +174,7 @@ fn a_target_below_the_bits_decides_what_a_block_is() {
 
 #[test]
 fn a_full_memory_of_shares_closes_nothing() {
-    let mut bench = Bench::ready(PoolConfig { shares_per_tip_max: 2, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { shares_per_tip_max: 2, ..easy() });
     bench.join(MINER, 0);
     let first = bench.open_standard(MINER).channel_id;
     let second = bench.open_standard(MINER).channel_id;
@@ -188,7 +188,7 @@ fn a_full_memory_of_shares_closes_nothing() {
 
 #[test]
 fn a_share_is_acknowledged_only_when_it_is_on_disk() {
-    let mut bench = Bench::ready(PoolConfig { persists_shares: true, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { persists_shares: true, ..easy() });
     bench.join(MINER, 0);
     let channel_id = bench.open_standard(MINER).channel_id;
 
@@ -209,7 +209,7 @@ fn a_share_is_acknowledged_only_when_it_is_on_disk() {
 
 #[test]
 fn an_answer_from_the_disk_does_not_reach_whoever_came_after() {
-    let mut bench = Bench::ready(PoolConfig { persists_shares: true, ..easy() });
+    let mut bench = Bench::ready(MiningServerConfig { persists_shares: true, ..easy() });
     bench.join(MINER, 0);
     let channel_id = bench.open_standard(MINER).channel_id;
     bench.receive(MINER, share(channel_id, 1, 1));

@@ -15,7 +15,7 @@ fn dials(outputs: &[Output]) -> Vec<(DialId, String, u16)> {
 
 #[test]
 fn the_first_waking_dials_and_set_up_is_followed_by_constraints_at_once() {
-    let mut pool = Pool::new(easy(), Entropy::from_seed(7));
+    let mut pool = Pool::new(served(easy()), Entropy::from_seed(7));
     assert_eq!(pool.wake_at(), Some(Instant::ZERO));
     let mut out = Outbox::new();
     let now = Now { instant: Instant::ZERO, unix: UnixTime(0) };
@@ -64,7 +64,7 @@ fn a_provider_that_refuses_or_does_not_answer_is_closed_and_dialled_again() {
 
         let closing = match answer {
             Some(answer) => bench.receive(PROVIDER, answer),
-            None => bench.pass(bench.pool.config.setup_timeout),
+            None => bench.pass(bench.pool.server.config().setup_timeout),
         };
         assert!(matches!(&closing[..], [Output::Close { connection: PROVIDER, .. }]));
         bench.closed(PROVIDER);
@@ -107,7 +107,7 @@ fn opens_wait_for_the_first_work_and_are_then_answered_in_order() {
     bench.join(MINER, 0);
     assert_eq!(bench.answers(MINER, extended_request(7)), []);
     assert_eq!(bench.answers(MINER, standard_request(8)), []);
-    assert_eq!(bench.pass(bench.pool.config.idle_timeout), [], "who waits is not idle");
+    assert_eq!(bench.pass(bench.pool.server.config().idle_timeout), [], "who waits is not idle");
     bench.provide();
     assert_eq!(bench.template(1, true), []);
 

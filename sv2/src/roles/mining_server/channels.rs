@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::downstream::{Downstream, Served};
-use super::{Pool, Timer, slot};
+use super::{MiningServer, Timer, slot};
 use crate::event::Event;
 use crate::mining::channel::{Channel, ChannelKind};
 use crate::mining::error_code::channel as error_code;
@@ -28,6 +28,12 @@ pub(super) struct OpenRequest {
     nominal_hash_rate: f32,
     max_target: Target,
     min_extranonce_size: u16,
+}
+
+impl OpenRequest {
+    pub(super) fn hash_rate(&self) -> f64 {
+        f64::from(self.nominal_hash_rate)
+    }
 }
 
 impl From<OpenStandardMiningChannel> for OpenRequest {
@@ -56,7 +62,7 @@ impl From<OpenExtendedMiningChannel> for OpenRequest {
     }
 }
 
-impl Pool {
+impl MiningServer {
     /// Answers now, or when there is work: a channel without a job is no use to anyone.
     pub(super) fn handle_open(
         &mut self,
@@ -65,7 +71,7 @@ impl Pool {
         request: OpenRequest,
         out: &mut Outbox,
     ) {
-        let has_work = self.work.is_ready();
+        let has_work = self.stock.is_ready();
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let refusal = self.config.refusal(downstream, &request);
         if let Some(error_code) = refusal {
@@ -75,13 +81,19 @@ impl Pool {
             self.open_channel(now, connection, request, out);
         } else {
             downstream.waiting.push(request);
+            self.channel_changes += 1;
             self.timers.cancel(Timer::Idle(connection));
         }
     }
 
-    /// The first work has come: answers everybody who waits for it.
+    /// Work has come: answers everybody who waits for it.
     pub(super) fn open_waiting(&mut self, now: Now, out: &mut Outbox) {
-        for connection in self.open_connections() {
+        if !self.stock.is_ready() {
+            return;
+        }
+        let waits =
+            |downstream: &Downstream| downstream.is_open() && !downstream.waiting.is_empty();
+        for connection in self.connections_where(waits) {
             let Some(downstream) = slot(&mut self.connections, connection) else { continue };
             for request in std::mem::take(&mut downstream.waiting) {
                 self.open_channel(now, connection, request, out);
@@ -118,7 +130,7 @@ impl Pool {
                 out,
             );
         };
-        let hash_rate = f64::from(request.nominal_hash_rate);
+        let hash_rate = request.hash_rate();
         let target = self.config.target_for(hash_rate, request.max_target);
         let (extranonce_prefix, rollable_len) = (extranonce.prefix(), extranonce.rollable_len());
         match request.kind {
@@ -159,6 +171,7 @@ impl Pool {
         let group = downstream.groups.iter_mut().find(|group| group.id() == group_id);
         group.expect("it was found or made above").join(channel_id);
         self.timers.cancel(Timer::Idle(connection));
+        self.channel_changes += 1;
         out.tell(Event::ChannelOpened { connection, channel_id });
         self.start_channel(connection, channel_id, out);
     }
@@ -187,6 +200,7 @@ impl Pool {
             served.vardiff = Vardiff::new(now.instant);
             let hash_rate = f64::from(update.nominal_hash_rate);
             retarget(&self.config, connection, served, hash_rate, out);
+            self.channel_changes += 1;
         }
     }
 
@@ -207,19 +221,32 @@ impl Pool {
         };
         for channel_id in closed {
             let Some(downstream) = slot(&mut self.connections, connection) else { return };
-            let Some(served) = downstream.channels.swap_remove(&channel_id) else {
+            if !downstream.channels.contains_key(&channel_id) {
                 self.note_ignored(now, connection, "CloseChannel of an unknown channel", out);
                 continue;
-            };
-            let group_id = served.channel.group_id();
-            if let Some(group) = downstream.groups.iter_mut().find(|group| group.id() == group_id) {
-                group.leave(channel_id);
             }
-            self.timers.cancel(Timer::Acknowledge(connection, channel_id));
-            self.extranonces.release(served.channel.into_extranonce());
-            out.tell(Event::ChannelClosed { connection, channel_id });
+            self.end_channel(connection, channel_id, out);
         }
         self.watch_idleness(now.instant, connection);
+    }
+
+    /// Ends an open channel, whoever has closed it.
+    pub(super) fn end_channel(
+        &mut self,
+        connection: ConnectionId,
+        channel_id: u32,
+        out: &mut Outbox,
+    ) {
+        let Some(downstream) = slot(&mut self.connections, connection) else { return };
+        let Some(served) = downstream.channels.swap_remove(&channel_id) else { return };
+        let group_id = served.channel.group_id();
+        if let Some(group) = downstream.groups.iter_mut().find(|group| group.id() == group_id) {
+            group.leave(channel_id);
+        }
+        self.timers.cancel(Timer::Acknowledge(connection, channel_id));
+        self.extranonces.release(served.channel.into_extranonce());
+        self.channel_changes += 1;
+        out.tell(Event::ChannelClosed { connection, channel_id });
     }
 
     /// Spec 5.3.2: a connection without channels is closed after a while.
@@ -241,6 +268,7 @@ impl Pool {
                 let shown = served.vardiff.judge(now, assumed, shares_per_minute, &settings);
                 if let Some(hash_rate) = shown {
                     retarget(&self.config, connection, served, hash_rate, out);
+                    self.channel_changes += 1;
                 }
             }
         }
@@ -248,7 +276,7 @@ impl Pool {
     }
 }
 
-impl super::PoolConfig {
+impl super::MiningServerConfig {
     /// Why a request cannot be granted, apart from a lack of room.
     fn refusal(&self, downstream: &Downstream, request: &OpenRequest) -> Option<&'static str> {
         let identity = request.user_identity.as_slice();
@@ -278,6 +306,7 @@ impl super::PoolConfig {
     fn target_for(&self, hash_rate: f64, max_target: Target) -> Target {
         Target::from_hash_rate(hash_rate, self.shares_per_minute)
             .min(self.easiest_target)
+            .max(self.hardest_target)
             .min(max_target)
     }
 }
@@ -294,8 +323,8 @@ fn measure_refusal(hash_rate: f32, max_target: Target) -> Option<&'static str> {
 }
 
 /// Tells the channel its new target, if it is another one.
-fn retarget(
-    config: &super::PoolConfig,
+pub(super) fn retarget(
+    config: &super::MiningServerConfig,
     connection: ConnectionId,
     served: &mut Served,
     hash_rate: f64,
@@ -316,7 +345,8 @@ fn owned(text: &Str255) -> Str255 {
 
 /// The group of all channels with extranonces of this length (spec 5.2.3).
 fn group_for(downstream: &mut Downstream, full_len: usize) -> Option<u32> {
-    if let Some(group) = downstream.groups.iter().find(|group| group.full_len() == full_len) {
+    let can_join = |group: &&Group| group.full_len() == full_len && !group.is_closed();
+    if let Some(group) = downstream.groups.iter().find(can_join) {
         return Some(group.id());
     }
     let id = downstream.take_id()?;

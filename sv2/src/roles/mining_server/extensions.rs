@@ -1,6 +1,6 @@
 //! Extensions: negotiation (0x0001) and the worker's name behind a share (0x0002).
 
-use super::{Pool, PoolConfig};
+use super::{MiningServer, MiningServerConfig};
 use crate::event::Event;
 use crate::extensions::{
     NEGOTIATION, RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess,
@@ -24,7 +24,7 @@ impl Negotiated {
     }
 }
 
-impl Pool {
+impl MiningServer {
     /// Extension 0x0001. A later request replaces what an earlier one agreed on (AMB-40).
     pub(super) fn handle_request_extensions(
         &mut self,
@@ -69,7 +69,7 @@ impl Pool {
     }
 }
 
-impl PoolConfig {
+impl MiningServerConfig {
     /// A required extension that the client goes on without (extension 0x0001, 4).
     pub(super) fn missing_extension(&self, negotiated: &Negotiated) -> Option<Violation> {
         let missing = missing_from(&self.required_extensions, &negotiated.extensions);

@@ -1,12 +1,12 @@
 //! Setting up a connection (spec 3.6.1 to 3.6.3).
 
-use super::{Pool, Timer, slot};
+use super::{MiningServer, Timer, slot};
 use crate::common::{Protocol, SetupConnection, SetupConnectionError};
 use crate::event::Event;
 use crate::role::{CloseReason, ConnectionId, Outbox};
 use crate::time::Now;
 
-impl Pool {
+impl MiningServer {
     pub(super) fn handle_setup(
         &mut self,
         now: Now,

@@ -1,24 +1,70 @@
-//! Shares: judged, paid, acknowledged, and sent on where they are blocks (spec 5.3.11 to 5.3.14).
+//! Shares: judged, handed to the owner, paid, acknowledged (spec 5.3.11 to 5.3.14).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::downstream::Served;
 use super::extensions::{NameTooLong, tell_worker, worker};
-use super::{Pool, Timer, slot};
+use super::{MiningServer, Timer, slot};
 use crate::event::Event;
-use crate::mining::channel::ChannelKind;
-use crate::mining::error_code::{custom_job, share as error_code};
+use crate::mining::channel::{Channel, ChannelKind};
+use crate::mining::error_code::share as error_code;
+use crate::mining::job::Work;
 use crate::mining::share::Accepted;
-use crate::mining::{
-    SetCustomMiningJob, SetCustomMiningJobError, SubmitSharesError, SubmitSharesExtended,
-    SubmitSharesStandard,
-};
+use crate::mining::{SubmitSharesError, SubmitSharesExtended, SubmitSharesStandard};
 use crate::role::{Answer, ConnectionId, Outbox, Output, Request, RequestId};
-use crate::template_distribution::SubmitSolution;
 use crate::time::Now;
-use crate::wire::{B64K, Str255, Tlvs};
+use crate::wire::{B32, Str255, Tlvs};
+
+/// Whose server it is: where proofs go.
+pub(crate) trait Owner {
+    /// A share was accepted. Called for each one, before it is acknowledged, so that a block
+    /// waits for nothing that concerns the share.
+    fn handle_proof(&mut self, proof: &Proof<'_>, out: &mut Outbox);
+}
+
+/// An accepted share.
+#[derive(Debug)]
+pub(crate) struct Proof<'a> {
+    /// Of the client.
+    pub(crate) connection: ConnectionId,
+    /// Of the client.
+    pub(crate) channel_id: u32,
+    /// Of the share.
+    pub(crate) sequence_number: u32,
+    /// Of the client's job.
+    pub(crate) job_id: u32,
+    /// Of the header.
+    pub(crate) nonce: u32,
+    /// Of the header.
+    pub(crate) ntime: u32,
+    /// Of the header.
+    pub(crate) version: u32,
+    /// What it is worth.
+    pub(crate) accepted: &'a Accepted,
+    rolled: &'a [u8],
+    channel: &'a Channel,
+}
+
+impl Proof<'_> {
+    /// What was worked on.
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        self.job().0
+    }
+
+    /// The whole of it: the prefix that the job was given with, and what the client rolled.
+    pub(crate) fn extranonce(&self) -> B32 {
+        let prefix = self.job().1;
+        let whole = [prefix.as_slice(), self.rolled].concat();
+        B32::new(&whole).expect("no layout gives more than 32 bytes")
+    }
+
+    fn job(&self) -> (&Arc<Work>, B32) {
+        self.channel.job(self.job_id).expect("the share was judged against this job")
+    }
+}
 
 /// Shares that are being written to disk.
 #[derive(Debug, Default)]
@@ -42,29 +88,30 @@ impl Unwritten {
 }
 
 /// What an accepted share of either kind needs from here on.
-struct Proof<'a> {
+struct Share<'a> {
     channel_id: u32,
     sequence_number: u32,
     job_id: u32,
     nonce: u32,
     ntime: u32,
     version: u32,
-    extranonce: &'a [u8],
+    rolled: &'a [u8],
 }
 
-impl Pool {
+impl MiningServer {
     pub(super) fn handle_standard_share(
         &mut self,
         now: Now,
         connection: ConnectionId,
         share: &SubmitSharesStandard,
+        owner: &mut impl Owner,
         out: &mut Outbox,
     ) {
         let (channel_id, sequence_number) = (share.channel_id, share.sequence_number);
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let served = downstream.channels.get_mut(&channel_id);
         let served = served.filter(|served| served.channel.kind() == ChannelKind::Standard);
-        let (Some(served), Some(tip)) = (served, self.work.tip()) else {
+        let (Some(served), Some(tip)) = (served, &self.stock.tip) else {
             let error_code = error_code::INVALID_CHANNEL_ID;
             return self.refuse_share(
                 now,
@@ -77,16 +124,16 @@ impl Pool {
         };
         match served.channel.judge_standard(share, tip, now) {
             Ok(accepted) => {
-                let proof = Proof {
+                let share = Share {
                     channel_id,
                     sequence_number,
                     job_id: share.job_id,
                     nonce: share.nonce,
                     ntime: share.ntime,
                     version: share.version,
-                    extranonce: &[],
+                    rolled: &[],
                 };
-                self.accept_share(now, connection, &proof, &accepted, out);
+                self.accept_share(now, connection, &share, &accepted, owner, out);
             }
             Err(rejection) => {
                 let error_code = rejection.error_code();
@@ -101,6 +148,7 @@ impl Pool {
         connection: ConnectionId,
         share: &SubmitSharesExtended,
         tlvs: &Tlvs,
+        owner: &mut impl Owner,
         out: &mut Outbox,
     ) {
         let (channel_id, sequence_number) = (share.channel_id, share.sequence_number);
@@ -121,7 +169,7 @@ impl Pool {
         };
         let served = downstream.channels.get_mut(&channel_id);
         let served = served.filter(|served| served.channel.kind() == ChannelKind::Extended);
-        let (Some(served), Some(tip)) = (served, self.work.tip()) else {
+        let (Some(served), Some(tip)) = (served, &self.stock.tip) else {
             let error_code = error_code::INVALID_CHANNEL_ID;
             return self.refuse_share(
                 now,
@@ -134,19 +182,19 @@ impl Pool {
         };
         match served.channel.judge_extended(share, tip, now) {
             Ok(accepted) => {
-                if let Some(worker) = worker {
-                    tell_worker(connection, channel_id, &worker, out);
+                if let Some(worker) = &worker {
+                    tell_worker(connection, channel_id, worker, out);
                 }
-                let proof = Proof {
+                let share = Share {
                     channel_id,
                     sequence_number,
                     job_id: share.job_id,
                     nonce: share.nonce,
                     ntime: share.ntime,
                     version: share.version,
-                    extranonce: share.extranonce.as_slice(),
+                    rolled: share.extranonce.as_slice(),
                 };
-                self.accept_share(now, connection, &proof, &accepted, out);
+                self.accept_share(now, connection, &share, &accepted, owner, out);
             }
             Err(rejection) => {
                 let error_code = rejection.error_code();
@@ -159,21 +207,31 @@ impl Pool {
         &mut self,
         now: Now,
         connection: ConnectionId,
-        proof: &Proof<'_>,
+        share: &Share<'_>,
         accepted: &Accepted,
+        owner: &mut impl Owner,
         out: &mut Outbox,
     ) {
-        let (channel_id, sequence_number) = (proof.channel_id, proof.sequence_number);
+        let (channel_id, sequence_number) = (share.channel_id, share.sequence_number);
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let generation = downstream.generation;
         let Some(served) = downstream.channels.get_mut(&channel_id) else { return };
+        let proof = Proof {
+            connection,
+            channel_id,
+            sequence_number,
+            job_id: share.job_id,
+            nonce: share.nonce,
+            ntime: share.ntime,
+            version: share.version,
+            accepted,
+            rolled: share.rolled,
+            channel: &served.channel,
+        };
+        owner.handle_proof(&proof, out);
         if accepted.is_block {
-            // A block is not kept waiting by anything that concerns the share.
-            let solution = solution(served, proof);
-            self.send_solution(solution, out);
             out.tell(Event::BlockFound { hash: accepted.hash });
         }
-        let Some(served) = self.served(connection, channel_id) else { return };
         served.vardiff.record(expected_hashes(accepted.difficulty));
         if self.config.persists_shares {
             let share = UnwrittenShare {
@@ -276,7 +334,8 @@ impl Pool {
         out.put(Output::Request { request, what: Request::Persist { record } });
     }
 
-    pub(super) fn handle_answer(
+    /// What came of a [`Request`] of the server; nothing for those of others.
+    pub(crate) fn handle_answer(
         &mut self,
         now: Now,
         request: RequestId,
@@ -302,40 +361,8 @@ impl Pool {
         }
     }
 
-    /// Without work selection there is nothing that a custom job could be checked against.
-    pub(super) fn handle_custom_job(
-        &mut self,
-        now: Now,
-        connection: ConnectionId,
-        request: &SetCustomMiningJob,
-        out: &mut Outbox,
-    ) {
-        out.send(
-            connection,
-            SetCustomMiningJobError {
-                channel_id: request.channel_id,
-                request_id: request.request_id,
-                error_code: Str255::from_static(custom_job::JD_NOT_SUPPORTED),
-            },
-        );
-        self.count_useless(now, connection, out);
-    }
-
     fn served(&mut self, connection: ConnectionId, channel_id: u32) -> Option<&mut Served> {
         slot(&mut self.connections, connection)?.channels.get_mut(&channel_id)
-    }
-}
-
-fn solution(served: &Served, proof: &Proof<'_>) -> SubmitSolution {
-    let (work, prefix) =
-        served.channel.job(proof.job_id).expect("the share was judged against this job");
-    let coinbase = work.coinbase.transaction(&[prefix.as_slice(), proof.extranonce]);
-    SubmitSolution {
-        template_id: work.template_id,
-        version: proof.version,
-        header_timestamp: proof.ntime,
-        header_nonce: proof.nonce,
-        coinbase_tx: B64K::new(coinbase).expect("a template whose coinbase is longer is refused"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the pool keeps about one client connection.
+//! What the server keeps about one client connection.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) struct Downstream {
     useless: Useless,
 }
 
-/// A channel, and what only a pool knows about it.
+/// A channel, and what only the server knows about it.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) channel: Channel,
@@ -83,9 +83,20 @@ impl Downstream {
         self.flags & setup_flag::REQUIRES_STANDARD_JOBS != 0
     }
 
-    /// The client brings its own work; the pool sends none (AMB-07).
+    /// The client brings its own work; the server sends none (AMB-07).
     pub(super) fn selects_work(&self) -> bool {
         self.flags & setup_flag::REQUIRES_WORK_SELECTION != 0
+    }
+
+    /// The client was promised jobs whose version it may roll.
+    pub(super) fn requires_version_rolling(&self) -> bool {
+        self.flags & setup_flag::REQUIRES_VERSION_ROLLING != 0
+    }
+
+    /// In hashes per second, of channels that are open or wait for work.
+    pub(super) fn hash_rate(&self) -> f64 {
+        let open = self.channels.values().map(|served| served.hash_rate);
+        open.chain(self.waiting.iter().map(OpenRequest::hash_rate)).sum()
     }
 
     /// Channels and groups share one name space (spec 5.2.3) and no id comes back; `None` when

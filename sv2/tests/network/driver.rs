@@ -1,0 +1,261 @@
+//! Roles, a chain, and the wires between them, in virtual time and without latency.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use sv2::chain::{Chain, ChainConfig, ChainHost};
+use sv2::entropy::Entropy;
+use sv2::event::Event;
+use sv2::role::{
+    CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, PeerAddress, Role, Via,
+};
+use sv2::roles::mining_device::{
+    ChannelKind, MiningDevice, MiningDeviceConfig, ShareAccounts, VersionRolling,
+};
+use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig};
+use sv2::roles::mining_server::MiningServerConfig;
+use sv2::roles::pool::{Pool, PoolConfig};
+use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
+use sv2::time::{Instant, Now, UnixTime};
+use sv2::wire::{Str255, Target};
+
+/// Hashes per second of a device.
+const HASH_RATE: u32 = 1_000;
+
+/// A part of a network.
+enum Node {
+    Provider(TemplateProvider),
+    Pool(Pool),
+    Proxy(MiningProxy),
+    Device(MiningDevice),
+}
+
+impl Node {
+    fn role(&mut self) -> &mut dyn Role {
+        match self {
+            Node::Provider(role) => role,
+            Node::Pool(role) => role,
+            Node::Proxy(role) => role,
+            Node::Device(role) => role,
+        }
+    }
+}
+
+/// Nodes are named by their number; a port is one as well.
+pub(crate) struct Network {
+    pub(crate) now: Now,
+    pub(crate) chain: ChainHost,
+    nodes: Vec<Node>,
+    /// Who takes no connections.
+    pub(crate) absent: BTreeSet<usize>,
+    /// Both ends of each connection: node, and the id that it knows the connection by.
+    wires: Vec<[usize; 2]>,
+    inputs: VecDeque<(usize, Input)>,
+    pub(crate) events: Vec<(usize, Event)>,
+    /// What nodes have closed, and why.
+    pub(crate) closed: Vec<(usize, CloseReason)>,
+    entropy: Entropy,
+}
+
+impl Network {
+    pub(crate) fn new(nbits: u32) -> Self {
+        let unix = UnixTime(1_700_000_000);
+        let entropy = Entropy::from_seed(7);
+        let chain = Chain::new(ChainConfig::new(nbits, unix), entropy.fork("chain", 0));
+        Network {
+            now: Now { instant: Instant(1), unix },
+            chain: ChainHost::new(chain),
+            nodes: Vec::new(),
+            absent: BTreeSet::new(),
+            wires: Vec::new(),
+            inputs: VecDeque::new(),
+            events: Vec::new(),
+            closed: Vec::new(),
+            entropy,
+        }
+    }
+
+    fn add(&mut self, node: impl FnOnce(Entropy) -> Node) -> usize {
+        let number = self.nodes.len();
+        self.nodes.push(node(self.entropy.fork("node", number as u64)));
+        number
+    }
+
+    /// A pool with a template provider of its own.
+    pub(crate) fn add_pool(&mut self, config: PoolConfig) -> usize {
+        let provider = TemplateProvider::new(TemplateProviderConfig::default());
+        let provider = self.add(|_| Node::Provider(provider));
+        let config = PoolConfig { template_provider: address(provider), ..config };
+        self.add(|entropy| Node::Pool(Pool::new(config, entropy)))
+    }
+
+    pub(crate) fn add_proxy(&mut self, upstreams: &[usize], config: MiningProxyConfig) -> usize {
+        let upstreams = upstreams.iter().map(|upstream| address(*upstream)).collect();
+        let config = MiningProxyConfig { upstreams, ..config };
+        self.add(|entropy| Node::Proxy(MiningProxy::new(config, entropy)))
+    }
+
+    pub(crate) fn add_device(&mut self, upstream: usize, config: MiningDeviceConfig) -> usize {
+        let config = MiningDeviceConfig { pool: address(upstream), ..config };
+        self.add(|entropy| Node::Device(MiningDevice::new(config, entropy)))
+    }
+
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        loop {
+            self.settle();
+            let due = (0..self.nodes.len())
+                .filter_map(|node| Some((self.nodes[node].role().wake_at()?, node)))
+                .min();
+            let Some((at, node)) = due.filter(|(at, _)| *at <= end) else { break };
+            self.now = self.now.after(at.since(self.now.instant));
+            self.inputs.push_back((node, Input::Woken));
+        }
+        self.now = self.now.after(end.since(self.now.instant));
+    }
+
+    /// Ends all connections between two nodes, as a broken line does.
+    pub(crate) fn cut(&mut self, one: usize, other: usize) {
+        for (wire, ends) in self.wires.iter_mut().enumerate() {
+            if *ends == [one, other] || *ends == [other, one] {
+                let connection = ConnectionId(u32::try_from(wire).expect("a few wires"));
+                let reason = CloseReason::ByPeer;
+                for node in std::mem::replace(ends, [GONE, GONE]) {
+                    let closed = Input::Closed { connection, reason: reason.clone() };
+                    self.inputs.push_back((node, closed));
+                }
+            }
+        }
+    }
+
+    /// Until nobody has anything to say.
+    fn settle(&mut self) {
+        loop {
+            if let Some(news) = self.chain.news(self.now) {
+                for (number, node) in self.nodes.iter().enumerate() {
+                    if matches!(node, Node::Provider(_)) {
+                        self.inputs.push_back((number, Input::Chain(news.clone())));
+                    }
+                }
+            }
+            let Some((node, input)) = self.inputs.pop_front() else { break };
+            let mut out = Outbox::new();
+            self.nodes[node].role().handle(self.now, input, &mut out);
+            out.take().into_iter().for_each(|output| self.carry_out(node, output));
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, output: Output) {
+        match output {
+            Output::Send { connection, message, tlvs } => {
+                if let Some(peer) = self.other_end(node, connection) {
+                    let received = Input::Received { connection, message, tlvs, original: None };
+                    self.inputs.push_back((peer, received));
+                }
+            }
+            Output::Dial { dial, peer } => {
+                let peer = usize::from(peer.port);
+                if self.absent.contains(&peer) {
+                    let reason = DialFailure::Unreachable("nobody is there".to_owned());
+                    return self.inputs.push_back((node, Input::DialFailed { dial, reason }));
+                }
+                let id = ConnectionId(u32::try_from(self.wires.len()).expect("a few wires"));
+                self.wires.push([node, peer]);
+                for (node, via) in [(peer, Via::Listener(0)), (node, Via::Dial(dial))] {
+                    self.inputs.push_back((node, Input::Connected { connection: id, via }));
+                }
+            }
+            Output::Request { request, what } => {
+                let answer = self.chain.answer(self.now, &what).expect("only blocks are asked for");
+                self.inputs.push_back((node, Input::Answer { request, answer }));
+            }
+            Output::Event(event) => self.events.push((node, event)),
+            Output::Close { connection, reason } => {
+                self.closed.push((node, reason.clone()));
+                let Some(peer) = self.other_end(node, connection) else { return };
+                self.wires[connection.0 as usize] = [GONE, GONE];
+                self.inputs.push_back((node, Input::Closed { connection, reason }));
+                let reason = CloseReason::ByPeer;
+                self.inputs.push_back((peer, Input::Closed { connection, reason }));
+            }
+            Output::Forward { .. } => panic!("nobody here forwards"),
+        }
+    }
+
+    /// `None`: the connection has ended.
+    fn other_end(&self, node: usize, connection: ConnectionId) -> Option<usize> {
+        let ends = self.wires[connection.0 as usize];
+        ends.into_iter().find(|end| *end != node && *end != GONE)
+    }
+
+    /// Of all devices, in order.
+    pub(crate) fn accounts(&self) -> Vec<&ShareAccounts> {
+        let devices = self.nodes.iter().filter_map(|node| match node {
+            Node::Device(device) => Some(device.accounts()),
+            _ => None,
+        });
+        devices.collect()
+    }
+
+    /// What devices found worth a note: nothing, on a network of our own.
+    pub(crate) fn notes(&self) -> Vec<&Event> {
+        let devices =
+            self.events.iter().filter(|(node, _)| matches!(self.nodes[*node], Node::Device(_)));
+        devices
+            .map(|(_, event)| event)
+            .filter(|event| matches!(event, Event::Noted { .. }))
+            .collect()
+    }
+
+    /// How many events of a node are like this.
+    pub(crate) fn count(&self, node: usize, is_wanted: impl Fn(&Event) -> bool) -> u64 {
+        let events = self.events.iter().filter(|(of, event)| *of == node && is_wanted(event));
+        events.count() as u64
+    }
+}
+
+fn address(node: usize) -> PeerAddress {
+    let port = u16::try_from(node).expect("a few nodes");
+    PeerAddress { host: "node".to_owned(), port, authority: None }
+}
+
+/// The end of a wire that is no more.
+const GONE: usize = usize::MAX;
+
+pub(crate) fn device(channel_kind: ChannelKind) -> MiningDeviceConfig {
+    #[expect(clippy::cast_precision_loss, reason = "1000 is exact")]
+    let nominal_hash_rate = HASH_RATE as f32;
+    MiningDeviceConfig {
+        channel_kind,
+        nominal_hash_rate,
+        hash_rate_limit: NonZeroU64::new(u64::from(HASH_RATE)),
+        nonces_per_call: NonZeroU32::new(100).expect("not zero"),
+        ..MiningDeviceConfig::new(address(0), Str255::from_static("worker"))
+    }
+}
+
+/// One of each kind of device, the last with three channels.
+pub(crate) fn all_kinds() -> Vec<MiningDeviceConfig> {
+    vec![
+        device(ChannelKind::Standard { requires_standard_jobs: true }),
+        device(ChannelKind::Standard { requires_standard_jobs: false }),
+        MiningDeviceConfig {
+            version_rolling: VersionRolling::Required(VersionRolling::BIP_320),
+            ..device(ChannelKind::Extended { min_extranonce_size: 4 })
+        },
+        MiningDeviceConfig {
+            channel_count: NonZeroU8::new(3).expect("not zero"),
+            ..device(ChannelKind::Standard { requires_standard_jobs: false })
+        },
+    ]
+}
+
+/// Shares that these devices find several times a second.
+pub(crate) fn server() -> MiningServerConfig {
+    MiningServerConfig {
+        shares_per_minute: 60.0,
+        easiest_target: Target::from_expected_hashes(16.0),
+        ..MiningServerConfig::default()
+    }
+}
