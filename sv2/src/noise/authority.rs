@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bitcoin::base58;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{Keypair, Message, SecretKey, XOnlyPublicKey};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -117,6 +118,14 @@ impl AuthoritySecretKey {
         AuthorityPublicKey(self.0.x_only_public_key().0)
     }
 
+    /// A key for another purpose, which tells nothing about this one: a tagged hash (BIP 340).
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let tag = Sha256::digest(purpose);
+        let secret = Zeroizing::new(self.0.secret_bytes());
+        let hash = Sha256::new_with_prefix(tag).chain_update(tag).chain_update(*secret);
+        Zeroizing::new(hash.finalize().into())
+    }
+
     /// Signs 32 bytes (BIP 340).
     pub(crate) fn sign(&self, digest: [u8; 32], entropy: &mut Entropy) -> [u8; 64] {
         let message = Message::from_digest(digest);
@@ -224,6 +233,18 @@ mod tests {
             "9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72"
         );
         assert_eq!(*secret.to_text(), text);
+    }
+
+    #[test]
+    fn keys_for_two_purposes_or_of_two_authorities_have_nothing_in_common() {
+        let authority = |byte| AuthoritySecretKey::from_bytes(&[byte; 32]).unwrap();
+
+        let key = authority(1).derive("tokens");
+
+        assert_eq!(key, authority(1).derive("tokens"));
+        assert_ne!(key, authority(1).derive("other"));
+        assert_ne!(key, authority(2).derive("tokens"));
+        assert_ne!(*key, [1; 32]);
     }
 
     #[test]
