@@ -1,4 +1,5 @@
-//! The coinbase transaction of a template, cut around its extranonce (spec 5.3.16, 3.7).
+//! The coinbase transaction of a template or of a custom job, cut around its extranonce
+//! (spec 5.3.16, 5.3.18, 3.7).
 //!
 //! Jobs carry it without the fields of BIP 141, so that its double hash is its id; a block
 //! needs them back.
@@ -23,9 +24,9 @@ pub struct Coinbase {
 /// Why a template makes no coinbase transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CoinbaseError {
-    /// Consensus allows 100 bytes.
-    #[error("the coinbase script would have {len} bytes, at most 100 are valid")]
-    ScriptTooLong {
+    /// Consensus allows 2 to 100 bytes.
+    #[error("the coinbase script would have {len} bytes, 2 to 100 are valid")]
+    ScriptLen {
         /// Height, extranonce and their pushes.
         len: usize,
     },
@@ -49,7 +50,27 @@ pub enum CoinbaseError {
     },
 }
 
+/// The parts that a coinbase transaction is put together from.
+#[derive(Clone, Copy, Debug)]
+pub struct CoinbaseParts<'a> {
+    /// Of the transaction.
+    pub version: u32,
+    /// The input's script in front of the extranonce.
+    pub script_start: &'a [u8],
+    /// Of the whole extranonce, in bytes.
+    pub extranonce_len: usize,
+    /// Of the input.
+    pub sequence: u32,
+    /// In order; what they are worth is the caller's business.
+    pub outputs: &'a [TxOut],
+    /// Of the transaction.
+    pub locktime: u32,
+}
+
 impl Coinbase {
+    /// Shortest script of a coinbase input in bytes (consensus).
+    pub const SCRIPT_LEN_MIN: usize = 2;
+
     /// Longest script of a coinbase input in bytes (consensus).
     pub const SCRIPT_LEN_MAX: usize = 100;
 
@@ -70,7 +91,7 @@ impl Coinbase {
         let height = template.coinbase_prefix.as_slice();
         let needed = height.len() + 1 + extranonce_len;
         let Some(spare) = Self::SCRIPT_LEN_MAX.checked_sub(needed) else {
-            return Err(CoinbaseError::ScriptTooLong { len: needed });
+            return Err(CoinbaseError::ScriptLen { len: needed });
         };
         // One byte pushes up to 75.
         let tag = &tag[..tag.len().min(spare.saturating_sub(1)).min(75)];
@@ -81,27 +102,45 @@ impl Coinbase {
         }
         script.push(push_opcode(extranonce_len));
 
-        let mut prefix = Vec::with_capacity(INPUT_START_LEN + script.len());
-        prefix.extend_from_slice(&template.coinbase_tx_version.to_le_bytes());
+        let outputs = [outputs, &template_outputs(template)?].concat();
+        Coinbase::assemble(&CoinbaseParts {
+            version: template.coinbase_tx_version,
+            script_start: &script,
+            extranonce_len,
+            sequence: template.coinbase_tx_input_sequence,
+            outputs: &outputs,
+            locktime: template.coinbase_tx_locktime,
+        })
+    }
+
+    /// Puts parts together as they are.
+    ///
+    /// # Errors
+    /// [`CoinbaseError`]: no valid transaction, or one that no job can hold.
+    pub fn assemble(parts: &CoinbaseParts<'_>) -> Result<Self, CoinbaseError> {
+        let script_len = parts.script_start.len() + parts.extranonce_len;
+        if !(Self::SCRIPT_LEN_MIN..=Self::SCRIPT_LEN_MAX).contains(&script_len) {
+            return Err(CoinbaseError::ScriptLen { len: script_len });
+        }
+        let mut prefix = Vec::with_capacity(INPUT_START_LEN + parts.script_start.len());
+        prefix.extend_from_slice(&parts.version.to_le_bytes());
         prefix.push(1);
         prefix.extend_from_slice(&[0; 32]);
         prefix.extend_from_slice(&[0xff; 4]);
         #[expect(clippy::cast_possible_truncation, reason = "at most 100")]
-        prefix.push((script.len() + extranonce_len) as u8);
-        prefix.extend_from_slice(&script);
+        prefix.push(script_len as u8);
+        prefix.extend_from_slice(parts.script_start);
 
-        let theirs = template_outputs(template)?;
-        let mut suffix = template.coinbase_tx_input_sequence.to_le_bytes().to_vec();
-        write(&VarInt::from(outputs.len() + theirs.len()), &mut suffix);
-        for output in outputs.iter().chain(&theirs) {
-            write(output, &mut suffix);
-        }
-        suffix.extend_from_slice(&template.coinbase_tx_locktime.to_le_bytes());
+        let mut suffix = parts.sequence.to_le_bytes().to_vec();
+        write(&VarInt::from(parts.outputs.len()), &mut suffix);
+        parts.outputs.iter().for_each(|output| write(output, &mut suffix));
+        suffix.extend_from_slice(&parts.locktime.to_le_bytes());
 
         let field = |part: Vec<u8>| {
             B64K::new(part).map_err(|error| CoinbaseError::TooLong { len: error.len })
         };
-        let has_witness = theirs.iter().any(|output| is_witness_commitment(&output.script_pubkey));
+        let has_witness =
+            parts.outputs.iter().any(|output| is_witness_commitment(&output.script_pubkey));
         Ok(Coinbase { prefix: field(prefix)?, suffix: field(suffix)?, has_witness })
     }
 
@@ -178,8 +217,25 @@ fn template_outputs(template: &NewTemplate) -> Result<Vec<TxOut>, CoinbaseError>
     if rest.is_empty() { Ok(outputs) } else { Err(CoinbaseError::Outputs { count }) }
 }
 
+/// The height that a coinbase input's script begins with (BIP 34); `None` if it begins otherwise.
+pub fn script_height(script: &[u8]) -> Option<u32> {
+    let (first, rest) = script.split_first()?;
+    match first {
+        0x51..=0x60 => Some(u32::from(first - 0x50)),
+        1..=4 => {
+            let pushed = rest.get(..usize::from(*first))?;
+            let mut bytes = [0; 4];
+            bytes[..pushed.len()].copy_from_slice(pushed);
+            // A set sign bit makes it negative; without one, no height needs a fifth byte before
+            // block 2^31.
+            (pushed.last()? & 0x80 == 0).then(|| u32::from_le_bytes(bytes))
+        }
+        _ => None,
+    }
+}
+
 /// BIP 141: OP_RETURN, 36 bytes, four fixed ones.
-fn is_witness_commitment(script: &bitcoin::Script) -> bool {
+pub(crate) fn is_witness_commitment(script: &bitcoin::Script) -> bool {
     script.as_bytes().starts_with(&[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed])
         && script.as_bytes().len() >= 38
 }
@@ -296,7 +352,7 @@ pub(crate) mod tests {
 
         template.coinbase_prefix = B255::new(vec![1; 68]).unwrap();
         let error = Coinbase::new(&template, &[b'x'; 90], &[], 32).unwrap_err();
-        assert_eq!(error, CoinbaseError::ScriptTooLong { len: 101 });
+        assert_eq!(error, CoinbaseError::ScriptLen { len: 101 });
     }
 
     #[test]
@@ -321,6 +377,23 @@ pub(crate) mod tests {
             let error = Coinbase::new(&template, b"", &[], 20).unwrap_err();
 
             assert_eq!(error, CoinbaseError::Outputs { count });
+        }
+    }
+
+    #[test]
+    fn heights_are_read_as_bip34_pushes_them() {
+        for (script, height) in [
+            (&[0x51, 7][..], Some(1)),
+            (&[0x60], Some(16)),
+            (&[1, 17, 0xff], Some(17)),
+            (&[2, 0x80, 0x00], Some(128)),
+            (&[3, 0x40, 0xd1, 0x0c, 9], Some(840_000)),
+            (&[1, 0x80], None),
+            (&[3, 0x40], None),
+            (&[5, 1, 1, 1, 1, 1], None),
+            (&[], None),
+        ] {
+            assert_eq!(script_height(script), height, "{script:?}");
         }
     }
 

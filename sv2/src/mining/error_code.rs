@@ -59,6 +59,41 @@ pub mod custom_job {
     pub const JD_NOT_SUPPORTED: &str = "jd-not-supported";
     /// No such extended channel or group on this connection.
     pub const INVALID_CHANNEL_ID: &str = "invalid-channel-id";
+    /// Not a token of ours, or none at all.
+    pub const INVALID_MINING_JOB_TOKEN: &str = "invalid-mining-job-token";
+    /// A token that has run out.
+    pub const EXPIRED_TOKEN: &str = "mining-job-token-expired";
+    /// The token backs another job already.
+    pub const USED_TOKEN: &str = "mining-job-token-used";
+    /// The channel belongs to another user than the token.
+    pub const FOREIGN_TOKEN: &str = "mining-job-token-of-another-user";
+    /// The token has to be declared first (spec 6.3.2).
+    pub const JOB_NOT_YET_VALIDATED: &str = "job-not-yet-validated";
+    /// The block that the job builds on is not ours, or not any more: a race, and no reason to
+    /// leave.
+    pub const STALE_CHAIN_TIP: &str = "stale-chain-tip";
+    /// Not those of the tip.
+    pub const INVALID_NBITS: &str = "invalid-nbits";
+    /// Too far from the tip's time, or too far ahead.
+    pub const INVALID_MIN_NTIME: &str = "invalid-min-ntime";
+    /// Not a version of today's blocks, or not the declared one.
+    pub const INVALID_VERSION: &str = "invalid-version";
+    /// Not the declared one.
+    pub const INVALID_COINBASE_TX_VERSION: &str = "invalid-coinbase-tx-version";
+    /// Of a length that no coinbase transaction has, of another height, or not the declared one.
+    pub const INVALID_COINBASE_PREFIX: &str = "invalid-coinbase-prefix";
+    /// Not the declared one.
+    pub const INVALID_COINBASE_TX_INPUT_N_SEQUENCE: &str = "invalid-coinbase-tx-input-n-sequence";
+    /// No outputs, or not the declared ones.
+    pub const INVALID_COINBASE_TX_OUTPUTS: &str = "invalid-coinbase-tx-outputs";
+    /// No output pays to the script that came with the token (spec 6.4.3).
+    pub const PAYOUT_MISSING: &str = "pool-payout-missing";
+    /// Not the declared one.
+    pub const INVALID_COINBASE_TX_LOCKTIME: &str = "invalid-coinbase-tx-locktime";
+    /// Longer than any block's, or not the declared one.
+    pub const INVALID_MERKLE_PATH: &str = "invalid-merkle-path";
+    /// More tokens are in use than the server remembers.
+    pub const TOO_MANY_CUSTOM_JOBS: &str = "too-many-custom-jobs";
 }
 
 /// Of `CloseChannel` (spec 5.3.9).

@@ -3,6 +3,7 @@
 pub mod accounting;
 pub mod channel;
 pub mod coinbase;
+pub mod custom_job;
 pub mod error_code;
 pub mod extranonce;
 pub mod group;
