@@ -133,6 +133,42 @@ pub enum Event {
         /// In the peer's words.
         error_code: Str255,
     },
+    /// A client got a token to declare a job with.
+    TokenAllocated {
+        /// Where.
+        connection: ConnectionId,
+        /// As the client calls itself, escaped: only printable ASCII.
+        user: String,
+    },
+    /// A client's own job was acknowledged (spec 6.4.5).
+    JobDeclared {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the declaration.
+        request_id: u32,
+        /// Without the coinbase transaction.
+        transaction_count: usize,
+        /// As many of these had to be sent by the client.
+        provided_count: usize,
+    },
+    /// A client's own job was not acknowledged (spec 6.4.6).
+    DeclarationRefused {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the declaration.
+        request_id: u32,
+        /// As sent to the peer.
+        error_code: &'static str,
+        /// In words.
+        reason: String,
+    },
+    /// A client has found a block of its own job, which goes to the node now (spec 6.4.9).
+    BlockPushed {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the header.
+        hash: U256,
+    },
     /// A share is a block.
     BlockFound {
         /// Of the header.
@@ -169,6 +205,10 @@ impl Event {
             Event::SharesLost { .. } => "shares-lost",
             Event::SharesAcknowledged { .. } => "shares-acknowledged",
             Event::ShareRefused { .. } => "share-refused",
+            Event::TokenAllocated { .. } => "token-allocated",
+            Event::JobDeclared { .. } => "job-declared",
+            Event::DeclarationRefused { .. } => "declaration-refused",
+            Event::BlockPushed { .. } => "block-pushed",
             Event::BlockFound { .. } => "block-found",
             Event::TipChanged { .. } => "tip-changed",
             Event::Noted { .. } => "noted",
@@ -233,6 +273,19 @@ impl fmt::Display for Event {
             Event::ShareRefused { connection, channel_id, sequence_number, error_code } => {
                 write!(f, "{connection}: channel {channel_id} share {sequence_number} refused ")?;
                 write!(f, "by the peer: {error_code:?}")
+            }
+            Event::TokenAllocated { connection, user } => {
+                write!(f, "{connection}: token allocated to {user}")
+            }
+            Event::JobDeclared { connection, request_id, transaction_count, provided_count } => {
+                write!(f, "{connection}: job {request_id} declared, {transaction_count} ")?;
+                write!(f, "transactions, {provided_count} of them sent by the client")
+            }
+            Event::DeclarationRefused { connection, request_id, error_code, reason } => {
+                write!(f, "{connection}: job {request_id} refused, {error_code}: {reason}")
+            }
+            Event::BlockPushed { connection, hash } => {
+                write!(f, "{connection}: block {hash} pushed")
             }
             Event::BlockFound { hash } => write!(f, "block found: {hash}"),
             Event::TipChanged { prev_hash } => write!(f, "new tip: {prev_hash}"),

@@ -247,8 +247,8 @@ pub enum CloseReason {
     /// No set-up within its deadline.
     #[error("no SetupConnection in time (spec 3.6.1)")]
     SetupTimedOut,
-    /// No channel within its deadline.
-    #[error("no channel was opened in time (spec 5.3.2)")]
+    /// No channel, or no token, within its deadline.
+    #[error("no channel was opened (spec 5.3.2), or no token asked for (spec 6.4.2), in time")]
     Idle,
     /// We answered `SetupConnection.Error`.
     #[error("set-up was refused: {0}")]

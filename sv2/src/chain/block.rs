@@ -18,15 +18,21 @@ use crate::wire::U256;
 /// `coinbase` is serialised with the fields of BIP 141 wherever the template has a witness
 /// commitment; nothing is checked.
 pub fn assemble(header: &Header, coinbase: &[u8], transactions: &[TemplateTransaction]) -> Bytes {
+    let transactions: Vec<Bytes> =
+        transactions.iter().map(|transaction| transaction.raw.clone()).collect();
+    assemble_raw(header, coinbase, &transactions)
+}
+
+/// The same with transactions that are nothing but their bytes.
+pub fn assemble_raw(header: &Header, coinbase: &[u8], transactions: &[Bytes]) -> Bytes {
     let count = VarInt::from(1 + transactions.len());
-    let transactions_len: usize =
-        transactions.iter().map(|transaction| transaction.raw.len()).sum();
+    let transactions_len: usize = transactions.iter().map(Bytes::len).sum();
     let len = Header::LEN + count.size() + coinbase.len() + transactions_len;
     let mut block = Vec::with_capacity(len);
     block.extend_from_slice(&header.to_bytes());
     count.consensus_encode(&mut block).expect("writing to a vector cannot fail");
     block.extend_from_slice(coinbase);
-    transactions.iter().for_each(|transaction| block.extend_from_slice(&transaction.raw));
+    transactions.iter().for_each(|raw| block.extend_from_slice(raw));
     debug_assert_eq!(block.len(), len);
     Bytes::from(block)
 }

@@ -136,9 +136,6 @@ impl Coinbase {
         parts.outputs.iter().for_each(|output| write(output, &mut suffix));
         suffix.extend_from_slice(&parts.locktime.to_le_bytes());
 
-        let field = |part: Vec<u8>| {
-            B64K::new(part).map_err(|error| CoinbaseError::TooLong { len: error.len })
-        };
         let has_witness =
             parts.outputs.iter().any(|output| is_witness_commitment(&output.script_pubkey));
         Ok(Coinbase { prefix: field(prefix)?, suffix: field(suffix)?, has_witness })
@@ -170,28 +167,40 @@ impl Coinbase {
         &self.suffix
     }
 
+    /// What a declaration says in front of the extranonce and behind it (spec 6.4.4): with the
+    /// fields of BIP 141 where the outputs commit to witnesses.
+    ///
+    /// # Errors
+    /// [`CoinbaseError::TooLong`]: a part leaves them no room.
+    pub fn declaration_parts(&self) -> Result<(B64K, B64K), CoinbaseError> {
+        let (prefix, suffix) = self.whole_parts();
+        Ok((field(prefix)?, field(suffix)?))
+    }
+
     /// The whole transaction as a block needs it (spec 3.7.3): with the fields of BIP 141
     /// where its outputs commit to witnesses.
     pub fn transaction(&self, extranonce: &[&[u8]]) -> Bytes {
-        let (prefix, suffix) = (self.prefix.as_slice(), self.suffix.as_slice());
-        let (version, inputs) = prefix.split_at(4);
-        let (outputs, locktime) = suffix.split_at(suffix.len() - 4);
-        let mut whole = Vec::with_capacity(prefix.len() + suffix.len() + 32 + 36);
-        whole.extend_from_slice(version);
-        if self.has_witness {
-            whole.extend_from_slice(&[0, 1]);
-        }
-        whole.extend_from_slice(inputs);
+        let (mut whole, suffix) = self.whole_parts();
         extranonce.iter().for_each(|part| whole.extend_from_slice(part));
-        whole.extend_from_slice(outputs);
-        if self.has_witness {
-            // Spec 3.7.4: the reserved value is 32 zeros.
-            whole.extend_from_slice(&[1, 32]);
-            whole.extend_from_slice(&[0; 32]);
-        }
-        whole.extend_from_slice(locktime);
+        whole.extend_from_slice(&suffix);
         whole.into()
     }
+
+    fn whole_parts(&self) -> (Vec<u8>, Vec<u8>) {
+        let (prefix, suffix) = (self.prefix.as_slice(), self.suffix.as_slice());
+        if !self.has_witness {
+            return (prefix.to_vec(), suffix.to_vec());
+        }
+        let (version, inputs) = prefix.split_at(4);
+        let (outputs, locktime) = suffix.split_at(suffix.len() - 4);
+        // Spec 3.7.4: the reserved value is 32 zeros.
+        let witness = [&[1, 32][..], &[0; 32]].concat();
+        ([version, &[0, 1], inputs].concat(), [outputs, &witness, locktime].concat())
+    }
+}
+
+fn field(part: Vec<u8>) -> Result<B64K, CoinbaseError> {
+    B64K::new(part).map_err(|error| CoinbaseError::TooLong { len: error.len })
 }
 
 /// An output that pays `satoshi` to a script.
@@ -322,6 +331,18 @@ pub(crate) mod tests {
 
         let expected: [u8; 32] = consensus::serialize(&whole.compute_txid()).try_into().unwrap();
         assert_eq!(id, U256::from_le_bytes(expected));
+    }
+
+    #[test]
+    fn the_parts_of_a_declaration_are_the_whole_without_its_extranonce() {
+        for outputs in [&[commitment()][..], &[]] {
+            let coinbase = Coinbase::new(&template(outputs), b"assay", &[pays()], 20).unwrap();
+
+            let (prefix, suffix) = coinbase.declaration_parts().unwrap();
+
+            let whole = [prefix.as_slice(), &[9; 20], suffix.as_slice()].concat();
+            assert_eq!(whole, coinbase.transaction(&[&[9; 4], &[9; 16]]));
+        }
     }
 
     #[test]
