@@ -208,6 +208,12 @@ pub(crate) enum Node {
     MiningProxy(NodeMiningProxy),
     /// A template provider, on the embedded chain or on a bitcoind
     TemplateProvider(NodeTemplateProvider),
+    /// A job declarator server: tokens and acknowledgements for miners who choose their own jobs
+    #[command(after_help = "Its tokens are good at pools with the same --authority-key. The \
+        embedded chain is this process's own, which is enough for coinbase-only mode; to judge \
+        the jobs of miners whose templates come from elsewhere, give it a node of their network \
+        with --bitcoind-rpc.")]
+    JobDeclaratorServer(NodeJobDeclaratorServer),
     /// A mining device that really hashes
     MiningDevice(NodeMiningDevice),
 }
@@ -271,6 +277,23 @@ pub(crate) struct NodeTemplateProvider {
     pub(crate) common: NodeCommon,
     #[command(flatten)]
     pub(crate) server: NodeServer,
+    #[command(flatten)]
+    pub(crate) chain: NodeChain,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeJobDeclaratorServer {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    #[command(flatten)]
+    pub(crate) server: NodeServer,
+    #[command(flatten)]
+    pub(crate) chain: NodeChain,
+}
+
+/// The node of roles that have one.
+#[derive(Debug, Args)]
+pub(crate) struct NodeChain {
     /// Where blocks come from
     #[arg(long, value_enum)]
     pub(crate) chain: Option<ChainKind>,
@@ -283,7 +306,7 @@ pub(crate) struct NodeTemplateProvider {
     pub(crate) bitcoind_rpc: Option<String>,
 }
 
-/// Where a template provider's blocks come from.
+/// Where a role's blocks come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ChainKind {

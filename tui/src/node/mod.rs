@@ -1,7 +1,9 @@
 //! `assay node`: one role alone, hosted over TCP until Ctrl-C.
 
+mod chain;
 mod config;
 mod console;
+mod job_declarator_server;
 mod mining_device;
 mod mining_proxy;
 mod pool;
@@ -30,6 +32,7 @@ pub(crate) fn run(command: Node) -> Outcome {
             Node::Pool(arguments) => pool::run(arguments).await,
             Node::MiningProxy(arguments) => mining_proxy::run(arguments).await,
             Node::TemplateProvider(arguments) => template_provider::run(arguments).await,
+            Node::JobDeclaratorServer(arguments) => job_declarator_server::run(arguments).await,
             Node::MiningDevice(arguments) => mining_device::run(arguments).await,
         }
     });

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sv2::job_declaration::token::TokenKey;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2_net::clock::Clock;
 use sv2_net::host::{ListenerConfig, ListenerSecurity};
@@ -46,6 +47,19 @@ pub(super) fn listener(
     let certifier = Arc::new(Certifier::renewing(secret, VALIDITY, now, entropy));
     let security = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
     Ok((ListenerConfig { address: address.to_string(), security }, authority))
+}
+
+/// What a pool and its job declarator server have in common, from their authority's key.
+pub(super) fn token_key(
+    arguments: &NodeServer,
+    authority_key: Option<&Path>,
+) -> Result<TokenKey, Outcome> {
+    let secret = match arguments.authority_key.as_deref().or(authority_key) {
+        Some(file) => read_secret_key(file).map_err(Outcome::Usage)?,
+        // The listener has seen to it that this is not for everybody.
+        None => example_secret(),
+    };
+    Ok(TokenKey::new(secret.derive(TokenKey::PURPOSE)))
 }
 
 fn secret_key(file: Option<&Path>, listen: SocketAddr) -> Result<AuthoritySecretKey, Outcome> {

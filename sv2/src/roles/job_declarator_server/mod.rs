@@ -88,6 +88,10 @@ enum Timer {
 }
 
 impl JobDeclaratorServer {
+    /// Longest payload that a client has reason to send, in bytes: all transactions of a block,
+    /// each with its length in front (spec 6.4.8). Hosts need not read more.
+    pub const PAYLOAD_LEN_MAX: u32 = 4_000_000 + 3 * 16_666 + 6;
+
     /// A server that waits for the node's first template.
     ///
     /// # Panics

@@ -1,0 +1,123 @@
+//! The chain behind roles that need a node: embedded, a bitcoind that we start, or one that runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sv2::chain::{Chain, ChainConfig, ChainHost, ChainPace};
+use sv2::role::Role;
+use sv2_net::bitcoind::{BitcoindChain, Network, Node, NodeConfig, RpcClient, RpcConfig};
+use sv2_net::clock::Clock;
+use sv2_net::embedded::EmbeddedChain;
+use sv2_net::host::Host;
+
+use super::console::Console;
+use super::follow;
+use crate::arguments::{self, ChainKind};
+use crate::outcome::Outcome;
+
+/// About half a minute of one core: 2^28 hashes.
+const DEFAULT_NBITS: u32 = 0x1d10_0000;
+
+/// How often a node is asked whether fees have risen.
+const FEE_REFRESH: Duration = Duration::from_secs(5);
+
+/// What the file of `--config` says about the chain.
+#[derive(Debug, Default)]
+pub(super) struct ChainFile {
+    pub(super) chain: Option<ChainKind>,
+    pub(super) nbits: Option<u32>,
+    pub(super) block_interval_seconds: Option<u64>,
+    pub(super) transaction_interval_seconds: Option<u64>,
+    pub(super) bitcoind_rpc: Option<String>,
+}
+
+/// The chain that was chosen; nothing has been started.
+pub(super) enum NodeChain {
+    Embedded(Box<ChainHost>),
+    Started(Network),
+    Running(RpcConfig),
+}
+
+impl NodeChain {
+    /// Options win over the file; a wrong setting is an error, whether it is used or not.
+    pub(super) fn new(options: &arguments::NodeChain, file: ChainFile) -> Result<Self, Outcome> {
+        let embedded = embedded(options, &file)?;
+        let kind = options.chain.or(file.chain).unwrap_or(ChainKind::Embedded);
+        // A kind that was asked for by option wins over an address in the file.
+        let in_file = file.bitcoind_rpc.as_ref().filter(|_| options.chain.is_none());
+        if let Some(url) = options.bitcoind_rpc.as_ref().or(in_file) {
+            return url
+                .parse()
+                .map(NodeChain::Running)
+                .map_err(|error| Outcome::usage(format!("--bitcoind-rpc: {error}")));
+        }
+        Ok(match kind {
+            ChainKind::Embedded => NodeChain::Embedded(Box::new(embedded)),
+            ChainKind::Bitcoind => NodeChain::Started(Network::Regtest),
+            ChainKind::Signet => NodeChain::Started(Network::PrivateSignet),
+        })
+    }
+
+    /// Runs a role on it until Ctrl-C.
+    pub(super) async fn run(
+        self,
+        host: Host,
+        role: impl Role + Send + 'static,
+        console: &mut Console,
+    ) -> Result<(), Outcome> {
+        let injector = host.injector();
+        match self {
+            NodeChain::Embedded(embedded) => {
+                let chain = EmbeddedChain::new(*embedded);
+                let tip = chain.change(|chain, _| chain.tip());
+                console.line(&format!("embedded chain, tip {tip}"));
+                let _follower = chain.follow(injector);
+                follow(host.start(role, chain), console, |_| false).await
+            }
+            NodeChain::Running(config) => {
+                let chain = BitcoindChain::new(Arc::new(RpcClient::new(config)), FEE_REFRESH);
+                let _follower = chain.follow(injector);
+                follow(host.start(role, chain), console, |_| false).await
+            }
+            NodeChain::Started(network) => {
+                let node = start_node(network).await?;
+                console.line(&format!("bitcoind in {}", node.directory().display()));
+                let chain = BitcoindChain::new(node.rpc(), FEE_REFRESH);
+                let follower = chain.follow(injector);
+                let outcome = follow(host.start(role, chain), console, |_| false).await;
+                drop(follower);
+                node.stop()
+                    .await
+                    .map_err(|error| Outcome::Internal(format!("bitcoind: {error}")))?;
+                outcome
+            }
+        }
+    }
+}
+
+async fn start_node(network: Network) -> Result<Node, Outcome> {
+    let config = NodeConfig::new(network)
+        .map_err(|error| Outcome::Internal(format!("our own executable: {error}")))?;
+    Node::start(&config).await.map_err(|error| Outcome::Unreachable(error.to_string()))
+}
+
+fn embedded(options: &arguments::NodeChain, file: &ChainFile) -> Result<ChainHost, Outcome> {
+    let nbits = match &options.nbits {
+        None => file.nbits.unwrap_or(DEFAULT_NBITS),
+        Some(text) => {
+            let digits = text.strip_prefix("0x").unwrap_or(text);
+            u32::from_str_radix(digits, 16).map_err(|_| {
+                Outcome::usage(format!("--nbits: expected 0x and eight digits, got \"{text}\""))
+            })?
+        }
+    };
+    let config = ChainConfig::new(nbits, Clock::of_process().now().unix);
+    config.check().map_err(|error| Outcome::usage(error.to_string()))?;
+    let pace = ChainPace {
+        block_interval: file.block_interval_seconds.map(Duration::from_secs),
+        transaction_interval: file.transaction_interval_seconds.map(Duration::from_secs),
+    };
+    let entropy = sv2_net::entropy::from_system();
+    let chain = Chain::new(config, entropy.fork("chain", 0));
+    Ok(ChainHost::with_pace(chain, pace, entropy))
+}

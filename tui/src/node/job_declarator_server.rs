@@ -1,0 +1,106 @@
+//! `assay node job-declarator-server`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sv2::job_declaration::token::TokenKey;
+use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
+use sv2::roles::pool::PoolConfig;
+use sv2_net::host::{Host, HostConfig};
+
+use super::chain::{ChainFile, NodeChain};
+use super::console::Console;
+use super::{config, key_log, server};
+use crate::address;
+use crate::arguments::{ChainKind, NodeJobDeclaratorServer};
+use crate::outcome::Outcome;
+
+/// The reference implementation's port of a job declarator server.
+pub(super) const DEFAULT_PORT: u16 = 34264;
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    authority_key: Option<PathBuf>,
+    /// Hexadecimal script that every job has to pay: the pool's.
+    payout_script: Option<String>,
+    /// Hexadecimal scripts of further outputs, worth nothing.
+    further_scripts: Vec<String>,
+    /// Whether clients in coinbase-only mode are refused.
+    requires_transaction_data: Option<bool>,
+    token_lifetime_seconds: Option<u64>,
+    clients_max: Option<usize>,
+    tokens_per_minute_max: Option<u64>,
+    declarations_per_minute_max: Option<u64>,
+    chain: Option<ChainKind>,
+    nbits: Option<u32>,
+    /// Mean time between blocks by others on the embedded chain, in seconds.
+    block_interval_seconds: Option<u64>,
+    /// Mean time between new transactions on the embedded chain, in seconds.
+    transaction_interval_seconds: Option<u64>,
+    bitcoind_rpc: Option<String>,
+}
+
+pub(super) async fn run(arguments: NodeJobDeclaratorServer) -> Result<(), Outcome> {
+    let mut file: File = config::read(arguments.common.config.as_deref())?;
+    let chain = NodeChain::new(
+        &arguments.chain,
+        ChainFile {
+            chain: file.chain,
+            nbits: file.nbits,
+            block_interval_seconds: file.block_interval_seconds,
+            transaction_interval_seconds: file.transaction_interval_seconds,
+            bitcoind_rpc: file.bitcoind_rpc.take(),
+        },
+    )?;
+    let (listener, authority) =
+        server::listener(&arguments.server, file.listen, file.authority_key.clone(), DEFAULT_PORT)?;
+    let token_key = server::token_key(&arguments.server, file.authority_key.as_deref())?;
+    let config = server_config(file, token_key)?;
+
+    let mut host = HostConfig::new("job declarator server");
+    host.listeners = vec![listener];
+    host.limits.accepted_payload_len_max = JobDeclaratorServer::PAYLOAD_LEN_MAX;
+    host.key_log = key_log(&arguments.common)?;
+    let host = Host::bind(host).await.map_err(|error| Outcome::usage(error.to_string()))?;
+    let mut console = Console::new(arguments.common.json);
+    console.line(&format!("stratum2+tcp://{}/{authority}", host.addresses()[0]));
+    let role = JobDeclaratorServer::new(config, sv2_net::entropy::from_system());
+    chain.run(host, role, &mut console).await
+}
+
+fn server_config(file: File, token_key: TokenKey) -> Result<JobDeclaratorServerConfig, Outcome> {
+    let payout_script = match &file.payout_script {
+        Some(digits) => script("payout_script", digits)?,
+        // What a pool with its defaults pays to.
+        None => PoolConfig::default().payout_script,
+    };
+    let further = file.further_scripts.iter().map(|digits| script("further_scripts", digits));
+    let further_scripts = further.collect::<Result<_, _>>()?;
+    let default = JobDeclaratorServerConfig::new(token_key, payout_script);
+    let config = JobDeclaratorServerConfig {
+        further_scripts,
+        requires_transaction_data: file.requires_transaction_data.unwrap_or_default(),
+        token_lifetime: file
+            .token_lifetime_seconds
+            .map_or(default.token_lifetime, Duration::from_secs),
+        clients_max: file.clients_max.unwrap_or(default.clients_max),
+        tokens_per_minute_max: file.tokens_per_minute_max.unwrap_or(default.tokens_per_minute_max),
+        declarations_per_minute_max: file
+            .declarations_per_minute_max
+            .unwrap_or(default.declarations_per_minute_max),
+        ..default
+    };
+    config.check().map_err(|error| Outcome::usage(error.to_string()))?;
+    Ok(config)
+}
+
+fn script(setting: &str, digits: &str) -> Result<Vec<u8>, Outcome> {
+    address::hex(digits).ok_or_else(|| {
+        Outcome::usage(format!("{setting}: expected hexadecimal digits, got \"{digits}\""))
+    })
+}
