@@ -142,7 +142,10 @@ impl Client {
         Ok(())
     }
 
-    async fn send(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Failed> {
+    pub(crate) async fn send(
+        &mut self,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Result<(), Failed> {
         let mut bytes = Vec::new();
         for message in messages {
             self.connection.send_message(&message, &Tlvs::NONE, &mut bytes)?;
@@ -150,7 +153,7 @@ impl Client {
         Ok(self.socket.write_all(&bytes).await?)
     }
 
-    async fn message(&mut self) -> Result<Message, Failed> {
+    pub(crate) async fn message(&mut self) -> Result<Message, Failed> {
         match self.next().await? {
             Received::Frame(frame) => Ok(Message::decode(&frame)?.message),
             Received::Established { .. } => Err("established twice".into()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2::role::{PeerAddress, Role};
+use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
 use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
@@ -59,6 +60,24 @@ pub(crate) async fn provider_at(
     let role = TemplateProvider::new(TemplateProviderConfig::default());
     let worlds = Worlds { chain: Some(chain), accounts: None };
     let mut hosted = listening("template provider", place, role, worlds, Limits::default()).await?;
+    hosted._follower = Some(follow(hosted.handle.injector()));
+    Ok(hosted)
+}
+
+/// A job declarator server on a chain, over Noise.
+pub(crate) async fn job_declarator_server(
+    config: JobDeclaratorServerConfig,
+    chain: Arc<dyn World>,
+    follow: impl FnOnce(Injector) -> Follower,
+) -> Result<Hosted, Failed> {
+    let role = JobDeclaratorServer::new(config, entropy::from_system());
+    let worlds = Worlds { chain: Some(chain), accounts: None };
+    let limits = Limits {
+        accepted_payload_len_max: JobDeclaratorServer::PAYLOAD_LEN_MAX,
+        ..Limits::default()
+    };
+    let mut hosted =
+        listening("job declarator server", Place::free(), role, worlds, limits).await?;
     hosted._follower = Some(follow(hosted.handle.injector()));
     Ok(hosted)
 }

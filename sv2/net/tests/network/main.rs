@@ -8,6 +8,7 @@
 
 mod blocks;
 mod client;
+mod declarations;
 mod events;
 mod foreign;
 mod hosted;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
 
 fn trials() -> Vec<Trial> {
     let mut trials = blocks::trials();
+    trials.extend(declarations::trials());
     trials.extend(outages::trials());
     trials.extend(foreign::trials());
     trials.extend(thousand::trials());
