@@ -65,7 +65,8 @@ fn tip_message() -> SetNewPrevHash {
 fn work() -> Arc<Work> {
     let template = template();
     Arc::new(Work {
-        template_id: 1,
+        template_id: Some(1),
+        min_ntime: None,
         version: template.version,
         version_rolling_allowed: true,
         coinbase: Coinbase::new(&template, b"assay", &[], 20).expect("it is valid"),

@@ -39,6 +39,26 @@ pub enum Event {
         /// Its id.
         channel_id: u32,
     },
+    /// A job that a client has brought is paid from now on.
+    CustomJobAccepted {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the job: a channel or a group.
+        channel_id: u32,
+        /// What shares for it name.
+        job_id: u32,
+    },
+    /// A job that a client has brought is not paid.
+    CustomJobRefused {
+        /// Where.
+        connection: ConnectionId,
+        /// Of the job: a channel or a group.
+        channel_id: u32,
+        /// As sent.
+        error_code: &'static str,
+        /// Why, in words.
+        reason: String,
+    },
     /// A share was accepted.
     ShareAccepted {
         /// Where.
@@ -196,6 +216,8 @@ impl Event {
             Event::ConnectionClosed { .. } => "connection-closed",
             Event::ChannelOpened { .. } => "channel-opened",
             Event::ChannelClosed { .. } => "channel-closed",
+            Event::CustomJobAccepted { .. } => "custom-job-accepted",
+            Event::CustomJobRefused { .. } => "custom-job-refused",
             Event::ShareAccepted { .. } => "share-accepted",
             Event::WorkerNamed { .. } => "worker-named",
             Event::ShareRejected { .. } => "share-rejected",
@@ -230,6 +252,13 @@ impl fmt::Display for Event {
             }
             Event::ChannelClosed { connection, channel_id } => {
                 write!(f, "{connection}: channel {channel_id} closed")
+            }
+            Event::CustomJobAccepted { connection, channel_id, job_id } => {
+                write!(f, "{connection}: channel {channel_id} custom job {job_id} accepted")
+            }
+            Event::CustomJobRefused { connection, channel_id, error_code, reason } => {
+                write!(f, "{connection}: channel {channel_id} custom job refused, {error_code}: ")?;
+                f.write_str(reason)
             }
             Event::ShareAccepted { connection, channel_id, sequence_number, hash } => {
                 write!(f, "{connection}: channel {channel_id} share {sequence_number} accepted, ")?;

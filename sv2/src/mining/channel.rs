@@ -170,7 +170,7 @@ impl Channel {
         now: Now,
     ) -> Result<Accepted, Rejection> {
         let (job, pinned) = active_job(&mut self.jobs, &self.stale, share.job_id)?;
-        check_ntime(share.ntime, tip, now)?;
+        check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, job)?;
         let hash = job.standard_hash(share, tip);
         judge_hash(hash, pinned, tip, &mut self.seen)
@@ -192,7 +192,7 @@ impl Channel {
         if len != agreed {
             return Err(Rejection::ExtranonceLen { len, agreed });
         }
-        check_ntime(share.ntime, tip, now)?;
+        check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, job)?;
         let hash = job.extended_hash(share, tip);
         judge_hash(hash, pinned, tip, &mut self.seen)

@@ -33,8 +33,8 @@ pub struct CustomJobs {
 /// What a job is measured against.
 #[derive(Clone, Copy, Debug)]
 pub struct CustomJobContext<'a> {
-    /// The pool's.
-    pub tip: &'a Tip,
+    /// The pool's, if it has heard of one.
+    pub tip: Option<&'a Tip>,
     /// Of the block to be found, where the pool knows it.
     pub height: Option<u32>,
     /// Of the channel's whole extranonce, in bytes.
@@ -60,6 +60,12 @@ pub struct CustomJob {
 /// Why a job is not paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CustomJobRefusal {
+    /// Spec 5.3.18; AMB-37.
+    #[error("there is no such extended channel, nor a group with one")]
+    UnknownChannel,
+    /// A race: the client's node was faster than the pool's.
+    #[error("the pool has not heard of a tip yet")]
+    NoTip,
     /// Spec 5.3.18.
     #[error("its mining_job_token is not one of ours")]
     UnknownToken,
@@ -170,7 +176,7 @@ impl CustomJobs {
     ) -> Result<CustomJob, CustomJobRefusal> {
         self.forget_expired(now.unix);
         let token = self.open(now.unix, request, context)?;
-        check_header(now, request, context.tip)?;
+        check_header(now, request, context.tip.ok_or(CustomJobRefusal::NoTip)?)?;
         let job = build(request, context)?;
         check_terms(request, context, &token)?;
         if !pays(&job.outputs, token.payout) {
@@ -317,14 +323,15 @@ impl CustomJobRefusal {
     pub fn error_code(&self) -> &'static str {
         use error_code::custom_job as code;
         match self {
+            CustomJobRefusal::UnknownChannel => code::INVALID_CHANNEL_ID,
             CustomJobRefusal::UnknownToken => code::INVALID_MINING_JOB_TOKEN,
             CustomJobRefusal::ExpiredToken { .. } => code::EXPIRED_TOKEN,
             CustomJobRefusal::NotDeclared => code::JOB_NOT_YET_VALIDATED,
             CustomJobRefusal::UsedToken => code::USED_TOKEN,
             CustomJobRefusal::ForeignToken => code::FOREIGN_TOKEN,
-            CustomJobRefusal::StaleTip { .. } | CustomJobRefusal::DeclaredOnOtherTip => {
-                code::STALE_CHAIN_TIP
-            }
+            CustomJobRefusal::NoTip
+            | CustomJobRefusal::StaleTip { .. }
+            | CustomJobRefusal::DeclaredOnOtherTip => code::STALE_CHAIN_TIP,
             CustomJobRefusal::WrongBits { .. } => code::INVALID_NBITS,
             CustomJobRefusal::MinNtime { .. } => code::INVALID_MIN_NTIME,
             CustomJobRefusal::Version(_) => code::INVALID_VERSION,
@@ -337,12 +344,6 @@ impl CustomJobRefusal {
             CustomJobRefusal::NotAsDeclared(term) => term_code(*term),
             CustomJobRefusal::TooManyTokens { .. } => code::TOO_MANY_CUSTOM_JOBS,
         }
-    }
-
-    /// Whether it lost a race against a new block: nobody's fault, and no reason for the client
-    /// to leave (AMB-29).
-    pub fn is_race(&self) -> bool {
-        matches!(self, CustomJobRefusal::StaleTip { .. } | CustomJobRefusal::DeclaredOnOtherTip)
     }
 }
 

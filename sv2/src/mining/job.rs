@@ -27,8 +27,12 @@ pub struct Tip {
 /// share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// Whose solution a block is.
-    pub template_id: u64,
+    /// Whose solution a block is; `None` of a custom job, whose template its client alone knows
+    /// (spec 5.3.18).
+    pub template_id: Option<u64>,
+    /// Smallest header time that is paid, where a client has set it: its clock is not that of
+    /// the tip.
+    pub min_ntime: Option<u32>,
     /// Of the header.
     pub version: u32,
     /// Whether the bits of BIP 323 are the client's to roll.
@@ -134,6 +138,12 @@ impl Job {
         pinned: Option<PinnedTarget>,
     ) -> Self {
         Job { id, work, extranonce_prefix, pinned, cache: None }
+    }
+
+    /// Smallest header time that is paid, seconds since the Unix epoch.
+    #[inline]
+    pub(crate) fn min_ntime(&self, tip: &Tip) -> u32 {
+        self.work.min_ntime.unwrap_or(tip.min_ntime)
     }
 
     /// The proof of a share; the tip must be the one that the job is for.

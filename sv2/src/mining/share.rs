@@ -52,12 +52,12 @@ pub enum Rejection {
         /// When the channel was opened.
         agreed: usize,
     },
-    /// Below the tip's smallest time.
+    /// Below the job's smallest time.
     #[error("ntime {ntime} is below {min}")]
     NtimeTooEarly {
         /// Of the share.
         ntime: u32,
-        /// Of the tip.
+        /// Of the job.
         min: u32,
     },
     /// Beyond what consensus allows.
@@ -126,18 +126,18 @@ impl Rejection {
     }
 }
 
-/// The header time of a share (spec 5.3.11, 10.2; AMB-18): from the tip's smallest time to the
+/// The header time of a share (spec 5.3.11, 10.2; AMB-18): from the job's smallest time to the
 /// limit of consensus. Time that passes since we learnt of the tip is always granted, even
 /// where blocks in quick succession have pushed the tip ahead of the clock.
 #[inline]
-pub(crate) fn check_ntime(ntime: u32, tip: &Tip, now: Now) -> Result<(), Rejection> {
-    if ntime < tip.min_ntime {
-        return Err(Rejection::NtimeTooEarly { ntime, min: tip.min_ntime });
+pub(crate) fn check_ntime(ntime: u32, min: u32, tip: &Tip, now: Now) -> Result<(), Rejection> {
+    if ntime < min {
+        return Err(Rejection::NtimeTooEarly { ntime, min });
     }
     let by_clock = now.unix.to_u32().saturating_add(NTIME_LEAD_MAX);
     if ntime > by_clock {
         let elapsed = u32::try_from(now.instant.since(tip.since).as_secs()).unwrap_or(u32::MAX);
-        let max = by_clock.max(tip.min_ntime.saturating_add(elapsed));
+        let max = by_clock.max(min.saturating_add(elapsed));
         if ntime > max {
             return Err(Rejection::NtimeTooLate { ntime, max });
         }

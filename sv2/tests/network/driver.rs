@@ -1,15 +1,17 @@
 //! Roles, a chain, and the wires between them, in virtual time and without latency.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use sv2::chain::{Chain, ChainConfig, ChainHost};
 use sv2::entropy::Entropy;
 use sv2::event::Event;
+use sv2::message::Message;
 use sv2::role::{
-    CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, PeerAddress, Role, Via,
+    CloseReason, ConnectionId, DialFailure, DialId, Input, Outbox, Output, PeerAddress, Role, Via,
 };
+use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
 use sv2::roles::mining_device::{
     ChannelKind, MiningDevice, MiningDeviceConfig, ShareAccounts, VersionRolling,
 };
@@ -18,7 +20,7 @@ use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now, UnixTime};
-use sv2::wire::{Str255, Target};
+use sv2::wire::{Str255, Target, Tlvs};
 
 /// Hashes per second of a device.
 const HASH_RATE: u32 = 1_000;
@@ -28,6 +30,8 @@ enum Node {
     Provider(TemplateProvider),
     Pool(Pool),
     Proxy(MiningProxy),
+    JobDeclarator(JobDeclaratorServer),
+    Hand(Hand),
     Device(MiningDevice),
 }
 
@@ -37,16 +41,48 @@ impl Node {
             Node::Provider(role) => role,
             Node::Pool(role) => role,
             Node::Proxy(role) => role,
+            Node::JobDeclarator(role) => role,
+            Node::Hand(role) => role,
             Node::Device(role) => role,
         }
+    }
+}
+
+impl Node {
+    fn follows_a_chain(&self) -> bool {
+        matches!(self, Node::Provider(_) | Node::JobDeclarator(_))
+    }
+}
+
+/// A peer whose part is played by the test.
+#[derive(Debug, Default)]
+pub(crate) struct Hand {
+    connected: Vec<ConnectionId>,
+    received: Vec<Message>,
+}
+
+impl Role for Hand {
+    fn handle(&mut self, _now: Now, input: Input, _out: &mut Outbox) {
+        match input {
+            Input::Connected { connection, via: _ } => self.connected.push(connection),
+            Input::Received { message, .. } => self.received.push(message),
+            _ => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
     }
 }
 
 /// Nodes are named by their number; a port is one as well.
 pub(crate) struct Network {
     pub(crate) now: Now,
-    pub(crate) chain: ChainHost,
+    /// With the same first blocks and coins, and nothing else in common: blocks do not travel.
+    pub(crate) chains: Vec<ChainHost>,
     nodes: Vec<Node>,
+    /// Whose requests go to another chain than the first.
+    homes: BTreeMap<usize, usize>,
     /// Who takes no connections.
     pub(crate) absent: BTreeSet<usize>,
     /// Both ends of each connection: node, and the id that it knows the connection by.
@@ -65,8 +101,9 @@ impl Network {
         let chain = Chain::new(ChainConfig::new(nbits, unix), entropy.fork("chain", 0));
         Network {
             now: Now { instant: Instant(1), unix },
-            chain: ChainHost::new(chain),
+            chains: vec![ChainHost::new(chain)],
             nodes: Vec::new(),
+            homes: BTreeMap::new(),
             absent: BTreeSet::new(),
             wires: Vec::new(),
             inputs: VecDeque::new(),
@@ -88,6 +125,47 @@ impl Network {
         let provider = self.add(|_| Node::Provider(provider));
         let config = PoolConfig { template_provider: address(provider), ..config };
         self.add(|entropy| Node::Pool(Pool::new(config, entropy)))
+    }
+
+    /// A job declarator server whose node is that of the pools.
+    pub(crate) fn add_job_declarator(&mut self, config: JobDeclaratorServerConfig) -> usize {
+        self.add(|entropy| Node::JobDeclarator(JobDeclaratorServer::new(config, entropy)))
+    }
+
+    pub(crate) fn add_hand(&mut self) -> usize {
+        self.add(|_| Node::Hand(Hand::default()))
+    }
+
+    /// A hand dials somebody; what its connection is called.
+    pub(crate) fn dial(&mut self, hand: usize, peer: usize) -> ConnectionId {
+        self.carry_out(hand, Output::Dial { dial: DialId(0), peer: address(peer) });
+        self.settle();
+        match &self.nodes[hand] {
+            Node::Hand(Hand { connected, .. }) => *connected.last().expect("somebody is there"),
+            _ => panic!("node {hand} is no hand"),
+        }
+    }
+
+    /// A hand says something; what it hears until all is silent.
+    pub(crate) fn say(
+        &mut self,
+        hand: usize,
+        connection: ConnectionId,
+        message: impl Into<Message>,
+    ) -> Vec<Message> {
+        self.hear(hand);
+        let (message, tlvs) = (message.into(), Tlvs::NONE);
+        self.carry_out(hand, Output::Send { connection, message, tlvs });
+        self.settle();
+        self.hear(hand)
+    }
+
+    /// What a hand has heard since the last time.
+    pub(crate) fn hear(&mut self, hand: usize) -> Vec<Message> {
+        match &mut self.nodes[hand] {
+            Node::Hand(hand) => std::mem::take(&mut hand.received),
+            _ => panic!("node {hand} is no hand"),
+        }
     }
 
     pub(crate) fn add_proxy(&mut self, upstreams: &[usize], config: MiningProxyConfig) -> usize {
@@ -130,11 +208,13 @@ impl Network {
     }
 
     /// Until nobody has anything to say.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         loop {
-            if let Some(news) = self.chain.news(self.now) {
+            for (at, chain) in self.chains.iter_mut().enumerate() {
+                let Some(news) = chain.news(self.now) else { continue };
                 for (number, node) in self.nodes.iter().enumerate() {
-                    if matches!(node, Node::Provider(_)) {
+                    let home = self.homes.get(&number).copied().unwrap_or_default();
+                    if node.follows_a_chain() && home == at {
                         self.inputs.push_back((number, Input::Chain(news.clone())));
                     }
                 }
@@ -167,7 +247,9 @@ impl Network {
                 }
             }
             Output::Request { request, what } => {
-                let answer = self.chain.answer(self.now, &what).expect("only blocks are asked for");
+                let home = self.homes.get(&node).copied().unwrap_or_default();
+                let answer = self.chains[home].answer(self.now, &what);
+                let answer = answer.expect("only blocks are asked for");
                 self.inputs.push_back((node, Input::Answer { request, answer }));
             }
             Output::Event(event) => self.events.push((node, event)),

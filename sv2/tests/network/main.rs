@@ -1,6 +1,9 @@
 //! Whole networks on one embedded chain, in virtual time and without latency: what one role says
 //! another one must understand.
 
+#![allow(clippy::unwrap_used, reason = "a test, with helpers that clippy takes for none")]
+
+mod custom_jobs;
 mod driver;
 mod pool;
 mod proxy;

@@ -27,7 +27,7 @@ fn every_share_of_every_kind_of_device_is_accepted_over_several_tips_and_targets
     for _ in 0..6 {
         network.run(Duration::from_secs(30));
         let now = network.now;
-        network.chain.chain_mut().extend_tip_unproven(now);
+        network.chains[0].chain_mut().extend_tip_unproven(now);
     }
     network.run(Duration::from_secs(30));
 
@@ -63,11 +63,11 @@ fn blocks_that_devices_find_reach_the_chain() {
     let nbits = Target::from_expected_hashes(4_096.0).to_compact();
     for kind in all_kinds() {
         let mut network = network(nbits, server(), vec![kind.clone()]);
-        let height = network.chain.chain().height();
+        let height = network.chains[0].chain().height();
 
         network.run(Duration::from_secs(60));
 
-        let found = network.chain.chain().height() - height;
+        let found = network.chains[0].chain().height() - height;
         assert!(found >= 3, "{found} blocks of {:?}", kind.channel_kind);
     }
 }

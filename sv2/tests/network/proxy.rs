@@ -81,7 +81,7 @@ fn shares_of_every_kind_of_device_are_paid_and_all_are_accounted_for() {
     for _ in 0..6 {
         network.run(Duration::from_secs(30));
         let now = network.now;
-        network.chain.chain_mut().extend_tip_unproven(now);
+        network.chains[0].chain_mut().extend_tip_unproven(now);
     }
     network.run(Duration::from_secs(30));
 
@@ -105,11 +105,11 @@ fn blocks_that_devices_find_reach_the_chain() {
     let nbits = Target::from_expected_hashes(4_096.0).to_compact();
     for kind in all_kinds() {
         let Behind { mut network, .. } = behind(nbits, vec![pool_config()], vec![kind.clone()]);
-        let height = network.chain.chain().height();
+        let height = network.chains[0].chain().height();
 
         network.run(Duration::from_secs(60));
 
-        let found = network.chain.chain().height() - height;
+        let found = network.chains[0].chain().height() - height;
         assert!(found >= 3, "{found} blocks of {:?}", kind.channel_kind);
     }
 }
@@ -175,7 +175,7 @@ fn the_upstream_hears_of_the_hash_rate_and_sets_a_target_for_it() {
     network.run(Duration::from_secs(30));
     let early = network.count(pools[0], is_share);
     let now = network.now;
-    network.chain.chain_mut().extend_tip_unproven(now);
+    network.chains[0].chain_mut().extend_tip_unproven(now);
     network.run(Duration::from_secs(120));
 
     // Four devices of 1,000 hashes a second, and one share a second is wanted. The first channel

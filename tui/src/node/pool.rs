@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use sv2::role::PeerAddress;
 use sv2::roles::mining_server::MiningServerConfig;
-use sv2::roles::pool::{Pool, PoolConfig};
+use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
@@ -28,6 +28,10 @@ struct File {
     coinbase_tag: Option<String>,
     shares_per_minute: Option<f64>,
     share_batch_size: Option<u32>,
+    /// Whether miners may bring jobs with tokens of our authority's job declarator server.
+    custom_jobs: Option<bool>,
+    /// Whether such a token is good only for the user that asked for it.
+    own_tokens_only: Option<bool>,
     supports_work_selection: Option<bool>,
     requires_extended_channels: Option<bool>,
     requires_fixed_version: Option<bool>,
@@ -50,7 +54,12 @@ pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
                 authority: Some(server::example_authority()),
             },
         };
-    let pool = pool_config(file, template_provider)?;
+    let token_key = server::token_key(&arguments.server, file.authority_key.as_deref())?;
+    let custom_jobs = file.custom_jobs.unwrap_or(true).then(|| CustomJobsConfig {
+        own_tokens_only: file.own_tokens_only.unwrap_or_default(),
+        ..CustomJobsConfig::new(token_key)
+    });
+    let pool = PoolConfig { custom_jobs, ..pool_config(file, template_provider)? };
 
     let mut host = HostConfig::new("pool");
     host.listeners = vec![listener];

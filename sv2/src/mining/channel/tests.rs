@@ -19,7 +19,8 @@ const SEEN_LIMIT: usize = 5;
 fn work(merkle_path: Vec<U256>) -> Arc<Work> {
     let template = template(&[commitment()]);
     Arc::new(Work {
-        template_id: template.template_id,
+        template_id: Some(template.template_id),
+        min_ntime: None,
         version: template.version,
         version_rolling_allowed: true,
         merkle_path: Seq255::new(merkle_path).unwrap(),

@@ -163,7 +163,8 @@ impl Upstream {
 impl Owner for Upstream {
     fn handle_proof(&mut self, proof: &Proof<'_>, out: &mut Outbox) {
         let Proof { connection, channel_id, sequence_number, .. } = *proof;
-        let job = self.jobs.of_work(proof.work().template_id).copied();
+        let work_id = proof.work().template_id;
+        let job = work_id.and_then(|work_id| self.jobs.of_work(work_id)).copied();
         let (Some(upstream), Some(channel), Some(job)) = (self.uplink.ready(), self.channel(), job)
         else {
             return out.tell(Event::SharesLost { count: 1 });

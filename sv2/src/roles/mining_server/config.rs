@@ -14,7 +14,8 @@ use crate::wire::Target;
 pub struct MiningServerConfig {
     /// How the search space is divided among channels.
     pub extranonce: ExtranonceLayout,
-    /// Whether clients may send `SetCustomMiningJob` (flag REQUIRES_WORK_SELECTION).
+    /// Whether clients may send `SetCustomMiningJob` (flag REQUIRES_WORK_SELECTION). An owner
+    /// that takes custom jobs sets it by itself.
     pub supports_work_selection: bool,
     /// Whether standard channels are refused (flag REQUIRES_EXTENDED_CHANNELS).
     pub requires_extended_channels: bool,

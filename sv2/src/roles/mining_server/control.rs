@@ -1,16 +1,13 @@
-//! What the owner changes about channels that are open: prefixes, groups, flags, custom jobs,
-//! and their end.
+//! What the owner changes about channels that are open: prefixes, groups, flags, and their end.
 
 use std::collections::BTreeMap;
 
 use super::channels::retarget;
 use super::downstream::Downstream;
 use super::{MiningServer, slot};
-use crate::mining::error_code::{close_reason, custom_job};
+use crate::mining::error_code::close_reason;
 use crate::mining::extranonce::ExtranonceLayout;
-use crate::mining::{
-    CloseChannel, SetCustomMiningJob, SetCustomMiningJobError, SetExtranoncePrefix, SetGroupChannel,
-};
+use crate::mining::{CloseChannel, SetExtranoncePrefix, SetGroupChannel};
 use crate::role::{CloseReason, ConnectionId, Outbox};
 use crate::time::Now;
 use crate::wire::{Seq64K, Str255, Target};
@@ -162,24 +159,5 @@ impl MiningServer {
         let reason_code = Str255::from_static(reason_code);
         out.send(connection, CloseChannel { channel_id, reason_code });
         self.end_channel(connection, channel_id, out);
-    }
-
-    /// Without work selection there is nothing that a custom job could be checked against.
-    pub(super) fn handle_custom_job(
-        &mut self,
-        now: Now,
-        connection: ConnectionId,
-        request: &SetCustomMiningJob,
-        out: &mut Outbox,
-    ) {
-        out.send(
-            connection,
-            SetCustomMiningJobError {
-                channel_id: request.channel_id,
-                request_id: request.request_id,
-                error_code: Str255::from_static(custom_job::JD_NOT_SUPPORTED),
-            },
-        );
-        self.count_useless(now, connection, out);
     }
 }

@@ -8,6 +8,7 @@
 mod channels;
 mod config;
 mod control;
+mod custom_jobs;
 mod downstream;
 mod extensions;
 mod jobs;

@@ -76,7 +76,8 @@ impl WorkSource {
         full_len: usize,
     ) -> Result<Self, CoinbaseError> {
         let work = Work {
-            template_id: work_id,
+            template_id: Some(work_id),
+            min_ntime: None,
             version: job.version,
             version_rolling_allowed: job.version_rolling_allowed,
             merkle_path: job.merkle_path.clone(),
@@ -105,7 +106,8 @@ impl WorkSource {
         }
         let recipe = self.recipe.as_ref()?;
         let work = Arc::new(Work {
-            template_id: self.work_id,
+            template_id: Some(self.work_id),
+            min_ntime: None,
             version: recipe.template.version,
             version_rolling_allowed: recipe.version_rolling_allowed,
             merkle_path: recipe.template.merkle_path.clone(),

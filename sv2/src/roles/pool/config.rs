@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::job_declaration::token::TokenKey;
 use crate::role::PeerAddress;
 use crate::roles::mining_server::MiningServerConfig;
 
@@ -18,6 +19,28 @@ pub struct PoolConfig {
     pub coinbase_tag: Vec<u8>,
     /// How miners are served.
     pub server: MiningServerConfig,
+    /// What is asked of miners who bring their own jobs; `None`: there are none, and every
+    /// `SetCustomMiningJob` is refused.
+    pub custom_jobs: Option<CustomJobsConfig>,
+}
+
+/// What a pool asks of custom jobs (spec 5.3.18).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomJobsConfig {
+    /// Of the job declarator server: tokens under another key are worth nothing here.
+    pub token_key: TokenKey,
+    /// Tokens that are remembered as used, until they expire; beyond, custom jobs are refused.
+    /// Each takes about 40 bytes.
+    pub used_tokens_max: usize,
+    /// Whether a token is good only on channels of the user that it was allocated to.
+    pub own_tokens_only: bool,
+}
+
+impl CustomJobsConfig {
+    /// Defaults: as many tokens as a thousand miners use in a day with a new template a minute.
+    pub fn new(token_key: TokenKey) -> Self {
+        CustomJobsConfig { token_key, used_tokens_max: 1 << 20, own_tokens_only: false }
+    }
 }
 
 impl Default for PoolConfig {
@@ -33,6 +56,7 @@ impl Default for PoolConfig {
             payout_script: vec![0x51],
             coinbase_tag: b"assay".to_vec(),
             server: MiningServerConfig::default(),
+            custom_jobs: None,
         }
     }
 }

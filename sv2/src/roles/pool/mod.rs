@@ -4,12 +4,14 @@
 //! the first template are answered with it.
 
 mod config;
+mod custom_jobs;
 mod provider;
 #[cfg(test)]
 mod tests;
 
-pub use config::PoolConfig;
+pub use config::{CustomJobsConfig, PoolConfig};
 
+use self::custom_jobs::CustomJobs;
 use self::provider::Provider;
 use super::mining_server::MiningServer;
 use crate::entropy::Entropy;
@@ -23,13 +25,19 @@ use crate::wire::Tlvs;
 pub struct Pool {
     server: MiningServer,
     provider: Provider,
+    custom_jobs: Option<CustomJobs>,
 }
 
 impl Pool {
     /// A pool that has no work yet. It wants to be woken at once, to dial its template
     /// provider.
-    pub fn new(config: PoolConfig, entropy: Entropy) -> Self {
-        Pool { provider: Provider::new(&config), server: MiningServer::new(config.server, entropy) }
+    pub fn new(mut config: PoolConfig, entropy: Entropy) -> Self {
+        config.server.supports_work_selection |= config.custom_jobs.is_some();
+        Pool {
+            provider: Provider::new(&config),
+            server: MiningServer::new(config.server, entropy),
+            custom_jobs: config.custom_jobs.map(CustomJobs::new),
+        }
     }
 
     fn start(&mut self, now: Now, out: &mut Outbox) {
@@ -46,9 +54,15 @@ impl Pool {
         out: &mut Outbox,
     ) {
         if self.provider.uplink.is(connection) {
-            self.handle_provider_message(now, connection, message, out);
-        } else {
-            self.server.handle_message(now, connection, message, tlvs, &mut self.provider, out);
+            return self.handle_provider_message(now, connection, message, out);
+        }
+        match message {
+            Message::SetCustomMiningJob(request) if self.judges_jobs_of(connection) => {
+                self.handle_custom_job(now, connection, &request, out);
+            }
+            message => {
+                self.server.handle_message(now, connection, message, tlvs, &mut self.provider, out);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Pool, PoolConfig};
 use crate::common::Protocol;
 use crate::event::Event;
 use crate::message::Message;
-use crate::mining::coinbase::{payout, payout_len};
+use crate::mining::coinbase::{payout, payout_len, script_height};
 use crate::mining::job::Tip;
 use crate::role::{ConnectionId, Outbox};
 use crate::roles::mining_server::{Owner, Proof, UnknownWork, WorkSource};
@@ -26,11 +26,18 @@ pub(super) struct Provider {
     solutions: VecDeque<SubmitSolution>,
     payout_script: Vec<u8>,
     coinbase_tag: Vec<u8>,
+    /// Of the block that each of the last templates is for, as far as it says.
+    heights: VecDeque<(u64, Option<u32>)>,
+    /// See [`Provider::height`].
+    height: Option<u32>,
 }
 
 impl Provider {
     /// Blocks that are kept while there is no provider; the oldest goes first.
     const SOLUTIONS_MAX: usize = 16;
+
+    /// Templates whose heights are kept, of which a tip will name one.
+    const HEIGHTS_MAX: usize = 16;
 
     pub(super) fn new(config: &PoolConfig) -> Self {
         let settings = UplinkSettings {
@@ -49,7 +56,22 @@ impl Provider {
             solutions: VecDeque::new(),
             payout_script: config.payout_script.clone(),
             coinbase_tag: config.coinbase_tag.clone(),
+            heights: VecDeque::new(),
+            height: None,
         }
+    }
+
+    /// Of the block to be found on the present tip: templates say it by BIP 34 alone.
+    pub(super) fn height(&self) -> Option<u32> {
+        self.height
+    }
+
+    fn note_height(&mut self, template: &NewTemplate) {
+        if self.heights.len() == Self::HEIGHTS_MAX {
+            self.heights.pop_front();
+        }
+        let height = script_height(template.coinbase_prefix.as_slice());
+        self.heights.push_back((template.template_id, height));
     }
 
     /// What the pool puts in front of the template's outputs (spec 7.1).
@@ -78,8 +100,12 @@ impl Provider {
 impl Owner for Provider {
     #[inline]
     fn handle_proof(&mut self, proof: &Proof<'_>, out: &mut Outbox) {
-        if proof.accepted.is_block {
-            self.send_solution(solution(proof), out);
+        // A custom job has no template here: its miner publishes the block, through its own
+        // template provider and through the job declarator server (spec 6.4.9).
+        if proof.accepted.is_block
+            && let Some(template_id) = proof.work().template_id
+        {
+            self.send_solution(solution(proof, template_id), out);
         }
     }
 }
@@ -118,6 +144,7 @@ impl Pool {
 
     fn handle_template(&mut self, now: Now, template: NewTemplate, out: &mut Outbox) {
         let template_id = template.template_id;
+        self.provider.note_height(&template);
         // Without a tip there is nothing yet that the template could be for.
         let is_future = template.future_template || self.server.tip().is_none();
         let Provider { payout_script, coinbase_tag, .. } = &self.provider;
@@ -143,6 +170,9 @@ impl Pool {
             network_target: news.target.min(by_nbits),
             since: now.instant,
         };
+        let heights = &self.provider.heights;
+        let named = heights.iter().rev().find(|(id, _)| *id == news.template_id);
+        self.provider.height = named.and_then(|(_, height)| *height);
         let tipped = self.server.set_tip(now, tip, news.template_id, out);
         if let Err(UnknownWork { work_id }) = tipped {
             // The provider names a template that it has not sent (spec 7.3).
@@ -152,11 +182,10 @@ impl Pool {
     }
 }
 
-fn solution(proof: &Proof<'_>) -> SubmitSolution {
-    let work = proof.work();
-    let coinbase = work.coinbase.transaction(&[proof.extranonce().as_slice()]);
+fn solution(proof: &Proof<'_>, template_id: u64) -> SubmitSolution {
+    let coinbase = proof.work().coinbase.transaction(&[proof.extranonce().as_slice()]);
     SubmitSolution {
-        template_id: work.template_id,
+        template_id,
         version: proof.version,
         header_timestamp: proof.ntime,
         header_nonce: proof.nonce,

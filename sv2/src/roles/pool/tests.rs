@@ -2,6 +2,7 @@
 
 mod chain;
 mod channels;
+mod custom_jobs;
 mod extensions;
 mod jobs;
 mod order;

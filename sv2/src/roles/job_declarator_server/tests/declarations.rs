@@ -126,7 +126,7 @@ fn the_new_token_is_good_at_the_pool_for_the_job_that_was_declared_and_for_no_ot
         since: bench.now.instant,
     };
     let context = CustomJobContext {
-        tip: &tip,
+        tip: Some(&tip),
         height: Some(job.template.height),
         extranonce_len: EXTRANONCE_LEN,
         user_identity: Some(b"miner"),
