@@ -11,16 +11,28 @@ use serde_json::Value;
 /// A package and those of ours that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
     ("sv2", &[]),
-    ("sv2-net", &["sv2"]),
+    ("sv2-document", &[]),
+    ("sv2-net", &["sv2", "sv2-document"]),
     ("sv2-capture", &["sv2"]),
-    ("simulator", &["sv2", "sv2-capture"]),
+    ("simulator", &["sv2", "sv2-document", "sv2-capture"]),
     ("simulator-live", &["sv2", "sv2-net", "simulator"]),
-    ("conformance", &["sv2", "sv2-net", "sv2-capture"]),
-    ("assay", &["sv2", "sv2-net", "sv2-capture", "simulator", "simulator-live", "conformance"]),
+    ("conformance", &["sv2", "sv2-document", "sv2-net", "sv2-capture"]),
+    (
+        "assay",
+        &[
+            "sv2",
+            "sv2-document",
+            "sv2-net",
+            "sv2-capture",
+            "simulator",
+            "simulator-live",
+            "conformance",
+        ],
+    ),
 ];
 
 /// Packages without sockets, clocks and threads.
-const PURE: &[&str] = &["sv2", "sv2-capture", "simulator"];
+const PURE: &[&str] = &["sv2", "sv2-document", "sv2-capture", "simulator"];
 
 /// What brings sockets and event loops, and so must not stand below a pure package.
 const IMPURE_CRATES: &[&str] = &["tokio", "mio", "socket2", "async-std", "smol"];

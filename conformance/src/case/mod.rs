@@ -3,7 +3,6 @@
 //! The format, by example and complete: `conformance/cases/README.md`.
 
 mod corpus;
-pub mod document;
 mod load;
 mod load_step;
 pub mod matcher;
@@ -18,6 +17,8 @@ pub(crate) use load_step::{field_of, message_named};
 pub use names::{FUNCTIONS, Function, INVARIANTS, Invariant};
 pub use requirements::{Chain, Requires, WorldSettings};
 pub use suite::Suite;
+
+pub use sv2_document as document;
 
 use crate::mutant::MutantRecipe;
 use step::Step;

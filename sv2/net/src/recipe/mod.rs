@@ -44,7 +44,6 @@
 mod placeholder;
 mod program;
 mod ready;
-mod suggestion;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +52,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use sv2::common::Protocol;
 use sv2::noise::AuthorityPublicKey;
+use sv2_document::{did_you_mean, place};
 use thiserror::Error;
 use toml::Spanned;
 
@@ -60,7 +60,6 @@ pub use placeholder::UnknownPlaceholder;
 use placeholder::names;
 pub use program::{Endpoint, HookError, Program, StartError, Surroundings};
 pub use ready::{NotReady, Readiness, probe};
-use suggestion::{did_you_mean, quoted_names};
 
 /// How to run a foreign program.
 #[derive(Clone, Debug, Deserialize)]
@@ -203,8 +202,7 @@ impl Recipe {
                 .map_err(|error| RecipeError(format!("{}: {error}", path.display())))
         };
         let text = read(path)?;
-        let place = path.display().to_string();
-        let mut recipe = Recipe::load(&place, &text)?;
+        let mut recipe = Recipe::load(&path.display().to_string(), &text)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let known = known_names(&recipe.listens, &recipe.needs, &recipe.files);
         for file in &mut recipe.files {
@@ -221,22 +219,22 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Reads a recipe from memory; `place` names it in errors. Its files must be part of it.
+    /// Reads a recipe from memory; `file` names it in errors. Its files must be part of it.
     ///
     /// # Errors
     /// [`RecipeError`], with line and column.
-    pub fn parse(place: &str, text: &str) -> Result<Recipe, RecipeError> {
-        let recipe = Recipe::load(place, text)?;
-        match recipe.files.iter().find(|file| file.from.is_some()) {
+    pub fn parse(file: &str, text: &str) -> Result<Recipe, RecipeError> {
+        let recipe = Recipe::load(file, text)?;
+        match recipe.files.iter().find(|template| template.from.is_some()) {
             None => Ok(recipe),
-            Some(file) => {
+            Some(template) => {
                 let what = "a recipe that is no file cannot name one with `from`";
-                Err(error_at(place, text, file.name.span().start, what))
+                Err(error_at(file, text, template.name.span().start, what))
             }
         }
     }
 
-    fn load(place: &str, text: &str) -> Result<Recipe, RecipeError> {
+    fn load(file: &str, text: &str) -> Result<Recipe, RecipeError> {
         let recipe: Recipe = toml::from_str(text).map_err(|error| {
             let message = error.message();
             let hint = quoted_names(message)
@@ -244,9 +242,9 @@ impl Recipe {
                 .map(|(wrong, known)| did_you_mean(wrong, known.iter().copied()))
                 .unwrap_or_default();
             let start = error.span().map_or(0, |span| span.start);
-            error_at(place, text, start, &format!("{message}{hint}"))
+            error_at(file, text, start, &format!("{message}{hint}"))
         })?;
-        recipe.check(text).map_err(|(start, what)| error_at(place, text, start, &what))?;
+        recipe.check(text).map_err(|(start, what)| error_at(file, text, start, &what))?;
         Ok(recipe)
     }
 
@@ -347,11 +345,14 @@ fn parse_authority(text: &Spanned<String>) -> Result<AuthorityPublicKey, String>
 #[error("{0}")]
 pub struct RecipeError(String);
 
-fn error_at(place: &str, text: &str, start: usize, what: &str) -> RecipeError {
-    let before = text.get(..start).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    RecipeError(format!("{place}:{line}:{column}: {what}"))
+fn error_at(file: &str, text: &str, start: usize, what: &str) -> RecipeError {
+    let (line, column) = place(text, start);
+    RecipeError(format!("{file}:{line}:{column}: {what}"))
+}
+
+/// What stands between backticks: in serde's messages the wrong name, then all known ones.
+fn quoted_names(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
 }
 
 impl Ready {

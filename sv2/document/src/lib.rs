@@ -1,11 +1,19 @@
 //! TOML with places: every value knows where it stands, so that an error can name file, line
 //! and column, and say what was probably meant.
+//!
+//! What people write for us (cases, targets, scenarios) is read with this. It knows nothing of
+//! what the files mean, and touches none: whoever read the text passes it.
+
+mod suggestion;
 
 use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+use suggestion::distance;
+pub use suggestion::{did_you_mean, suggestion};
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -52,7 +60,7 @@ pub struct Entry {
     pub node: Node,
 }
 
-/// Why a case, fixture, profile, target or expectations file cannot be used.
+/// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadError {
     /// As given by whoever read it.
@@ -77,7 +85,7 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {}
 
 /// Line and column of a byte offset in a text, both from 1; the column counts characters.
-pub(crate) fn place(text: &str, at: usize) -> (usize, usize) {
+pub fn place(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
@@ -344,42 +352,6 @@ impl<'a> Keys<'a> {
         }
     }
 }
-
-/// `; did you mean "x"?`, or the list of what is known if nothing is near and the list is short.
-fn suggestion(word: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), *candidate))
-        .min();
-    match nearest {
-        Some((distance, candidate)) if distance <= word.chars().count() / 3 + 1 => {
-            format!("; did you mean \"{candidate}\"?")
-        }
-        _ if !known.is_empty() && known.len() <= LISTED_MAX => {
-            format!("; known are {}", known.join(", "))
-        }
-        _ => String::new(),
-    }
-}
-
-/// Levenshtein distance: few words, short ones.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-/// More names than this are no help in an error.
-const LISTED_MAX: usize = 30;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,9 @@
+//! Mining networks as scenarios: which roles there are, and who is connected to whom.
+//!
+//! A scenario is read here and run elsewhere: on sockets and in real time by `simulator-live`.
+//! Nothing in this crate has a socket, a clock or a thread, so that both read the same file and
+//! count the same way.
+
+pub mod goal;
+pub mod scenario;
+pub mod units;

@@ -1,0 +1,236 @@
+//! The kinds of roles, and what can be said about each.
+//!
+//! What a role needs of others is optional here: it is there for a role of ours, and may be
+//! missing where a program of others holds it, which has settings of its own.
+
+use std::time::Duration;
+
+use super::{NodeId, RoleId};
+use crate::units::HashRate;
+
+/// What a role is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Templates of a node, for pools and job declarator clients (spec 7).
+    TemplateProvider,
+    /// A mining server (spec 5).
+    Pool,
+    /// The pool's side of job declaration (spec 6).
+    JobDeclaratorServer,
+    /// The miner's side of job declaration, and a mining server for the miner's devices.
+    JobDeclaratorClient,
+    /// A mining server with another one above it (spec 5.2).
+    MiningProxy,
+    /// A fleet of devices that hash.
+    MiningDevice,
+}
+
+/// What a role is, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RoleKind {
+    /// See [`Kind::TemplateProvider`].
+    TemplateProvider(TemplateProvider),
+    /// See [`Kind::Pool`].
+    Pool(Pool),
+    /// See [`Kind::JobDeclaratorServer`].
+    JobDeclaratorServer(JobDeclaratorServer),
+    /// See [`Kind::JobDeclaratorClient`].
+    JobDeclaratorClient(JobDeclaratorClient),
+    /// See [`Kind::MiningProxy`].
+    MiningProxy(MiningProxy),
+    /// See [`Kind::MiningDevice`].
+    MiningDevice(MiningDevice),
+}
+
+/// Settings of a template provider; those of `sv2::roles::template_provider` where `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateProvider {
+    /// Whose chain it serves.
+    pub node: NodeId,
+    /// In satoshi.
+    pub fee_rise_min: Option<u64>,
+    /// Between two templates for one tip and client.
+    pub fee_update_interval: Option<Duration>,
+    /// For templates of the last tip.
+    pub stale_grace: Option<Duration>,
+}
+
+/// Settings of a pool; those of `sv2::roles::pool` where `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Where templates come from.
+    pub template_provider: Option<RoleId>,
+    /// For each channel.
+    pub shares_per_minute: Option<f64>,
+    /// Shares in one answer.
+    pub share_batch_size: Option<u32>,
+    /// Hashes that the easiest share takes on average.
+    pub share_hashes_min: Option<f64>,
+    /// Whether targets follow the hash rate that shares show.
+    pub vardiff: Option<bool>,
+    /// Of the coinbase transaction's first output.
+    pub payout_script: Option<Vec<u8>>,
+    /// In the input of the coinbase transaction.
+    pub coinbase_tag: Option<String>,
+    /// Whether standard channels are refused.
+    pub requires_extended_channels: bool,
+    /// Whether devices may not roll the version.
+    pub requires_fixed_version: bool,
+    /// That clients must negotiate.
+    pub required_extensions: Vec<u16>,
+}
+
+/// Settings of a job declarator server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobDeclaratorServer {
+    /// Whose jobs are declared.
+    pub pool: Option<RoleId>,
+    /// Which judges declared blocks; the pool's if `None` ([`super::Scenario::node_of`]).
+    pub node: Option<NodeId>,
+}
+
+/// Settings of a job declarator client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobDeclaratorClient {
+    /// Pools in the order of preference; each has a job declarator server.
+    pub upstream: Vec<RoleId>,
+    /// The miner's own.
+    pub template_provider: Option<RoleId>,
+    /// What the server gets to see.
+    pub mode: DeclarationMode,
+    /// Whom the pool shall pay.
+    pub user: String,
+    /// For each channel of a device.
+    pub shares_per_minute: Option<f64>,
+    /// Whom blocks pay that are found without a pool.
+    pub payout_script: Option<Vec<u8>>,
+}
+
+/// What a job declarator server gets to see (spec 6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeclarationMode {
+    /// All transactions.
+    FullTemplate,
+    /// The coinbase transaction.
+    CoinbaseOnly,
+}
+
+/// Settings of a mining proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MiningProxy {
+    /// In the order of preference.
+    pub upstream: Vec<RoleId>,
+    /// What becomes of channels.
+    pub mode: ProxyMode,
+    /// Whom the pool shall pay, where the proxy opens a channel of its own.
+    pub user: String,
+    /// For each channel of a device.
+    pub shares_per_minute: Option<f64>,
+}
+
+/// What a proxy does with channels (spec 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyMode {
+    /// All devices share one extended channel.
+    Aggregated,
+    /// Each channel is passed on.
+    Transparent,
+}
+
+/// Settings of a fleet of mining devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MiningDevice {
+    /// Whom to mine for.
+    pub upstream: Option<RoleId>,
+    /// Devices.
+    pub count: u32,
+    /// Of each device, over all its channels.
+    pub hash_rate: HashRate,
+    /// What each channel claims.
+    pub nominal_hash_rate: HashRate,
+    /// What each opens.
+    pub channel: ChannelKind,
+    /// On each connection.
+    pub channel_count: u8,
+    /// Whether header times move on.
+    pub rolls_ntime: bool,
+    /// Whom the pool shall pay; with a number behind it where there are several devices.
+    pub user: String,
+}
+
+/// What a device opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// A standard channel with jobs of its own.
+    Standard,
+    /// A standard channel that also takes jobs for its group.
+    StandardInGroup,
+    /// An extended channel.
+    Extended,
+}
+
+impl Kind {
+    pub(crate) const NAMES: &[&str] = &[
+        "template-provider",
+        "pool",
+        "job-declarator-server",
+        "job-declarator-client",
+        "mining-proxy",
+        "mining-device",
+    ];
+
+    /// In the order of [`Kind::NAMES`].
+    pub const ALL: [Kind; 6] = [
+        Kind::TemplateProvider,
+        Kind::Pool,
+        Kind::JobDeclaratorServer,
+        Kind::JobDeclaratorClient,
+        Kind::MiningProxy,
+        Kind::MiningDevice,
+    ];
+
+    /// As scenarios write it.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// Where the reference implementation's examples let a role listen; `None` for what dials.
+    pub const fn default_port(self) -> Option<u16> {
+        match self {
+            Kind::TemplateProvider => Some(8442),
+            Kind::Pool => Some(34254),
+            Kind::MiningProxy => Some(34255),
+            Kind::JobDeclaratorServer => Some(34264),
+            Kind::JobDeclaratorClient => Some(34265),
+            Kind::MiningDevice => None,
+        }
+    }
+}
+
+impl RoleKind {
+    /// Without its settings.
+    pub fn kind(&self) -> Kind {
+        match self {
+            RoleKind::TemplateProvider(_) => Kind::TemplateProvider,
+            RoleKind::Pool(_) => Kind::Pool,
+            RoleKind::JobDeclaratorServer(_) => Kind::JobDeclaratorServer,
+            RoleKind::JobDeclaratorClient(_) => Kind::JobDeclaratorClient,
+            RoleKind::MiningProxy(_) => Kind::MiningProxy,
+            RoleKind::MiningDevice(_) => Kind::MiningDevice,
+        }
+    }
+
+    /// The roles that its settings name.
+    pub(super) fn references(&self) -> Vec<RoleId> {
+        match self {
+            RoleKind::TemplateProvider(_) => Vec::new(),
+            RoleKind::Pool(pool) => pool.template_provider.into_iter().collect(),
+            RoleKind::JobDeclaratorServer(server) => server.pool.into_iter().collect(),
+            RoleKind::JobDeclaratorClient(client) => {
+                client.upstream.iter().copied().chain(client.template_provider).collect()
+            }
+            RoleKind::MiningProxy(proxy) => proxy.upstream.clone(),
+            RoleKind::MiningDevice(device) => device.upstream.into_iter().collect(),
+        }
+    }
+}
