@@ -27,7 +27,7 @@ pub struct TransactionShape {
 }
 
 /// Valid transactions, parents before children.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Mempool {
     entries: Vec<Entry>,
     positions: BTreeMap<Txid, usize>,
@@ -36,7 +36,7 @@ pub(crate) struct Mempool {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     transaction: Transaction,
     template: TemplateTransaction,

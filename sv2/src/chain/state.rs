@@ -1,5 +1,7 @@
 //! The chain itself: its tip, its last blocks, its coins and its mempool.
 
+mod branch;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ pub struct TooDeep {
     pub depth_max: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct StoredBlock {
     hash: U256,
     height: u32,
