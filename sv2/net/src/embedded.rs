@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sv2::chain::{Chain, ChainHost, TooDeep};
+use sv2::chain::{Chain, ChainHost, ChainPace, TooDeep};
+use sv2::entropy::Entropy;
 use sv2::role::{Answer, Request};
 use sv2::time::Now;
 use sv2::wire::U256;
@@ -64,9 +65,47 @@ impl EmbeddedChain {
         self.change(|chain, now| chain.reorganise(depth, now))
     }
 
+    /// Another node with the same blocks, of whose later blocks and transactions this one knows
+    /// nothing. Must be called within a tokio runtime.
+    pub fn twin(&self, pace: ChainPace, entropy: Entropy) -> Self {
+        let drawn = entropy.fork("chain", 0);
+        let chain = self.change(|chain, _| chain.twin(drawn));
+        EmbeddedChain::new(ChainHost::with_pace(chain, pace, entropy))
+    }
+
+    /// Lets a twin follow this one's blocks, until the relay is dropped; another relay leads the
+    /// other way. Transactions are not passed on.
+    pub fn relay_to(&self, twin: &EmbeddedChain) -> Relay {
+        let (from, to) = (self.clone(), twin.clone());
+        let mut news = self.0.shared.feed.watch();
+        news.mark_changed();
+        Relay(tokio::spawn(async move {
+            while news.changed().await.is_ok() {
+                let (tip, branch) = from.change(|chain, _| (chain.tip(), chain.branch()));
+                let adopted = to.change(|chain, now| match chain.block(&tip) {
+                    Some(_) => Ok(false),
+                    None => chain.adopt(now, &branch),
+                });
+                if let Err(error) = adopted {
+                    tracing::warn!(%tip, %error, "a node does not follow the block of another");
+                }
+            }
+        }))
+    }
+
     /// Looks at the chain or changes it in any way; followers hear of changes.
     pub fn change<T>(&self, change: impl FnOnce(&mut Chain, Now) -> T) -> T {
         self.0.shared.change(|host, now| change(host.chain_mut(), now))
+    }
+}
+
+/// Blocks on their way from one node to another; ends when dropped.
+#[derive(Debug)]
+pub struct Relay(JoinHandle<()>);
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

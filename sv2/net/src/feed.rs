@@ -21,6 +21,11 @@ impl Feed {
         self.0.send_replace(Some(event));
     }
 
+    /// News from now on, for somebody who is no role.
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<ChainEvent>> {
+        self.0.subscribe()
+    }
+
     /// Tells a role what is known, and from then on what is new, until the follower is dropped
     /// or the role ends.
     pub(crate) fn follow(&self, role: Injector) -> Follower {

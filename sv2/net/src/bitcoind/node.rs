@@ -1,6 +1,7 @@
 //! A node of our own in a temporary folder, without wallet and peers, that never outlives us.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub struct NodeConfig {
     pub executable: Option<PathBuf>,
     /// With which rules.
     pub network: Network,
+    /// Whether other nodes of ours can be its peers ([`Node::connect`]): they exchange blocks and
+    /// no transactions.
+    pub takes_peers: bool,
     /// Behind our own arguments.
     pub arguments: Vec<OsString>,
     /// For the node's first answer.
@@ -37,6 +41,7 @@ impl NodeConfig {
         Ok(NodeConfig {
             executable: None,
             network,
+            takes_peers: false,
             arguments: Vec::new(),
             start_timeout: Duration::from_secs(60),
             helper: Helper::of_this_program()?,
@@ -58,9 +63,13 @@ pub enum Network {
 #[derive(Debug)]
 pub struct Node {
     child: Child,
+    helper: Helper,
+    command: ChildCommand,
+    start_timeout: Duration,
     rpc: Arc<RpcClient>,
     network: Network,
     directory: PathBuf,
+    peer_address: Option<SocketAddr>,
 }
 
 impl Node {
@@ -86,8 +95,7 @@ impl Node {
     async fn start_once(config: &NodeConfig, executable: &Path) -> Result<Node, NodeError> {
         // The node writes until its end, which may come after ours: its helper removes it.
         let directory = tempfile::Builder::new().prefix("assay-node-").tempdir()?.keep();
-        let port =
-            ::bitcoind::get_available_port().map_err(|error| NodeError::Port(error.to_string()))?;
+        let port = free_port()?;
         let mut command = ChildCommand::new(executable, directory.join("log"));
         let mut arguments = vec![format!("-datadir={}", directory.display())];
         arguments.extend(match config.network {
@@ -97,6 +105,14 @@ impl Node {
         });
         arguments.push(format!("-rpcport={port}"));
         arguments.extend(ARGUMENTS.map(String::from));
+        let mut peer_address = None;
+        if config.takes_peers {
+            let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+            arguments.push(format!("-bind={address}"));
+            // Of two settings the last counts.
+            arguments.extend(["-listen=1", "-blocksonly=1"].map(String::from));
+            peer_address = Some(address);
+        }
         let cookie = directory.join("cookie");
         arguments.push(format!("-rpccookiefile={}", cookie.display()));
         command.arguments = arguments.into_iter().map(OsString::from).collect();
@@ -104,12 +120,53 @@ impl Node {
         command.scratch = Some(directory.clone());
         let child = Child::spawn(&config.helper, &command)?;
         let rpc = RpcClient::new(RpcConfig::new("127.0.0.1", port, Auth::Cookie(cookie)));
-        let mut node = Node { child, rpc: Arc::new(rpc), network: config.network, directory };
-        node.wait_until_ready(config.start_timeout).await?;
+        let mut node = Node {
+            child,
+            helper: config.helper.clone(),
+            command,
+            start_timeout: config.start_timeout,
+            rpc: Arc::new(rpc),
+            network: config.network,
+            directory,
+            peer_address,
+        };
+        node.wait_until_ready().await?;
         Ok(node)
     }
 
-    async fn wait_until_ready(&mut self, patience: Duration) -> Result<(), NodeError> {
+    /// Makes another node a peer, now and whenever the connection breaks.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    ///
+    /// # Panics
+    /// If the other node was not started to take peers.
+    pub async fn connect(&self, other: &Node) -> Result<(), RpcError> {
+        let address = other.peer_address.expect("the other node takes peers");
+        self.rpc.call("addnode", json!([address.to_string(), "add"])).await.map(drop)
+    }
+
+    /// Waits until the node has ended by itself.
+    ///
+    /// # Errors
+    /// If the operating system cannot wait for it.
+    pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Starts a node that has ended by itself again, on its data and its port.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn start_again(&mut self) -> Result<(), NodeError> {
+        let next = Child::spawn(&self.helper, &self.command)?;
+        self.child.keep_scratch();
+        self.child = next;
+        self.wait_until_ready().await
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), NodeError> {
+        let patience = self.start_timeout;
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -158,6 +215,10 @@ impl Node {
     pub async fn stop(mut self) -> std::io::Result<ExitStatus> {
         self.child.stop().await
     }
+}
+
+fn free_port() -> Result<u16, NodeError> {
+    ::bitcoind::get_available_port().map_err(|error| NodeError::Port(error.to_string()))
 }
 
 /// Finds the node's executable as the crate `bitcoind` does: `BITCOIND_EXE`, then `PATH`.

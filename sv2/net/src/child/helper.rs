@@ -31,12 +31,14 @@ pub fn run_child_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode
         Err(error) => return failed(CANNOT_START, error),
     };
     let outcome = runtime.block_on(run(&mut command, grace));
-    if let Some(Err(error)) = scratch.map(std::fs::remove_dir_all) {
+    // Of a program that ended by itself, the parent may want to start another on what it left.
+    let is_wanted = matches!(outcome, Ok(End::ByItself(_)));
+    if let Some(Err(error)) = scratch.filter(|_| !is_wanted).map(std::fs::remove_dir_all) {
         // Into a log that may be gone: there is nobody else to tell.
         eprintln!("run-child: cannot remove the child's folder: {error}");
     }
     match outcome {
-        Ok(status) => ExitCode::from(exit_code(status)),
+        Ok(End::ByItself(status) | End::Told(status)) => ExitCode::from(exit_code(status)),
         Err(error) => {
             failed(CANNOT_START, format!("{:?}: {error}", command.as_std().get_program()))
         }
@@ -71,7 +73,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> 
     Ok(Task { command, grace, scratch })
 }
 
-async fn run(command: &mut Command, grace: Duration) -> io::Result<ExitStatus> {
+/// How the program ended.
+enum End {
+    ByItself(ExitStatus),
+    Told(ExitStatus),
+}
+
+async fn run(command: &mut Command, grace: Duration) -> io::Result<End> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -93,10 +101,10 @@ async fn run(command: &mut Command, grace: Duration) -> io::Result<ExitStatus> {
     match ended {
         Some(status) => {
             end.await;
-            Ok(status)
+            Ok(End::ByItself(status))
         }
         // Waiting at the same time reaps the leader, without which the group never empties.
-        None => tokio::join!(end, child.wait()).1,
+        None => tokio::join!(end, child.wait()).1.map(End::Told),
     }
 }
 

@@ -52,7 +52,9 @@ pub struct ChildCommand {
     pub directory: Option<PathBuf>,
     /// The file that takes what the child writes to stdout and stderr; overwritten.
     pub log: PathBuf,
-    /// A folder that is removed, with all that is in it, once the group has ended.
+    /// A folder that is removed, with all that is in it, once the group was told to end and has.
+    /// Where the child ended by itself, when [`Child`] is dropped: until then another can be
+    /// started on it ([`Child::keep_scratch`]).
     pub scratch: Option<PathBuf>,
     /// How long the group may take to end after TERM, before KILL.
     pub grace: Duration,
@@ -82,6 +84,7 @@ pub struct Child {
     /// Open, so that it can be read when the scratch folder with it is gone.
     log: File,
     grace: Duration,
+    scratch: Option<PathBuf>,
 }
 
 impl Child {
@@ -121,7 +124,8 @@ impl Child {
         }
         let mut process = process.spawn()?;
         let pipe = process.stdin.take();
-        Ok(Child { process, pipe, log, grace: command.grace })
+        let scratch = command.scratch.clone();
+        Ok(Child { process, pipe, log, grace: command.grace, scratch })
     }
 
     /// Waits until the child has ended by itself. An exit code above 128 is a signal's number
@@ -156,9 +160,24 @@ impl Child {
         }
     }
 
+    /// Leaves the scratch folder of a child that ended by itself, for the next.
+    pub fn keep_scratch(&mut self) {
+        self.scratch = None;
+    }
+
     /// The end of what the child has written, at most [`LOG_TAIL_LEN_MAX`] bytes, for errors.
     pub fn log_tail(&self) -> String {
         log_tail(&self.log).unwrap_or_else(|error| format!("(no log: {error})"))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let has_ended = matches!(self.process.try_wait(), Ok(Some(_)));
+        if let Some(scratch) = self.scratch.take().filter(|_| has_ended) {
+            // Gone already, where the helper was told to end.
+            let _ = std::fs::remove_dir_all(scratch);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bitcoin::{Amount, ScriptBuf, TxOut};
 use libtest_mimic::{Failed, Trial};
+use serde_json::json;
 use sv2::chain::{BlockTemplate, block};
 use sv2::event::Event;
 use sv2::role::{Answer, ChainEvent, Input, Outbox, Output, Request, RequestId, Role};
@@ -23,6 +24,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("blocks_by_others_reorganisations_and_fees_are_news", || run(news)),
         Trial::test("a_private_signet_is_too_hard_for_a_share_to_be_a_block", || run(signet)),
         Trial::test("a_node_that_ends_at_once_is_quoted", || run(bad_option)),
+        Trial::test("a_node_that_ended_starts_again_where_it_was", || run(started_again)),
+        Trial::test("peers_have_one_chain_and_transactions_of_their_own", || run(peers)),
     ];
     trials.map(|trial| trial.with_kind("needs bitcoind").with_ignored_flag(true)).into()
 }
@@ -49,6 +52,47 @@ async fn block_found() -> Result<(), Failed> {
     assert_eq!(rejected.as_deref(), Some("high-hash"));
     assert_eq!(node.height().await?, 1);
     node.stop().await?;
+    Ok(())
+}
+
+async fn started_again() -> Result<(), Failed> {
+    let mut node = start(Network::Regtest).await?;
+    let hash = node.mine(3).await?.pop();
+    let directory = node.directory().to_owned();
+    node.rpc().call("stop", json!([])).await?;
+    node.ended().await?;
+
+    node.start_again().await?;
+
+    assert_eq!(node.height().await?, 3);
+    assert!(node.block(&hash.unwrap()).await.is_ok());
+    node.stop().await?;
+    assert!(!directory.exists(), "its data are gone with it");
+    Ok(())
+}
+
+async fn peers() -> Result<(), Failed> {
+    let mut config = config(Network::Regtest)?;
+    config.takes_peers = true;
+    let (pool, miner) = (Node::start(&config).await?, Node::start(&config).await?);
+    miner.connect(&pool).await?;
+    let tip = pool.mine(101).await?.pop().expect("mined");
+
+    // The miner hears of blocks by a chain that follows it.
+    let (_chain, _host, mut events) = watch(&miner).await?;
+    let reached =
+        |event: &Event| matches!(event, Event::TipChanged { prev_hash } if *prev_hash == tip);
+    while !reached(&events.recv().await?) {}
+    let transaction = miner.add_transaction(1_000).await?.to_string();
+    let mempools = [pool.rpc(), miner.rpc()];
+    let known = [
+        mempools[0].call("getrawmempool", json!([])).await?,
+        mempools[1].call("getrawmempool", json!([])).await?,
+    ];
+
+    assert_eq!(known, [json!([]), json!([transaction])]);
+    pool.stop().await?;
+    miner.stop().await?;
     Ok(())
 }
 

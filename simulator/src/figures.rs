@@ -1,0 +1,184 @@
+//! What has come of a network so far, counted from what its roles tell.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sv2::event::Event;
+use sv2::role::CloseReason;
+use sv2::time::Instant;
+
+use crate::units::HashRate;
+
+/// Counts of one role.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Connections that are set up, of clients.
+    pub connection_count: u64,
+    /// Channels that are open, of clients.
+    pub channel_count: u64,
+    /// Shares that this role has accepted, or that an upstream has accepted from a device.
+    pub accepted_count: u64,
+    /// Shares that were refused for another reason than being late.
+    pub rejected_count: u64,
+    /// Shares that were refused because the tip had changed.
+    pub stale_count: u64,
+    /// Jobs that a device has begun.
+    pub job_count: u64,
+    /// Blocks that this role has found.
+    pub block_count: u64,
+    /// Tips that this role has heard of.
+    pub tip_count: u64,
+    /// What went wrong last, in words.
+    pub last_error: Option<String>,
+    work: Work,
+}
+
+/// What a device has shown of its hash rate.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Work {
+    /// Expected hashes of a share on the job of a channel, by channel id.
+    price: Vec<(u32, f64)>,
+    /// When, and how many hashes it stands for.
+    shares: VecDeque<(Instant, f64)>,
+}
+
+impl Figures {
+    /// Counts an event of the role.
+    pub fn count(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::SetupDone { .. } => self.connection_count += 1,
+            Event::ConnectionClosed { connection: _, reason } => {
+                self.connection_count = self.connection_count.saturating_sub(1);
+                if !matches!(reason, CloseReason::ByPeer | CloseReason::ByUs) {
+                    self.last_error = Some(reason.to_string());
+                }
+            }
+            Event::ChannelOpened { .. } => self.channel_count += 1,
+            Event::ChannelClosed { .. } => {
+                self.channel_count = self.channel_count.saturating_sub(1);
+            }
+            Event::ShareAccepted { .. } => self.accepted_count += 1,
+            Event::SharesAcknowledged { accepted_count, .. } => {
+                self.accepted_count += u64::from(*accepted_count);
+            }
+            Event::ShareRejected { error_code, .. } => self.refused(error_code.as_bytes()),
+            Event::ShareRefused { error_code, .. } => self.refused(error_code.as_slice()),
+            Event::WorkStarted { channel_id, target, .. } => {
+                self.job_count += 1;
+                self.work.price(*channel_id, target.expected_hashes());
+            }
+            Event::ShareSubmitted { channel_id, .. } => self.work.share(now, *channel_id),
+            Event::BlockFound { .. } => self.block_count += 1,
+            Event::TipChanged { .. } => self.tip_count += 1,
+            Event::SharesLost { count } => {
+                self.last_error = Some(format!("{count} shares lost"));
+            }
+            Event::Noted { what, .. } => self.last_error = Some(what.clone()),
+            Event::WorkerNamed { .. } | Event::ShareFiltered { .. } => {}
+        }
+    }
+
+    /// By the shares of the last minute; only of a device.
+    pub fn hash_rate(&self, now: Instant) -> HashRate {
+        self.work.rate(now)
+    }
+
+    /// A name that others use for a late share is a share refused like any other: error codes
+    /// are free (spec 3.5).
+    fn refused(&mut self, error_code: &[u8]) {
+        match error_code {
+            b"stale-share" => self.stale_count += 1,
+            _ => self.rejected_count += 1,
+        }
+    }
+}
+
+impl Work {
+    /// Channels of one device that are followed; a device of ours has at most 255.
+    const CHANNELS_MAX: usize = 255;
+    const WINDOW: Duration = Duration::from_secs(60);
+    /// Shares that are looked at; a device that finds more is measured by the last.
+    const SHARES_MAX: usize = 4_096;
+
+    fn price(&mut self, channel_id: u32, hashes: f64) {
+        match self.price.iter_mut().find(|(channel, _)| *channel == channel_id) {
+            Some((_, price)) => *price = hashes,
+            None if self.price.len() < Self::CHANNELS_MAX => self.price.push((channel_id, hashes)),
+            None => {}
+        }
+    }
+
+    fn share(&mut self, now: Instant, channel_id: u32) {
+        let price = self.price.iter().find(|(channel, _)| *channel == channel_id);
+        let Some((_, hashes)) = price else { return };
+        if self.shares.len() == Self::SHARES_MAX {
+            self.shares.pop_front();
+        }
+        self.shares.push_back((now, *hashes));
+    }
+
+    /// The first share of the window only starts it: it says when the others began to count.
+    fn rate(&self, now: Instant) -> HashRate {
+        let mut recent =
+            self.shares.iter().filter(|(at, _)| now.since(*at) <= Self::WINDOW);
+        let Some((start, _)) = recent.next() else { return HashRate::default() };
+        let seconds = now.since(*start).as_secs_f64();
+        let hashes: f64 = recent.map(|(_, hashes)| hashes).sum();
+        if seconds > 0.0 { HashRate::new(hashes / seconds) } else { HashRate::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sv2::role::ConnectionId;
+    use sv2::wire::{Str255, Target, U256};
+
+    use super::*;
+
+    const CONNECTION: ConnectionId = ConnectionId(0);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_device_is_as_fast_as_its_shares_show() {
+        let mut figures = Figures::default();
+        let target = Target::from_expected_hashes(1_000.0);
+        let started =
+            Event::WorkStarted { connection: CONNECTION, channel_id: 1, job_id: 1, target };
+        figures.count(at(0), &started);
+
+        for second in 0..=100 {
+            let (channel_id, sequence_number, job_id) = (1, second, 1);
+            let hash = U256::ZERO;
+            let share = Event::ShareSubmitted {
+                connection: CONNECTION,
+                channel_id,
+                sequence_number,
+                job_id,
+                hash,
+            };
+            figures.count(at(u64::from(second)), &share);
+        }
+
+        let rate = figures.hash_rate(at(100)).per_second();
+        assert!((rate - 1_000.0).abs() < 20.0, "{rate}");
+        assert_eq!(figures.hash_rate(at(1_000)), HashRate::default(), "it is silent");
+    }
+
+    #[test]
+    fn late_shares_are_told_from_wrong_ones() {
+        let mut figures = Figures::default();
+        for code in ["stale-share", "duplicate-share"] {
+            let (channel_id, sequence_number) = (1, 1);
+            let error_code = Str255::from_static(code);
+            let connection = CONNECTION;
+            let refused =
+                Event::ShareRefused { connection, channel_id, sequence_number, error_code };
+            figures.count(at(0), &refused);
+        }
+
+        assert_eq!((figures.stale_count, figures.rejected_count), (1, 1));
+    }
+}
