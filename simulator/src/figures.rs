@@ -1,6 +1,6 @@
 //! What has come of a network so far, counted from what its roles tell.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sv2::event::Event;
@@ -22,7 +22,7 @@ pub struct Figures {
     pub rejected_count: u64,
     /// Shares that were refused because the tip had changed.
     pub stale_count: u64,
-    /// Jobs that a device has begun.
+    /// Jobs that a device has begun, or that a server has agreed to pay.
     pub job_count: u64,
     /// Blocks that this role has found.
     pub block_count: u64,
@@ -36,15 +36,15 @@ pub struct Figures {
 /// What a device has shown of its hash rate.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Work {
-    /// Expected hashes of a share on the job of a channel, by channel id.
-    price: Vec<(u32, f64)>,
+    /// Expected hashes of a share on the job of a channel, by member and channel id.
+    price: BTreeMap<(u32, u32), f64>,
     /// When, and how many hashes it stands for.
     shares: VecDeque<(Instant, f64)>,
 }
 
 impl Figures {
-    /// Counts an event of the role.
-    pub fn count(&mut self, now: Instant, event: &Event) {
+    /// Counts an event of the role; of a fleet, of one of its members.
+    pub fn count(&mut self, now: Instant, member: u32, event: &Event) {
         match event {
             Event::SetupDone { .. } => self.connection_count += 1,
             Event::ConnectionClosed { connection: _, reason } => {
@@ -65,16 +65,26 @@ impl Figures {
             Event::ShareRefused { error_code, .. } => self.refused(error_code.as_slice()),
             Event::WorkStarted { channel_id, target, .. } => {
                 self.job_count += 1;
-                self.work.price(*channel_id, target.expected_hashes());
+                self.work.price((member, *channel_id), target.expected_hashes());
             }
-            Event::ShareSubmitted { channel_id, .. } => self.work.share(now, *channel_id),
+            Event::ShareSubmitted { channel_id, .. } => {
+                self.work.share(now, (member, *channel_id));
+            }
+            Event::CustomJobAccepted { .. } => self.job_count += 1,
+            Event::CustomJobRefused { reason, .. } | Event::DeclarationRefused { reason, .. } => {
+                self.last_error = Some(reason.clone());
+            }
+            Event::JobDeclared { .. } => self.job_count += 1,
             Event::BlockFound { .. } => self.block_count += 1,
             Event::TipChanged { .. } => self.tip_count += 1,
             Event::SharesLost { count } => {
                 self.last_error = Some(format!("{count} shares lost"));
             }
             Event::Noted { what, .. } => self.last_error = Some(what.clone()),
-            Event::WorkerNamed { .. } | Event::ShareFiltered { .. } => {}
+            Event::WorkerNamed { .. }
+            | Event::ShareFiltered { .. }
+            | Event::TokenAllocated { .. }
+            | Event::BlockPushed { .. } => {}
         }
     }
 
@@ -94,23 +104,20 @@ impl Figures {
 }
 
 impl Work {
-    /// Channels of one device that are followed; a device of ours has at most 255.
-    const CHANNELS_MAX: usize = 255;
+    /// Channels that are followed: of the largest fleet that one process hosts.
+    const CHANNELS_MAX: usize = 65_536;
     const WINDOW: Duration = Duration::from_secs(60);
     /// Shares that are looked at; a device that finds more is measured by the last.
     const SHARES_MAX: usize = 4_096;
 
-    fn price(&mut self, channel_id: u32, hashes: f64) {
-        match self.price.iter_mut().find(|(channel, _)| *channel == channel_id) {
-            Some((_, price)) => *price = hashes,
-            None if self.price.len() < Self::CHANNELS_MAX => self.price.push((channel_id, hashes)),
-            None => {}
+    fn price(&mut self, channel: (u32, u32), hashes: f64) {
+        if self.price.len() < Self::CHANNELS_MAX || self.price.contains_key(&channel) {
+            self.price.insert(channel, hashes);
         }
     }
 
-    fn share(&mut self, now: Instant, channel_id: u32) {
-        let price = self.price.iter().find(|(channel, _)| *channel == channel_id);
-        let Some((_, hashes)) = price else { return };
+    fn share(&mut self, now: Instant, channel: (u32, u32)) {
+        let Some(hashes) = self.price.get(&channel) else { return };
         if self.shares.len() == Self::SHARES_MAX {
             self.shares.pop_front();
         }
@@ -119,8 +126,7 @@ impl Work {
 
     /// The first share of the window only starts it: it says when the others began to count.
     fn rate(&self, now: Instant) -> HashRate {
-        let mut recent =
-            self.shares.iter().filter(|(at, _)| now.since(*at) <= Self::WINDOW);
+        let mut recent = self.shares.iter().filter(|(at, _)| now.since(*at) <= Self::WINDOW);
         let Some((start, _)) = recent.next() else { return HashRate::default() };
         let seconds = now.since(*start).as_secs_f64();
         let hashes: f64 = recent.map(|(_, hashes)| hashes).sum();
@@ -147,7 +153,7 @@ mod tests {
         let target = Target::from_expected_hashes(1_000.0);
         let started =
             Event::WorkStarted { connection: CONNECTION, channel_id: 1, job_id: 1, target };
-        figures.count(at(0), &started);
+        figures.count(at(0), 0, &started);
 
         for second in 0..=100 {
             let (channel_id, sequence_number, job_id) = (1, second, 1);
@@ -159,7 +165,7 @@ mod tests {
                 job_id,
                 hash,
             };
-            figures.count(at(u64::from(second)), &share);
+            figures.count(at(u64::from(second)), 0, &share);
         }
 
         let rate = figures.hash_rate(at(100)).per_second();
@@ -176,7 +182,7 @@ mod tests {
             let connection = CONNECTION;
             let refused =
                 Event::ShareRefused { connection, channel_id, sequence_number, error_code };
-            figures.count(at(0), &refused);
+            figures.count(at(0), 0, &refused);
         }
 
         assert_eq!((figures.stale_count, figures.rejected_count), (1, 1));

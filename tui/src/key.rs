@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, StratumUrl};
+use sv2_net::identity::read_secret_key;
 use zeroize::Zeroizing;
 
 use crate::arguments::Key;
@@ -19,7 +20,7 @@ pub(crate) fn run(command: Key) -> Outcome {
                 print::line(secret.public_key());
                 Outcome::Done
             }
-            Err(text) => Outcome::usage(text),
+            Err(error) => Outcome::usage(error.to_string()),
         },
         Key::Url { key, endpoint } => url(&key, endpoint.as_deref()),
     }
@@ -42,22 +43,6 @@ fn new(file: &Path) -> Outcome {
         }
         Err(error) => Outcome::usage(format!("cannot write {}: {error}", file.display())),
     }
-}
-
-/// Reads a file as written by `assay key new`.
-///
-/// # Errors
-/// A text that names the file and what was expected; never its contents.
-pub(crate) fn read_secret_key(file: &Path) -> Result<AuthoritySecretKey, String> {
-    let text = std::fs::read_to_string(file)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    text.trim().parse().map_err(|_| {
-        format!(
-            "{}: expected one line with a secret key, as written by `assay key new FILE`",
-            file.display()
-        )
-    })
 }
 
 fn url(key: &str, endpoint: Option<&str>) -> Outcome {

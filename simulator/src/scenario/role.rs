@@ -220,6 +220,14 @@ impl RoleKind {
         }
     }
 
+    /// How many there are of it; more than one only of devices.
+    pub fn member_count(&self) -> u32 {
+        match self {
+            RoleKind::MiningDevice(device) => device.count,
+            _ => 1,
+        }
+    }
+
     /// The roles that its settings name.
     pub(super) fn references(&self) -> Vec<RoleId> {
         match self {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sv2::chain::{Chain, ChainHost, ChainPace, TooDeep};
 use sv2::entropy::Entropy;
-use sv2::role::{Answer, Request};
+use sv2::role::{Answer, ChainEvent, Request};
 use sv2::time::Now;
 use sv2::wire::U256;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep_until;
 
@@ -63,6 +63,11 @@ impl EmbeddedChain {
     /// If so many blocks are not kept.
     pub fn reorganise(&self, depth: usize) -> Result<U256, TooDeep> {
         self.change(|chain, now| chain.reorganise(depth, now))
+    }
+
+    /// The chain's news, for somebody who is no role.
+    pub fn news(&self) -> watch::Receiver<Option<ChainEvent>> {
+        self.0.shared.feed.watch()
     }
 
     /// Another node with the same blocks, of whose later blocks and transactions this one knows

@@ -1,12 +1,48 @@
 //! What a listener shows its clients: a static key and a certificate that does not run out.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, Identity, StaticKey};
 use sv2::time::UnixTime;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Reads an authority's secret key from a file with one line, as `assay key new` writes it.
+///
+/// # Errors
+/// [`KeyFileError`]; never shows what is in the file.
+pub fn read_secret_key(path: &Path) -> Result<AuthoritySecretKey, KeyFileError> {
+    let failed = |source| KeyFileError::Unreadable { path: path.into(), source };
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(failed)?;
+    text.trim().parse().map_err(|_| KeyFileError::NotAKey { path: path.into() })
+}
+
+/// Why there is no secret key.
+#[derive(Debug, Error)]
+pub enum KeyFileError {
+    /// No file, or not for us.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Of the file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something else is in it.
+    #[error(
+        "{}: expected one line with a secret key, as written by `assay key new FILE`",
+        path.display()
+    )]
+    NotAKey {
+        /// Of the file.
+        path: PathBuf,
+    },
+}
 
 /// Makes certificates, or shows one that was made elsewhere.
 pub struct Certifier {

@@ -9,10 +9,9 @@ use sv2::job_declaration::token::TokenKey;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2_net::clock::Clock;
 use sv2_net::host::{ListenerConfig, ListenerSecurity};
-use sv2_net::identity::Certifier;
+use sv2_net::identity::{Certifier, KeyFileError, read_secret_key};
 
 use crate::arguments::NodeServer;
-use crate::key::read_secret_key;
 use crate::outcome::Outcome;
 
 /// The secret that the reference implementation's example configurations publish, so that roles
@@ -55,7 +54,7 @@ pub(super) fn token_key(
     authority_key: Option<&Path>,
 ) -> Result<TokenKey, Outcome> {
     let secret = match arguments.authority_key.as_deref().or(authority_key) {
-        Some(file) => read_secret_key(file).map_err(Outcome::Usage)?,
+        Some(file) => read_secret_key(file).map_err(unusable)?,
         // The listener has seen to it that this is not for everybody.
         None => example_secret(),
     };
@@ -64,13 +63,17 @@ pub(super) fn token_key(
 
 fn secret_key(file: Option<&Path>, listen: SocketAddr) -> Result<AuthoritySecretKey, Outcome> {
     match file {
-        Some(file) => read_secret_key(file).map_err(Outcome::Usage),
+        Some(file) => read_secret_key(file).map_err(unusable),
         None if listen.ip().is_loopback() => Ok(example_secret()),
         None => Err(Outcome::usage(format!(
             "{listen} can be reached from outside and the example key is public: make one with \
              `assay key new FILE` and name it with --authority-key FILE"
         ))),
     }
+}
+
+fn unusable(error: KeyFileError) -> Outcome {
+    Outcome::Usage(error.to_string())
 }
 
 const VALIDITY: Duration = Duration::from_secs(3600);

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use thiserror::Error;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::rpc::{Auth, RpcClient, RpcConfig, RpcError};
 use crate::child::{Child, ChildCommand, Helper};
+use crate::recipe::Endpoint;
 
 /// What to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +64,8 @@ pub enum Network {
 /// A running node. Dropping it ends the process without waiting.
 #[derive(Debug)]
 pub struct Node {
-    child: Child,
+    /// Locked for as long as somebody waits for its end.
+    child: Mutex<Child>,
     helper: Helper,
     command: ChildCommand,
     start_timeout: Duration,
@@ -120,8 +123,8 @@ impl Node {
         command.scratch = Some(directory.clone());
         let child = Child::spawn(&config.helper, &command)?;
         let rpc = RpcClient::new(RpcConfig::new("127.0.0.1", port, Auth::Cookie(cookie)));
-        let mut node = Node {
-            child,
+        let node = Node {
+            child: Mutex::new(child),
             helper: config.helper.clone(),
             command,
             start_timeout: config.start_timeout,
@@ -150,38 +153,52 @@ impl Node {
     ///
     /// # Errors
     /// If the operating system cannot wait for it.
-    pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
-        self.child.wait().await
+    pub async fn ended(&self) -> std::io::Result<ExitStatus> {
+        self.child.lock().await.wait().await
     }
 
     /// Starts a node that has ended by itself again, on its data and its port.
     ///
     /// # Errors
     /// [`NodeError`].
-    pub async fn start_again(&mut self) -> Result<(), NodeError> {
+    pub async fn start_again(&self) -> Result<(), NodeError> {
         let next = Child::spawn(&self.helper, &self.command)?;
-        self.child.keep_scratch();
-        self.child = next;
+        let mut child = self.child.lock().await;
+        child.keep_scratch();
+        *child = next;
+        drop(child);
         self.wait_until_ready().await
     }
 
-    async fn wait_until_ready(&mut self) -> Result<(), NodeError> {
+    async fn wait_until_ready(&self) -> Result<(), NodeError> {
         let patience = self.start_timeout;
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(NodeError::Ended { status, log: self.child.log_tail() });
+            let mut child = self.child.lock().await;
+            if let Some(status) = child.try_wait()? {
+                return Err(NodeError::Ended { status, log: child.log_tail() });
             }
             match self.rpc.call("getblockcount", json!([])).await {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() >= deadline => {
-                    let log = self.child.log_tail();
+                    let log = child.log_tail();
                     return Err(NodeError::NotReady { patience, error: Box::new(error), log });
                 }
                 // No cookie yet, no port yet, or still loading.
                 Err(_) => sleep(READY_POLL).await,
             }
+            drop(child);
         }
+    }
+
+    /// Where its RPC is, for programs that need a node.
+    pub fn endpoint(&self) -> Endpoint {
+        let RpcConfig { host, port, auth, .. } = self.rpc.config();
+        let cookie = match auth {
+            Auth::Cookie(path) => Some(path.clone()),
+            Auth::Password { .. } => None,
+        };
+        Endpoint { host: host.clone(), port: *port, authority: None, cookie }
     }
 
     /// To call it.
@@ -212,8 +229,8 @@ impl Node {
     ///
     /// # Errors
     /// If the operating system cannot wait for the process.
-    pub async fn stop(mut self) -> std::io::Result<ExitStatus> {
-        self.child.stop().await
+    pub async fn stop(&self) -> std::io::Result<ExitStatus> {
+        self.child.lock().await.stop().await
     }
 }
 

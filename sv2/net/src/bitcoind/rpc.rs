@@ -113,6 +113,10 @@ pub struct RpcClient {
 }
 
 impl RpcClient {
+    pub(super) fn config(&self) -> &RpcConfig {
+        &self.config
+    }
+
     /// Connects to nothing yet.
     pub fn new(config: RpcConfig) -> Self {
         RpcClient { config }

@@ -14,7 +14,7 @@ use sv2::mining::header::{Header, double_sha256};
 use sv2::role::{Answer, ChainEvent, Request};
 use sv2::wire::{Target, U256};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -47,6 +47,11 @@ impl BitcoindChain {
     /// Tells a role the template, now and whenever it changes, until the follower is dropped.
     pub fn follow(&self, role: Injector) -> Follower {
         self.feed.follow(role)
+    }
+
+    /// The chain's news, for somebody who is no role.
+    pub fn news(&self) -> watch::Receiver<Option<ChainEvent>> {
+        self.feed.watch()
     }
 }
 

@@ -56,7 +56,7 @@ async fn block_found() -> Result<(), Failed> {
 }
 
 async fn started_again() -> Result<(), Failed> {
-    let mut node = start(Network::Regtest).await?;
+    let node = start(Network::Regtest).await?;
     let hash = node.mine(3).await?.pop();
     let directory = node.directory().to_owned();
     node.rpc().call("stop", json!([])).await?;

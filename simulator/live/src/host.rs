@@ -1,0 +1,255 @@
+//! Starts one role: ours behind sockets, or a program as its recipe says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulator::scenario::{HeldBy, Kind, RoleId, RoleKind, Scenario};
+use sv2::common::Protocol;
+use sv2::noise::CipherSuite;
+use sv2::role::{PeerAddress, Role};
+use sv2::roles::job_declarator_server::JobDeclaratorServer;
+use sv2::roles::mining_device::MiningDevice;
+use sv2::roles::mining_proxy::MiningProxy;
+use sv2::roles::pool::Pool;
+use sv2::roles::template_provider::TemplateProvider;
+use sv2_net::child::Helper;
+use sv2_net::clock::Clock;
+use sv2_net::entropy::from_system;
+use sv2_net::feed::Follower;
+use sv2_net::host::{BindError, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
+use sv2_net::identity::{Certifier, KeyFileError};
+use sv2_net::recipe::{
+    Need, NotReady, Program, Readiness, Recipe, RecipeError, StartError as ProgramError,
+    Surroundings, probe,
+};
+use sv2_net::tap::KeyLog;
+use sv2_net::world::Worlds;
+use thiserror::Error;
+
+use crate::address::{self, Addresses};
+use crate::nodes::{LiveNode, Nodes};
+use crate::{keys, settings};
+
+/// A role that runs.
+#[derive(Debug)]
+pub(crate) enum Running {
+    /// Ours.
+    Ours {
+        /// Drops the role's sockets with it.
+        handle: Handle,
+        /// Its subscription to a chain.
+        _follower: Option<Follower>,
+    },
+    /// A program of others.
+    Program(Box<Program>),
+}
+
+/// Why a role does not run.
+#[derive(Debug, Error)]
+pub enum RoleStartError {
+    /// The key of its authority.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// Its port.
+    #[error("{0}; another network may be running: `--port-offset` moves all ports of this one")]
+    Bind(#[from] BindError),
+    /// How a program is started.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A program that is not ready.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// What listens does not answer.
+    #[error("{url} does not answer {readiness}: {source}")]
+    NotReady {
+        /// Where.
+        url: String,
+        /// What was asked for.
+        readiness: Readiness,
+        /// The last time.
+        source: NotReady,
+    },
+    /// A program's recipe says nothing of a place where others could reach it.
+    #[error("{}: a role that others dial needs one endpoint in [listens.…], or [ready]", .0.display())]
+    NoEndpoint(PathBuf),
+}
+
+/// Starts the roles of one network, the first time and again.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) nodes: Nodes,
+    pub(crate) addresses: Addresses,
+    pub(crate) helper: Helper,
+    pub(crate) key_log: Option<Arc<KeyLog>>,
+}
+
+impl Starter {
+    /// Starts a role that the network itself runs, and waits until it answers.
+    pub(crate) async fn start(&self, id: RoleId, member: u32) -> Result<Running, RoleStartError> {
+        match &self.scenario.role(id).held_by {
+            HeldBy::Recipe(path) => self.program(id, path).await,
+            HeldBy::Us | HeldBy::Address(_) => {
+                let running = self.host(id, member).await?;
+                self.wait_until_ready(id).await?;
+                Ok(running)
+            }
+        }
+    }
+
+    /// Asks once whether a role that listens answers.
+    pub(crate) async fn wait_until_ready(&self, id: RoleId) -> Result<(), RoleStartError> {
+        let Some(address) = self.addresses.known(id) else { return Ok(()) };
+        let Some(protocol) = protocol(self.scenario.role(id).kind.kind()) else { return Ok(()) };
+        let readiness = Readiness::Setup(protocol);
+        let PeerAddress { host, port, authority } = &address;
+        probe(host, *port, *authority, readiness, PROBE_TIMEOUT).await.map_err(|source| {
+            let url = address::url(&address).to_string();
+            RoleStartError::NotReady { url, readiness, source }
+        })
+    }
+
+    async fn program(&self, id: RoleId, path: &Path) -> Result<Running, RoleStartError> {
+        let recipe = Recipe::read(path)?;
+        let program = recipe.start(&self.helper, self.surroundings(id)).await?;
+        if self.scenario.role(id).kind.kind().default_port().is_some() {
+            let endpoint = program.main_endpoint();
+            let endpoint = endpoint.ok_or_else(|| RoleStartError::NoEndpoint(path.into()))?;
+            let (host, port) = (endpoint.host.clone(), endpoint.port);
+            let authority = endpoint.authority;
+            self.addresses.set(id, PeerAddress { host, port, authority });
+        }
+        Ok(Running::Program(Box::new(program)))
+    }
+
+    /// What the scenario connects the role to, as recipes name it. Whatever a device or a proxy
+    /// dials is a pool to it.
+    fn surroundings(&self, id: RoleId) -> Surroundings {
+        let mut surroundings = BTreeMap::new();
+        for needed in self.scenario.depends_on(id) {
+            let Some(address) = self.addresses.known(needed) else { continue };
+            let need = match self.scenario.role(needed).kind.kind() {
+                Kind::TemplateProvider => Need::TemplateProvider,
+                Kind::JobDeclaratorServer => Need::JobDeclaratorServer,
+                Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient => Need::Pool,
+                Kind::MiningDevice => continue,
+            };
+            // Of several, the first is the one that is preferred.
+            surroundings.entry(need).or_insert_with(|| address::endpoint(address));
+        }
+        let node = self.scenario.node_of(id).map(|node| self.nodes.node(node));
+        if let Some(LiveNode::Bitcoind { node, .. }) = node {
+            surroundings.insert(Need::Bitcoind, node.endpoint());
+        }
+        surroundings
+    }
+
+    async fn host(&self, id: RoleId, member: u32) -> Result<Running, RoleStartError> {
+        let entropy = from_system();
+        match &self.scenario.role(id).kind {
+            RoleKind::TemplateProvider(role) => {
+                let settings = settings::template_provider(role);
+                self.run(id, |_| {}, TemplateProvider::new(settings)).await
+            }
+            RoleKind::Pool(role) => {
+                let provider = role.template_provider.expect("one of ours has one");
+                let token_key = match self.scenario.declarator_of(id) {
+                    Some(_) => Some(keys::token_key(&self.scenario, id)?),
+                    None => None,
+                };
+                let settings = settings::pool(role, self.addresses.of(provider), token_key);
+                self.run(id, |_| {}, Pool::new(settings, entropy)).await
+            }
+            RoleKind::JobDeclaratorServer(role) => {
+                let pool = role.pool.and_then(|pool| match &self.scenario.role(pool).kind {
+                    RoleKind::Pool(pool) => Some(pool),
+                    _ => None,
+                });
+                let token_key = keys::token_key(&self.scenario, id)?;
+                let settings = settings::job_declarator_server(pool, token_key);
+                let limits = |host: &mut HostConfig| {
+                    host.limits.accepted_payload_len_max = JobDeclaratorServer::PAYLOAD_LEN_MAX;
+                };
+                self.run(id, limits, JobDeclaratorServer::new(settings, entropy)).await
+            }
+            RoleKind::MiningProxy(role) => {
+                let settings = settings::mining_proxy(role, self.all(&role.upstream));
+                self.run(id, |_| {}, MiningProxy::new(settings, entropy)).await
+            }
+            RoleKind::MiningDevice(role) => {
+                let pool = self.addresses.of(role.upstream.expect("one of ours has one"));
+                let settings = settings::mining_device(role, member, pool);
+                self.run(id, |_| {}, MiningDevice::new(settings, entropy)).await
+            }
+            RoleKind::JobDeclaratorClient(_) => unreachable!(),
+        }
+    }
+
+    async fn run(
+        &self,
+        id: RoleId,
+        adjust: impl FnOnce(&mut HostConfig),
+        role: impl Role + Send + 'static,
+    ) -> Result<Running, RoleStartError> {
+        let of_scenario = self.scenario.role(id);
+        let mut config = HostConfig::new(of_scenario.name.clone());
+        config.key_log.clone_from(&self.key_log);
+        let mut authority = None;
+        if let Some(listen) = of_scenario.listen {
+            // Started again, it listens where it did, also where the system chose.
+            let port = self.addresses.known(id).map_or(listen.port(), |known| known.port);
+            let secret = keys::authority(&self.scenario, id)?;
+            authority = Some(secret.public_key());
+            let now = Clock::of_process().now().unix;
+            let certifier = Certifier::renewing(secret, VALIDITY, now, from_system());
+            let certifier = Arc::new(certifier);
+            let security = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
+            let address = format!("{}:{port}", bracketed(listen.ip()));
+            config.listeners.push(ListenerConfig { address, security });
+        }
+        adjust(&mut config);
+        let host = Host::bind(config).await?;
+        if let Some(bound) = host.addresses().first() {
+            // What listens everywhere is dialled from here.
+            let host = match bound.ip() {
+                ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+                ip => ip.to_string(),
+            };
+            self.addresses.set(id, PeerAddress { host, port: bound.port(), authority });
+        }
+        let node = match &of_scenario.kind {
+            RoleKind::TemplateProvider(_) | RoleKind::JobDeclaratorServer(_) => {
+                self.scenario.node_of(id).map(|node| self.nodes.node(node))
+            }
+            _ => None,
+        };
+        let world = Worlds { chain: node.map(LiveNode::world), accounts: None };
+        let handle = host.start(role, world);
+        let follower = node.map(|node| node.follow(handle.injector()));
+        Ok(Running::Ours { handle, _follower: follower })
+    }
+
+    fn all(&self, ids: &[RoleId]) -> Vec<PeerAddress> {
+        ids.iter().map(|id| self.addresses.of(*id)).collect()
+    }
+}
+
+fn protocol(kind: Kind) -> Option<Protocol> {
+    match kind {
+        Kind::TemplateProvider => Some(Protocol::TemplateDistribution),
+        Kind::JobDeclaratorServer => Some(Protocol::JobDeclaration),
+        Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient => Some(Protocol::Mining),
+        Kind::MiningDevice => None,
+    }
+}
+
+fn bracketed(ip: std::net::IpAddr) -> String {
+    if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }
+}
+
+/// Of certificates.
+const VALIDITY: Duration = Duration::from_secs(3600);
+/// Of the answer to a role's first question.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);

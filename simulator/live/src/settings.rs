@@ -1,0 +1,139 @@
+//! From what a scenario says of a role to the role's own settings.
+
+use std::num::{NonZeroU8, NonZeroU64};
+
+use simulator::scenario;
+use sv2::job_declaration::token::TokenKey;
+use sv2::role::PeerAddress;
+use sv2::roles::job_declarator_server::JobDeclaratorServerConfig;
+use sv2::roles::mining_device::{ChannelKind, MiningDeviceConfig};
+use sv2::roles::mining_proxy::MiningProxyConfig;
+use sv2::roles::mining_server::MiningServerConfig;
+use sv2::roles::pool::{CustomJobsConfig, PoolConfig};
+use sv2::roles::template_provider::TemplateProviderConfig;
+use sv2::wire::{Str255, Target};
+
+pub(crate) fn template_provider(role: &scenario::TemplateProvider) -> TemplateProviderConfig {
+    let default = TemplateProviderConfig::default();
+    TemplateProviderConfig {
+        fee_rise_min: role.fee_rise_min.unwrap_or(default.fee_rise_min),
+        fee_update_interval: role.fee_update_interval.unwrap_or(default.fee_update_interval),
+        stale_grace: role.stale_grace.unwrap_or(default.stale_grace),
+        ..default
+    }
+}
+
+/// `token_key` is there where the pool has a job declarator server.
+pub(crate) fn pool(
+    role: &scenario::Pool,
+    template_provider: PeerAddress,
+    token_key: Option<TokenKey>,
+) -> PoolConfig {
+    let default = PoolConfig::default();
+    let server = MiningServerConfig::default();
+    let easiest_target = role.share_hashes_min.map(Target::from_expected_hashes);
+    PoolConfig {
+        template_provider,
+        payout_script: payout_script(role),
+        coinbase_tag: match &role.coinbase_tag {
+            Some(tag) => tag.clone().into_bytes(),
+            None => default.coinbase_tag,
+        },
+        server: MiningServerConfig {
+            shares_per_minute: role.shares_per_minute.unwrap_or(server.shares_per_minute),
+            share_batch_size: role.share_batch_size.unwrap_or(server.share_batch_size),
+            easiest_target: easiest_target.unwrap_or(server.easiest_target),
+            vardiff: server.vardiff.filter(|_| role.vardiff.unwrap_or(true)),
+            requires_extended_channels: role.requires_extended_channels,
+            requires_fixed_version: role.requires_fixed_version,
+            required_extensions: role.required_extensions.clone(),
+            ..server
+        },
+        custom_jobs: token_key.map(CustomJobsConfig::new),
+        ..default
+    }
+}
+
+/// What jobs have to pay: the pool's, also at its job declarator server.
+fn payout_script(role: &scenario::Pool) -> Vec<u8> {
+    role.payout_script.clone().unwrap_or_else(|| PoolConfig::default().payout_script)
+}
+
+/// `pool` is there where the pool is one of ours.
+pub(crate) fn job_declarator_server(
+    pool: Option<&scenario::Pool>,
+    token_key: TokenKey,
+) -> JobDeclaratorServerConfig {
+    let script = pool.map_or_else(|| PoolConfig::default().payout_script, payout_script);
+    JobDeclaratorServerConfig::new(token_key, script)
+}
+
+pub(crate) fn mining_proxy(
+    role: &scenario::MiningProxy,
+    upstreams: Vec<PeerAddress>,
+) -> MiningProxyConfig {
+    let default = MiningProxyConfig::default();
+    MiningProxyConfig {
+        upstreams,
+        user_identity: text(&role.user),
+        server: for_devices(role.shares_per_minute),
+        ..default
+    }
+}
+
+pub(crate) fn mining_device(
+    role: &scenario::MiningDevice,
+    member: u32,
+    pool: PeerAddress,
+) -> MiningDeviceConfig {
+    let user = match role.count {
+        1 => role.user.clone(),
+        _ => format!("{}.{member}", role.user),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "what is claimed is a 32-bit float")]
+    let nominal_hash_rate = role.nominal_hash_rate.per_second() as f32;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let hash_rate_limit = NonZeroU64::new(role.hash_rate.per_second() as u64);
+    MiningDeviceConfig {
+        channel_kind: match role.channel {
+            scenario::ChannelKind::Standard => {
+                ChannelKind::Standard { requires_standard_jobs: true }
+            }
+            scenario::ChannelKind::StandardInGroup => {
+                ChannelKind::Standard { requires_standard_jobs: false }
+            }
+            scenario::ChannelKind::Extended => {
+                ChannelKind::Extended { min_extranonce_size: EXTRANONCE_SIZE }
+            }
+        },
+        channel_count: NonZeroU8::new(role.channel_count).unwrap_or(NonZeroU8::MIN),
+        nominal_hash_rate,
+        rolls_ntime: role.rolls_ntime,
+        // Below one hash a second a device finds nothing: slower there is none.
+        hash_rate_limit: hash_rate_limit.or(Some(NonZeroU64::MIN)),
+        ..MiningDeviceConfig::new(pool, text(&user))
+    }
+}
+
+fn for_devices(shares_per_minute: Option<f64>) -> MiningServerConfig {
+    let default = MiningServerConfig::default();
+    MiningServerConfig {
+        shares_per_minute: shares_per_minute.unwrap_or(default.shares_per_minute),
+        ..default
+    }
+}
+
+/// A scenario's texts are shorter than the field, or they are cut.
+fn text(text: &str) -> Str255 {
+    let len = text.chars().scan(0, |len, c| {
+        *len += c.len_utf8();
+        (*len <= TEXT_LEN_MAX).then_some(*len)
+    });
+    let len = len.last().unwrap_or_default();
+    Str255::new(text[..len].to_owned()).unwrap_or_default()
+}
+
+/// Of a `STR0_255`, in bytes (spec 3.1).
+const TEXT_LEN_MAX: usize = 255;
+/// What a device with an index and a counter of its own needs, in bytes.
+const EXTRANONCE_SIZE: u16 = 4;

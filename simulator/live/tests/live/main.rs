@@ -1,0 +1,41 @@
+//! The scenarios that come with Assay, brought up over TCP and Noise, on embedded chains and on
+//! real nodes. This test is also its own helper: see `main`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, without the harness clippy knows")]
+
+mod blocks;
+mod record;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed};
+use simulator::scenario::{ChainKind, Overrides, Ports, Scenario};
+use simulator_live::{Network, Settings};
+use sv2_net::child::{Helper, run_child_main};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_deref().and_then(|first| first.to_str()) {
+        Some("run-child") => run_child_main(arguments),
+        _ => libtest_mimic::run(&Arguments::from_args(), blocks::trials()).exit_code(),
+    }
+}
+
+fn run(test: impl AsyncFnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(test())
+}
+
+/// A scenario of `simulator/scenarios`, on ports that are free.
+fn scenario(name: &str, chain: Option<ChainKind>) -> Result<Scenario, Failed> {
+    let file = format!("{}/../scenarios/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&file)?;
+    let overrides = Overrides { ports: Ports::Free, chain, ..Overrides::default() };
+    Ok(Scenario::load(&file, &text, &overrides)?)
+}
+
+async fn start(scenario: Scenario) -> Result<Network, Failed> {
+    let settings = Settings { helper: Helper::of_this_program()?, key_log: None };
+    Ok(Network::start(scenario, settings, |_| {}).await?)
+}
