@@ -11,7 +11,12 @@ pub struct HashRate(f64);
 impl HashRate {
     /// From a number of hashes per second; what is no number, or below zero, is zero.
     pub fn new(hashes_per_second: f64) -> Self {
-        HashRate(if hashes_per_second.is_finite() { hashes_per_second.max(0.0) } else { 0.0 })
+        // A zero of either sign becomes the one without.
+        HashRate(if hashes_per_second > 0.0 && hashes_per_second.is_finite() {
+            hashes_per_second
+        } else {
+            0.0
+        })
     }
 
     /// Hashes per second.

@@ -16,7 +16,8 @@ use clap_complete::Shell;
         assay check pool                          run the suite against our own pool\n  \
         assay check pool stratum2+tcp://HOST:PORT/KEY\n                                            \
         run it against yours\n  \
-        assay check pool --list                   what it would check\n\n\
+        assay check pool --list                   what it would check\n  \
+        assay up config-b                         a whole network, to connect to\n\n\
         Exit codes of check: 0 as expected, 1 failures, 2 inconclusive (with --fail-on),\n\
         3 no case matched, 4 usage or file error, 5 target unreachable, 70 internal error."
 )]
@@ -48,6 +49,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run the conformance suite against a live peer, or against our own
     Check(Check),
+    /// Start a whole mining network on this machine
+    Up(Up),
     /// Run one role alone
     #[command(subcommand)]
     Node(Node),
@@ -78,6 +81,64 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         program: Vec<std::ffi::OsString>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    about = "Start a whole mining network on this machine",
+    after_help = "Examples:\n  \
+        assay up config-b\n  \
+        assay up config-b --chain bitcoind --until blocks=3\n  \
+        assay up my-network.toml --for 60s --json\n  \
+        assay up config-b --replace pool=stratum2+tcp://HOST:PORT/KEY\n  \
+        assay up config-b --replace pool=my-pool.recipe.toml\n\n\
+        Exit codes: 0 what was asked for has happened, 1 --for has passed before --until was \
+        reached,\n4 usage or scenario error, 5 a part does not start, 130 interrupted before \
+        --until was reached."
+)]
+pub(crate) struct Up {
+    /// A scenario's file, or the name of one that comes with assay: pool, config-b
+    pub(crate) scenario: String,
+
+    /// End when this has happened: blocks=3, shares=100, or both with a comma
+    #[arg(long, value_name = "GOAL")]
+    pub(crate) until: Option<String>,
+
+    /// End after this time, such as 60s or 10min; with --until, fail then
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+
+    /// Where blocks come from, whatever the scenario says
+    #[arg(long, value_enum)]
+    pub(crate) chain: Option<ChainKind>,
+
+    /// Let others hold a role: ROLE=stratum2+tcp://HOST:PORT/KEY, or ROLE=RECIPE.toml
+    #[arg(long, value_name = "ROLE=PEER")]
+    pub(crate) replace: Vec<String>,
+
+    /// Move all ports up by so many
+    #[arg(long, value_name = "PORTS")]
+    pub(crate) port_offset: Option<u16>,
+
+    /// Listen on ports that are free
+    #[arg(long, conflicts_with = "port_offset")]
+    pub(crate) free_ports: bool,
+
+    /// One JSON object a line: endpoints, everything that happens, and the figures at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Lines of text even on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plain: bool,
+
+    /// Of keys, transactions and blocks by others, instead of the scenario's
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// Append the secrets of all sessions of our roles to a file, for reading captures
+    #[arg(long, value_name = "FILE", env = "SV2KEYLOGFILE")]
+    pub(crate) key_log: Option<PathBuf>,
 }
 
 /// Which kind of peer is checked.

@@ -10,6 +10,7 @@ mod node;
 mod outcome;
 mod print;
 mod progress;
+mod up;
 mod vectors;
 
 use clap::{CommandFactory, Parser};
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(&directory),
         Command::Key(command) => key::run(command),
+        Command::Up(arguments) => up::run(&arguments),
         Command::Node(command) => node::run(command),
         Command::RunChild { program } => return sv2_net::child::run_child_main(program),
         Command::Check(arguments) => check::run(&arguments),

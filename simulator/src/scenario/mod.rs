@@ -28,6 +28,7 @@
 //! to them, or there is no [`Scenario`]. Any role can be held by a program of others, by one key
 //! of its table (`address`, `recipe`) or by an [`Overrides`].
 
+mod builtin;
 mod check;
 mod keys;
 mod load;
@@ -46,6 +47,7 @@ use std::time::Duration;
 use sv2::noise::StratumUrl;
 pub use sv2_document::LoadError;
 
+pub use builtin::{BUILTIN, Builtin, builtin};
 pub use overrides::{Overrides, Ports, parse_replacement};
 pub use role::{
     ChannelKind, DeclarationMode, JobDeclaratorClient, JobDeclaratorServer, Kind, MiningDevice,

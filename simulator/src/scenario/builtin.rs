@@ -1,0 +1,53 @@
+//! The scenarios that come with Assay, so that one program is enough to start a network.
+
+use sv2_document::did_you_mean;
+
+/// A scenario that comes with Assay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Builtin {
+    /// As it is asked for, and its file without `.toml`.
+    pub name: &'static str,
+    /// The file.
+    pub text: &'static str,
+}
+
+/// All of them.
+pub const BUILTIN: &[Builtin] = &[
+    Builtin { name: "pool", text: include_str!("../../scenarios/pool.toml") },
+    Builtin { name: "config-b", text: include_str!("../../scenarios/config-b.toml") },
+];
+
+/// One by its name.
+///
+/// # Errors
+/// The names that there are.
+pub fn builtin(name: &str) -> Result<Builtin, String> {
+    BUILTIN.iter().find(|builtin| builtin.name == name).copied().ok_or_else(|| {
+        let names: Vec<&str> = BUILTIN.iter().map(|builtin| builtin.name).collect();
+        let hint = did_you_mean(name, names.iter().copied());
+        let names = names.join(", ");
+        format!("\"{name}\" is no file and no scenario that comes with assay ({names}){hint}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Overrides, Scenario};
+
+    #[test]
+    fn every_scenario_that_comes_with_assay_loads_and_says_what_it_shows() {
+        for Builtin { name, text } in BUILTIN {
+            let scenario = Scenario::load(name, text, &Overrides::default());
+            let title = scenario.unwrap_or_else(|error| panic!("{error}")).title;
+            assert!(!title.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_those_that_there_are() {
+        let error = builtin("confg-b").unwrap_err();
+
+        assert!(error.ends_with("did you mean \"config-b\"?"), "{error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! `assay up`: a whole network on this machine, and what comes of it.
+
+mod board;
+mod lines;
+mod machine;
+mod screen;
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulator::goal::Goal;
+use simulator::scenario::{ChainKind, Overrides, Ports, Scenario, builtin, parse_replacement};
+use simulator::units::parse_duration;
+use simulator_live::{Happening, Network, Settings, StartStep};
+use sv2_net::child::Helper;
+use sv2_net::clock::Clock;
+use sv2_net::tap::KeyLog;
+use tokio::time::{Instant, sleep_until};
+
+use crate::arguments::{self, Up};
+use crate::outcome::Outcome;
+use board::Board;
+
+/// Runs `assay up`.
+pub(crate) fn run(arguments: &Up) -> Outcome {
+    let (scenario, run) = match prepare(arguments) {
+        Ok(prepared) => prepared,
+        Err(outcome) => return outcome,
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Outcome::usage(format!("cannot start the runtime: {error}")),
+    };
+    runtime.block_on(bring_up(scenario, run)).unwrap_or_else(|outcome| outcome)
+}
+
+/// How the run goes on and ends.
+struct Run {
+    settings: Settings,
+    goal: Option<Goal>,
+    duration: Option<Duration>,
+    look: Look,
+}
+
+/// What people or machines see of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Screen,
+    Lines,
+    Machine,
+}
+
+/// Shows a network that runs.
+trait View {
+    /// Something has happened, and is counted.
+    fn happened(&mut self, board: &Board, happening: &Happening);
+    /// Some time has passed; an error ends the run.
+    fn tick(&mut self, board: &Board) -> std::io::Result<()>;
+    /// The run is over, as told.
+    fn finish(&mut self, board: &Board, ending: Ending);
+}
+
+/// Why a run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// What `--until` asks for has happened.
+    GoalReached,
+    /// `--for` has passed, with nothing else asked for.
+    TimeIsUp,
+    /// `--for` has passed before what `--until` asks for.
+    GoalMissed,
+    /// Somebody has ended it.
+    Interrupted,
+}
+
+impl Ending {
+    fn name(self) -> &'static str {
+        match self {
+            Ending::GoalReached => "goal reached",
+            Ending::TimeIsUp => "time is up",
+            Ending::GoalMissed => "goal missed",
+            Ending::Interrupted => "interrupted",
+        }
+    }
+}
+
+fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
+    let usage = |option: &str, error: String| Outcome::usage(format!("{option}: {error}"));
+    let (file, text) = read(&arguments.scenario)?;
+    let replace = arguments.replace.iter().map(|text| parse_replacement(text));
+    let replace = replace.collect::<Result<_, _>>().map_err(|error| usage("--replace", error))?;
+    let overrides = Overrides {
+        seed: arguments.seed,
+        chain: arguments.chain.map(|chain| match chain {
+            arguments::ChainKind::Embedded => ChainKind::Embedded,
+            arguments::ChainKind::Bitcoind => ChainKind::Bitcoind,
+            arguments::ChainKind::Signet => ChainKind::Signet,
+        }),
+        ports: match arguments.port_offset {
+            Some(offset) => Ports::Above(offset),
+            None if arguments.free_ports => Ports::Free,
+            None => Ports::AsWritten,
+        },
+        replace,
+    };
+    let scenario = Scenario::load(&file, &text, &overrides)
+        .map_err(|error| Outcome::usage(format!("scenario {error}")))?;
+    let goal = arguments.until.as_deref().map(str::parse).transpose();
+    let duration = arguments.duration.as_deref().map(parse_duration).transpose();
+    let key_log = arguments.key_log.as_deref().map(KeyLog::open).transpose();
+    let key_log = key_log.map_err(|error| usage("--key-log", error.to_string()))?;
+    let helper = Helper::of_this_program()
+        .map_err(|error| Outcome::Internal(format!("our own executable: {error}")))?;
+    let is_watched = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let run = Run {
+        settings: Settings { helper, key_log: key_log.map(Arc::new) },
+        goal: goal.map_err(|error| usage("--until", error))?,
+        duration: duration.map_err(|error| usage("--for", error))?,
+        look: match (arguments.json, is_watched && !arguments.plain) {
+            (true, _) => Look::Machine,
+            (false, true) => Look::Screen,
+            (false, false) => Look::Lines,
+        },
+    };
+    Ok((scenario, run))
+}
+
+/// A file, or what comes with assay under that name.
+fn read(scenario: &str) -> Result<(String, String), Outcome> {
+    if Path::new(scenario).exists() || scenario.contains(['/', '.']) {
+        let text = std::fs::read_to_string(scenario)
+            .map_err(|error| Outcome::usage(format!("cannot read {scenario}: {error}")))?;
+        return Ok((scenario.to_owned(), text));
+    }
+    let builtin = builtin(scenario).map_err(Outcome::Usage)?;
+    Ok((format!("{}.toml", builtin.name), builtin.text.to_owned()))
+}
+
+async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
+    let names: Vec<String> = scenario.roles.iter().map(|role| role.name.clone()).collect();
+    let goal = run.goal;
+    let started = tokio::select! {
+        started = Network::start(scenario, run.settings, |step| match step {
+            _ if run.look == Look::Machine => {}
+            StartStep::Nodes => anstream::eprintln!("starting the chain"),
+            StartStep::Role(id) => anstream::eprintln!("starting {}", names[id.0]),
+        }) => started.map_err(|error| Outcome::Unreachable(error.to_string()))?,
+        () = interrupted() => return Err(Outcome::Said("interrupted".into(), INTERRUPTED)),
+    };
+    let mut network = started;
+    let mut board = Board::new(&network, goal);
+    let mut view: Box<dyn View> = match run.look {
+        Look::Screen => Box::new(
+            screen::Screen::open()
+                .map_err(|error| Outcome::Internal(format!("the terminal: {error}")))?,
+        ),
+        Look::Lines => Box::new(lines::Lines::new(&board)),
+        Look::Machine => Box::new(machine::Machine::new(&board)),
+    };
+    let until = run.duration.map(|duration| Instant::now() + duration);
+    let ending = watch(&mut network, &mut board, view.as_mut(), until).await;
+    view.finish(&board, ending);
+    drop(view);
+    network.shutdown().await;
+    Ok(match ending {
+        Ending::GoalReached | Ending::TimeIsUp => Outcome::Done,
+        Ending::GoalMissed => Outcome::Code(GOAL_MISSED),
+        Ending::Interrupted if goal.is_none() => Outcome::Done,
+        Ending::Interrupted => Outcome::Code(INTERRUPTED),
+    })
+}
+
+async fn watch(
+    network: &mut Network,
+    board: &mut Board,
+    view: &mut dyn View,
+    until: Option<Instant>,
+) -> Ending {
+    let mut interrupted = std::pin::pin!(interrupted());
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut interrupted => return Ending::Interrupted,
+            () = at(until) => {
+                return if board.has_goal() { Ending::GoalMissed } else { Ending::TimeIsUp };
+            }
+            _ = ticks.tick() => {
+                board.set_now(Clock::of_process().now().instant);
+                if view.tick(board).is_err() {
+                    return Ending::Interrupted;
+                }
+            }
+            happening = network.next() => {
+                board.take(&happening);
+                view.happened(board, &happening);
+                if board.is_goal_reached() {
+                    return Ending::GoalReached;
+                }
+            }
+        }
+    }
+}
+
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C, or a wish from outside.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(250);
+/// What `--until` asks for has not happened within `--for`.
+const GOAL_MISSED: u8 = 1;
+/// As shells have it for Ctrl-C.
+const INTERRUPTED: u8 = 130;
