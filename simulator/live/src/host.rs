@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use simulator::scenario::{HeldBy, Kind, RoleId, RoleKind, Scenario};
 use sv2::common::Protocol;
+use sv2::message::Message;
 use sv2::noise::CipherSuite;
 use sv2::role::{PeerAddress, Role};
 use sv2::roles::job_declarator_server::JobDeclaratorServer;
@@ -14,6 +15,8 @@ use sv2::roles::mining_device::MiningDevice;
 use sv2::roles::mining_proxy::MiningProxy;
 use sv2::roles::pool::Pool;
 use sv2::roles::template_provider::TemplateProvider;
+use sv2::time::Now;
+use sv2::wire::Tlvs;
 use sv2_net::child::Helper;
 use sv2_net::clock::Clock;
 use sv2_net::entropy::from_system;
@@ -24,12 +27,14 @@ use sv2_net::recipe::{
     Need, NotReady, Program, Readiness, Recipe, RecipeError, StartError as ProgramError,
     Surroundings, probe,
 };
-use sv2_net::tap::KeyLog;
+use sv2_net::tap::{Direction, KeyLog, Link, Trace};
 use sv2_net::world::Worlds;
 use thiserror::Error;
 
 use crate::address::{self, Addresses};
+use crate::network::NetworkTrace;
 use crate::nodes::{LiveNode, Nodes};
+use crate::part::Subject;
 use crate::{keys, settings};
 
 /// A role that runs.
@@ -77,13 +82,25 @@ pub enum RoleStartError {
 }
 
 /// Starts the roles of one network, the first time and again.
-#[derive(Debug)]
 pub(crate) struct Starter {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) nodes: Nodes,
     pub(crate) addresses: Addresses,
     pub(crate) helper: Helper,
     pub(crate) key_log: Option<Arc<KeyLog>>,
+    pub(crate) trace: Option<Arc<dyn NetworkTrace>>,
+}
+
+/// The trace of one role.
+struct RoleTrace {
+    subject: Subject,
+    network: Arc<dyn NetworkTrace>,
+}
+
+impl Trace for RoleTrace {
+    fn message(&self, at: Now, link: Link, direction: Direction, message: &Message, tlvs: &Tlvs) {
+        self.network.message(self.subject, at, link, direction, message, tlvs);
+    }
 }
 
 impl Starter {
@@ -151,7 +168,7 @@ impl Starter {
         match &self.scenario.role(id).kind {
             RoleKind::TemplateProvider(role) => {
                 let settings = settings::template_provider(role);
-                self.run(id, |_| {}, TemplateProvider::new(settings)).await
+                self.run(Subject::Role(id, member), |_| {}, TemplateProvider::new(settings)).await
             }
             RoleKind::Pool(role) => {
                 let provider = role.template_provider.expect("one of ours has one");
@@ -160,7 +177,7 @@ impl Starter {
                     None => None,
                 };
                 let settings = settings::pool(role, self.addresses.of(provider), token_key);
-                self.run(id, |_| {}, Pool::new(settings, entropy)).await
+                self.run(Subject::Role(id, member), |_| {}, Pool::new(settings, entropy)).await
             }
             RoleKind::JobDeclaratorServer(role) => {
                 let pool = role.pool.and_then(|pool| match &self.scenario.role(pool).kind {
@@ -172,16 +189,23 @@ impl Starter {
                 let limits = |host: &mut HostConfig| {
                     host.limits.accepted_payload_len_max = JobDeclaratorServer::PAYLOAD_LEN_MAX;
                 };
-                self.run(id, limits, JobDeclaratorServer::new(settings, entropy)).await
+                self.run(
+                    Subject::Role(id, member),
+                    limits,
+                    JobDeclaratorServer::new(settings, entropy),
+                )
+                .await
             }
             RoleKind::MiningProxy(role) => {
                 let settings = settings::mining_proxy(role, self.all(&role.upstream));
-                self.run(id, |_| {}, MiningProxy::new(settings, entropy)).await
+                self.run(Subject::Role(id, member), |_| {}, MiningProxy::new(settings, entropy))
+                    .await
             }
             RoleKind::MiningDevice(role) => {
                 let pool = self.addresses.of(role.upstream.expect("one of ours has one"));
                 let settings = settings::mining_device(role, member, pool);
-                self.run(id, |_| {}, MiningDevice::new(settings, entropy)).await
+                self.run(Subject::Role(id, member), |_| {}, MiningDevice::new(settings, entropy))
+                    .await
             }
             RoleKind::JobDeclaratorClient(_) => unreachable!(),
         }
@@ -189,13 +213,16 @@ impl Starter {
 
     async fn run(
         &self,
-        id: RoleId,
+        subject: Subject,
         adjust: impl FnOnce(&mut HostConfig),
         role: impl Role + Send + 'static,
     ) -> Result<Running, RoleStartError> {
+        let Subject::Role(id, _) = subject else { unreachable!("nodes are no roles") };
         let of_scenario = self.scenario.role(id);
         let mut config = HostConfig::new(of_scenario.name.clone());
         config.key_log.clone_from(&self.key_log);
+        let traced = self.trace.clone();
+        config.trace = traced.map(|network| Arc::new(RoleTrace { subject, network }) as _);
         let mut authority = None;
         if let Some(listen) = of_scenario.listen {
             // Started again, it listens where it did, also where the system chose.

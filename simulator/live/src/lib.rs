@@ -14,6 +14,6 @@ mod part;
 mod settings;
 mod supervisor;
 
-pub use network::{Network, Settings, StartError, StartStep};
+pub use network::{Network, NetworkTrace, Settings, StartError, StartStep};
 pub use nodes::{LiveNode, NodeStartError};
 pub use part::{Happening, Subject, What};

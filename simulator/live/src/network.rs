@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use simulator::scenario::{HeldBy, NodeId, RoleId, Scenario};
+use sv2::message::Message;
 use sv2::noise::StratumUrl;
+use sv2::time::Now;
+use sv2::wire::Tlvs;
 use sv2_net::child::Helper;
-use sv2_net::tap::KeyLog;
+use sv2_net::tap::{Direction, KeyLog, Link};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -17,12 +20,29 @@ use crate::part::{Happening, Subject};
 use crate::supervisor::{Reporter, Supervisor};
 
 /// What a run decides beside the scenario.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Who sees to it that nodes and programs end with us.
     pub helper: Helper,
     /// Takes the secrets of all sessions of our roles, if given.
     pub key_log: Option<Arc<KeyLog>>,
+    /// Sees the messages of all roles of ours, if given.
+    pub trace: Option<Arc<dyn NetworkTrace>>,
+}
+
+/// Sees the messages of a network's roles. Each message is seen by both of its ends, where both
+/// are ours. Called from the roles' own tasks: must not block for long.
+pub trait NetworkTrace: Send + Sync {
+    /// A message that a role takes or sends.
+    fn message(
+        &self,
+        subject: Subject,
+        at: Now,
+        link: Link,
+        direction: Direction,
+        message: &Message,
+        tlvs: &Tlvs,
+    );
 }
 
 /// How far the start has come.
@@ -80,13 +100,14 @@ impl Network {
         let watched = watched.collect();
         let addresses = Addresses::new(&scenario);
         let scenario = Arc::new(scenario);
-        let Settings { helper, key_log } = settings;
+        let Settings { helper, key_log, trace } = settings;
         let starter = Arc::new(Starter {
             scenario: Arc::clone(&scenario),
             nodes,
             addresses,
             helper,
             key_log,
+            trace,
         });
         let mut network = Network { starter, roles: Vec::new(), nodes: watched, happenings };
         for id in scenario.start_order() {

@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use sv2::message::Message;
 use sv2::noise::SessionSecrets;
 use sv2::time::Now;
+use sv2::wire::Tlvs;
 
 /// The two ends of a connection, seen from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,13 @@ pub trait Tap: Send + Sync {
     fn secrets(&self, at: Now, link: Link, secrets: &SessionSecrets);
     /// A connection is gone.
     fn closed(&self, at: Now, link: Link);
+}
+
+/// Sees the messages of a role, in the order in which it takes and sends them. Called from the
+/// role's own task: must not block for long.
+pub trait Trace: Send + Sync {
+    /// A message, and which way it goes.
+    fn message(&self, at: Now, link: Link, direction: Direction, message: &Message, tlvs: &Tlvs);
 }
 
 /// A file that takes the secrets of sessions, for reading captures of them. Whoever has it can

@@ -115,7 +115,7 @@ fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
         .map_err(|error| Outcome::Internal(format!("our own executable: {error}")))?;
     let is_watched = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let run = Run {
-        settings: Settings { helper, key_log: key_log.map(Arc::new) },
+        settings: Settings { helper, key_log: key_log.map(Arc::new), trace: None },
         goal: goal.map_err(|error| usage("--until", error))?,
         duration: duration.map_err(|error| usage("--for", error))?,
         look: match (arguments.json, is_watched && !arguments.plain) {

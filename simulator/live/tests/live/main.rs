@@ -4,21 +4,30 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test, without the harness clippy knows")]
 
 mod blocks;
+mod config_b;
+mod exchange;
 mod record;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Arguments, Failed, Trial};
 use simulator::scenario::{ChainKind, Overrides, Ports, Scenario};
-use simulator_live::{Network, Settings};
+use simulator_live::{Network, NetworkTrace, Settings};
 use sv2_net::child::{Helper, run_child_main};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next().as_deref().and_then(|first| first.to_str()) {
         Some("run-child") => run_child_main(arguments),
-        _ => libtest_mimic::run(&Arguments::from_args(), blocks::trials()).exit_code(),
+        _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
     }
+}
+
+fn trials() -> Vec<Trial> {
+    let mut trials = blocks::trials();
+    trials.extend(config_b::trials());
+    trials
 }
 
 fn run(test: impl AsyncFnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
@@ -36,6 +45,18 @@ fn scenario(name: &str, chain: Option<ChainKind>) -> Result<Scenario, Failed> {
 }
 
 async fn start(scenario: Scenario) -> Result<Network, Failed> {
-    let settings = Settings { helper: Helper::of_this_program()?, key_log: None };
+    start_with(scenario, None).await
+}
+
+/// Sees all messages.
+async fn start_traced(scenario: Scenario, trace: Arc<dyn NetworkTrace>) -> Result<Network, Failed> {
+    start_with(scenario, Some(trace)).await
+}
+
+async fn start_with(
+    scenario: Scenario,
+    trace: Option<Arc<dyn NetworkTrace>>,
+) -> Result<Network, Failed> {
+    let settings = Settings { helper: Helper::of_this_program()?, key_log: None, trace };
     Ok(Network::start(scenario, settings, |_| {}).await?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use simulator::scenario::Scenario;
-use simulator_live::{Happening, Network, What};
+use simulator_live::{Happening, Network, Subject, What};
 use sv2::event::Event;
 use tokio::time::timeout;
 
@@ -13,7 +13,9 @@ use tokio::time::timeout;
 #[derive(Default)]
 pub(crate) struct Record {
     pub(crate) happenings: Vec<Happening>,
-    blocks: BTreeSet<[u8; 32]>,
+    /// Nodes whose first tip is known: it was there before the network.
+    nodes: BTreeSet<Subject>,
+    tips: BTreeSet<[u8; 32]>,
 }
 
 impl Record {
@@ -34,12 +36,14 @@ impl Record {
 
     /// Of the network, that a node has taken.
     pub(crate) fn block_count(&self) -> usize {
-        self.blocks.len()
+        self.tips.len()
     }
 
     fn take(&mut self, happening: Happening) {
-        if let What::Event(Event::BlockFound { hash }) = &happening.what {
-            self.blocks.insert(*hash.as_le_bytes());
+        if let What::Tip { hash, .. } = &happening.what
+            && !self.nodes.insert(happening.subject)
+        {
+            self.tips.insert(*hash.as_le_bytes());
         }
         self.happenings.push(happening);
     }

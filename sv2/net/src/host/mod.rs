@@ -33,7 +33,7 @@ use crate::entropy;
 use crate::identity::Certifier;
 use crate::limits::Limits;
 use crate::listener;
-use crate::tap::{KeyLog, Link, Tap};
+use crate::tap::{KeyLog, Link, Tap, Trace};
 use crate::world::World;
 
 use log_budget::LogBudget;
@@ -54,6 +54,8 @@ pub struct HostConfig {
     pub key_log: Option<Arc<KeyLog>>,
     /// Sees all bytes, if given.
     pub tap: Option<Arc<dyn Tap>>,
+    /// Sees all messages, if given.
+    pub trace: Option<Arc<dyn Trace>>,
     /// For ephemeral keys.
     pub entropy: Entropy,
 }
@@ -68,6 +70,7 @@ impl HostConfig {
             limits: Limits::default(),
             key_log: None,
             tap: None,
+            trace: None,
             entropy: entropy::from_system(),
         }
     }
@@ -160,7 +163,7 @@ impl Host {
     /// Runs a role. Must be called within a tokio runtime.
     pub fn start(self, role: impl Role + Send + 'static, world: impl World) -> Handle {
         let Host { config, listeners, addresses, events, inbound: (inbound, queue) } = self;
-        let HostConfig { name, dial_security, limits, key_log, tap, entropy, .. } = config;
+        let HostConfig { name, dial_security, limits, key_log, tap, trace, entropy, .. } = config;
         let stop = watch::Sender::new(Stop::No);
         let shared = Arc::new(Shared {
             name,
@@ -190,7 +193,7 @@ impl Host {
                 entropy.fork("listener", index.into()),
             )));
         }
-        let task = RoleTask::new(role, Arc::new(world), Arc::clone(&shared), entropy);
+        let task = RoleTask::new(role, Arc::new(world), Arc::clone(&shared), trace, entropy);
         let running = tokio::spawn(task.run(queue));
         Handle { shared, addresses, stop, running, listening }
     }

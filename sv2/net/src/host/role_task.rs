@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use sv2::entropy::Entropy;
 use sv2::event::Event;
+use sv2::message::Message;
 use sv2::role::{
     Answer, CloseReason, ConnectionId, Input, Outbox, Output, Request, RequestId, Role,
 };
 use sv2::time::Instant;
+use sv2::wire::Tlvs;
 use tokio::sync::mpsc;
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout_at};
 
 use super::{Inbound, Outbound, Outgoing, Shared, Stop};
 use crate::dialer;
-use crate::tap::Link;
+use crate::tap::{Direction, Link, Trace};
 use crate::world::{Reply, World};
 
 pub(super) struct RoleTask<R> {
@@ -29,6 +31,7 @@ pub(super) struct RoleTask<R> {
     answered: mpsc::UnboundedReceiver<(RequestId, Answer)>,
     open_request_count: usize,
     shared: Arc<Shared>,
+    trace: Option<Arc<dyn Trace>>,
     entropy: Entropy,
     dial_count: u64,
 }
@@ -50,6 +53,7 @@ impl<R: Role> RoleTask<R> {
         role: R,
         world: Arc<dyn World>,
         shared: Arc<Shared>,
+        trace: Option<Arc<dyn Trace>>,
         entropy: Entropy,
     ) -> Self {
         let (answers, answered) = mpsc::unbounded_channel();
@@ -63,6 +67,7 @@ impl<R: Role> RoleTask<R> {
             answered,
             open_request_count: 0,
             shared,
+            trace,
             entropy,
             dial_count: 0,
         }
@@ -156,6 +161,9 @@ impl<R: Role> RoleTask<R> {
     }
 
     fn handle(&mut self, input: Input) {
+        if let Input::Received { connection, message, tlvs, .. } = &input {
+            self.trace(*connection, Direction::Received, message, tlvs);
+        }
         self.role.handle(self.shared.clock.now(), input, &mut self.out);
         if self.out.is_empty() {
             return;
@@ -169,6 +177,7 @@ impl<R: Role> RoleTask<R> {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Send { connection, message, tlvs } => {
+                self.trace(connection, Direction::Sent, &message, &tlvs);
                 self.send(connection, Outgoing::Message { message, tlvs });
             }
             Output::Forward { connection, frame } => self.send(connection, Outgoing::Frame(frame)),
@@ -185,6 +194,19 @@ impl<R: Role> RoleTask<R> {
                 log_event(&self.shared.name, &event);
                 let _ = self.shared.events.send(event);
             }
+        }
+    }
+
+    fn trace(
+        &self,
+        connection: ConnectionId,
+        direction: Direction,
+        message: &Message,
+        tlvs: &Tlvs,
+    ) {
+        let Some(trace) = &self.trace else { return };
+        if let Some(Some(Slot { link, .. })) = self.slots.get(index(connection)) {
+            trace.message(self.shared.clock.now(), *link, direction, message, tlvs);
         }
     }
 

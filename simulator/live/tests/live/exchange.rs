@@ -1,0 +1,154 @@
+//! The recorded exchange of a network, leg by leg: what its flows are asserted on.
+
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::Failed;
+use simulator_live::{Network, NetworkTrace, Subject};
+use sv2::message::Message;
+use sv2::time::Now;
+use sv2::wire::Tlvs;
+use sv2_net::tap::{Direction, Link};
+
+/// All messages, in the order in which they were seen.
+#[derive(Default)]
+pub(crate) struct Exchange(Mutex<Vec<Seen>>);
+
+/// A message at one of its ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    subject: Subject,
+    link: Link,
+    direction: Direction,
+    message: Message,
+}
+
+impl NetworkTrace for Exchange {
+    fn message(
+        &self,
+        subject: Subject,
+        _: Now,
+        link: Link,
+        direction: Direction,
+        message: &Message,
+        _: &Tlvs,
+    ) {
+        let seen = Seen { subject, link, direction, message: message.clone() };
+        self.0.lock().unwrap().push(seen);
+    }
+}
+
+impl Exchange {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// What a role that dialled saw of its connection to another: `None` for any other.
+    pub(crate) fn leg(&self, network: &Network, from: &str, to: &str) -> Leg {
+        let scenario = network.scenario();
+        let from_id = scenario.role_named(from).unwrap();
+        let url = network.url(scenario.role_named(to).unwrap()).unwrap();
+        let seen = self.0.lock().unwrap();
+        let is_on_it = |seen: &&Seen| {
+            seen.subject == Subject::Role(from_id, 0) && seen.link.peer.port() == url.port
+        };
+        let seen = seen.iter().filter(is_on_it).cloned().collect();
+        Leg { name: format!("{from} > {to}"), seen, next: 0 }
+    }
+}
+
+/// One connection, read from its first message on.
+pub(crate) struct Leg {
+    name: String,
+    seen: Vec<Seen>,
+    next: usize,
+}
+
+impl Leg {
+    /// The next message, noise left aside, must be this.
+    pub(crate) fn expect<T>(
+        &mut self,
+        direction: Direction,
+        what: &str,
+        is_it: impl Fn(&Message) -> Option<T>,
+    ) -> Result<T, Failed> {
+        while let Some(seen) = self.seen.get(self.next) {
+            self.next += 1;
+            if let Some(found) = is_it(&seen.message).filter(|_| seen.direction == direction) {
+                return Ok(found);
+            }
+            if !is_noise(&seen.message) {
+                return Err(self.failure(what, &format!("{:?}", seen.message)));
+            }
+        }
+        Err(self.failure(what, "nothing more"))
+    }
+
+    /// Goes on to the next message that is this, whatever lies before it.
+    pub(crate) fn find<T>(
+        &mut self,
+        direction: Direction,
+        what: &str,
+        is_it: impl Fn(&Message) -> Option<T>,
+    ) -> Result<T, Failed> {
+        while let Some(seen) = self.seen.get(self.next) {
+            self.next += 1;
+            if let Some(found) = is_it(&seen.message).filter(|_| seen.direction == direction) {
+                return Ok(found);
+            }
+        }
+        Err(self.failure(what, "nothing more"))
+    }
+
+    /// Messages of one kind, of the whole connection.
+    pub(crate) fn all<'l, T>(
+        &'l self,
+        direction: Direction,
+        is_it: impl Fn(&Message) -> Option<T> + 'l,
+    ) -> impl Iterator<Item = T> + 'l {
+        let seen = self.seen.iter().filter(move |seen| seen.direction == direction);
+        seen.filter_map(move |seen| is_it(&seen.message))
+    }
+
+    fn failure(&self, what: &str, got: &str) -> Failed {
+        format!("{}, message {}: expected {what}, got {got}", self.name, self.next).into()
+    }
+}
+
+/// What may stand anywhere once a channel is open: shares and solutions come when they are
+/// found, and their answers with them.
+fn is_noise(message: &Message) -> bool {
+    match message {
+        Message::SetTarget(_)
+        | Message::UpdateChannel(_)
+        | Message::SubmitSharesStandard(_)
+        | Message::SubmitSharesExtended(_)
+        | Message::SubmitSharesSuccess(_)
+        | Message::SubmitSharesError(_)
+        | Message::SubmitSolution(_) => true,
+        Message::NewMiningJob(job) => job.min_ntime.is_some(),
+        Message::NewExtendedMiningJob(job) => job.min_ntime.is_some(),
+        Message::NewTemplate(template) => !template.future_template,
+        _ => false,
+    }
+}
+
+/// `expect` or `find` one kind of message on a leg, as its own type.
+macro_rules! message {
+    ($leg:ident.$how:ident($direction:ident, $variant:ident)) => {
+        $leg.$how(
+            ::sv2_net::tap::Direction::$direction,
+            stringify!($variant),
+            $crate::exchange::kind!($variant),
+        )
+    };
+}
+/// One kind of message, as its own type.
+macro_rules! kind {
+    ($variant:ident) => {
+        |message: &::sv2::message::Message| match message {
+            ::sv2::message::Message::$variant(message) => Some(message.clone()),
+            _ => None,
+        }
+    };
+}
+pub(crate) use {kind, message};
