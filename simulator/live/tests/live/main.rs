@@ -6,6 +6,7 @@
 mod blocks;
 mod config_b;
 mod exchange;
+mod outages;
 mod record;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
 fn trials() -> Vec<Trial> {
     let mut trials = blocks::trials();
     trials.extend(config_b::trials());
+    trials.extend(outages::trials());
     trials
 }
 
