@@ -76,6 +76,9 @@ pub enum RoleStartError {
         /// The last time.
         source: NotReady,
     },
+    /// A role that only programs of others can hold so far.
+    #[error("there is none of ours yet: let a program hold it, with --replace")]
+    NotOurs,
     /// A program's recipe says nothing of a place where others could reach it.
     #[error("{}: a role that others dial needs one endpoint in [listens.…], or [ready]", .0.display())]
     NoEndpoint(PathBuf),
@@ -207,7 +210,7 @@ impl Starter {
                 self.run(Subject::Role(id, member), |_| {}, MiningDevice::new(settings, entropy))
                     .await
             }
-            RoleKind::JobDeclaratorClient(_) => unreachable!(),
+            RoleKind::JobDeclaratorClient(_) => Err(RoleStartError::NotOurs),
         }
     }
 

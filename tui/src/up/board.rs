@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use simulator::figures::Figures;
 use simulator::goal::Goal;
-use simulator::scenario::{HeldBy, NodeId, RoleId, Scenario};
+use simulator::scenario::{HeldBy, NodeId, RoleId, RoleKind, Scenario};
 use simulator_live::{Happening, Network, Subject, What};
 use sv2::event::Event;
 use sv2::noise::StratumUrl;
@@ -132,10 +132,20 @@ impl Board {
         count as u64
     }
 
-    /// Shares that devices know to be accepted.
+    /// Shares that are accepted: as devices know it or, for devices of others, those whom they
+    /// mine for.
     pub(super) fn share_count(&self) -> u64 {
-        let devices = self.scenario.role_ids().filter(|id| self.is_device(*id));
-        devices.map(|RoleId(index)| self.figures[index].accepted_count).sum()
+        let counted = self.scenario.role_ids().filter(|id| self.counts_shares(*id));
+        counted.map(|RoleId(index)| self.figures[index].accepted_count).sum()
+    }
+
+    fn counts_shares(&self, id: RoleId) -> bool {
+        let is_ours = |id: RoleId| self.scenario.role(id).held_by == HeldBy::Us;
+        let mines_here = |device: &RoleId| match &self.scenario.role(*device).kind {
+            RoleKind::MiningDevice(settings) => settings.upstream == Some(id) && !is_ours(*device),
+            _ => false,
+        };
+        is_ours(id) && (self.is_device(id) || self.scenario.role_ids().any(|id| mines_here(&id)))
     }
 
     /// Where others can join.

@@ -188,7 +188,8 @@ fn recipe(text: &str) -> Result<Recipe, Failed> {
 
 /// The one that `assay check` starts it from.
 const POOL_RECIPE: &str = include_str!("../../../../conformance/targets/pool_sv2.recipe.toml");
-const DEVICE_RECIPE: &str = include_str!("mining_device.recipe.toml");
+const DEVICE_RECIPE: &str =
+    include_str!("../../../../conformance/targets/mining_device.recipe.toml");
 /// Of the address in the recipe.
 const FOREIGN_PAYOUT_SCRIPT: [u8; 22] = [
     0x00, 0x14, 0x75, 0x1e, 0x76, 0xe8, 0x19, 0x91, 0x96, 0xd4, 0x54, 0x94, 0x1c, 0x45, 0xd1, 0xb3,
