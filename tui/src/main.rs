@@ -4,6 +4,7 @@ mod address;
 mod arguments;
 mod check;
 mod clauses;
+mod event_json;
 mod key;
 mod mutants;
 mod node;

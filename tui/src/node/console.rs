@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use sv2::event::Event;
 
+use crate::event_json;
+
 /// Standard output of `assay node`.
 pub(super) struct Console {
     json: bool,
@@ -18,10 +20,11 @@ impl Console {
     /// An event of the role.
     pub(super) fn event(&mut self, event: &Event) {
         if self.json {
-            self.print(
-                &serde_json::json!({ "event": event.name(), "text": event.to_string() })
-                    .to_string(),
-            );
+            let line = serde_json::json!({
+                "event": event.name(), "fields": event_json::fields(event),
+                "text": event.to_string(),
+            });
+            self.print(&line.to_string());
         } else {
             self.print(&event.to_string());
         }

@@ -1,10 +1,11 @@
 //! A network as JSON, one object a line.
 
 use serde_json::{Value, json};
-use simulator_live::Happening;
+use simulator_live::{Happening, What};
 
 use super::board::Board;
 use super::{Ending, View};
+use crate::event_json;
 use crate::print;
 
 /// Every happening, with the endpoints before and the figures after them.
@@ -29,6 +30,7 @@ impl View for Machine {
             "kind": happening.what.name(),
             "at_seconds": board.since_start(happening.at).as_secs_f64(),
             "subject": happening.subject.name(&board.scenario),
+            "fields": fields(&happening.what),
             "text": happening.what.to_string(),
         }));
     }
@@ -51,6 +53,16 @@ impl View for Machine {
             "roles": roles,
             "nodes": nodes,
         }));
+    }
+}
+
+fn fields(what: &What) -> Value {
+    match what {
+        What::Event(event) => event_json::fields(event),
+        What::Missed(count) => json!({ "count": count }),
+        What::Tip { height, hash } => json!({ "height": height, "hash": hash.to_string() }),
+        What::Down(why) => json!({ "why": why }),
+        What::Up => json!({}),
     }
 }
 
