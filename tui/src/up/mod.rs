@@ -161,6 +161,7 @@ async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
     };
     let until = run.duration.map(|duration| Instant::now() + duration);
     let ending = watch(&mut network, &mut board, view.as_mut(), until).await;
+    board.set_now(Clock::of_process().now().instant);
     view.finish(&board, ending);
     drop(view);
     network.shutdown().await;

@@ -3,6 +3,7 @@
 
 use libtest_mimic::{Failed, Trial};
 use simulator::scenario::ChainKind;
+use sv2::message::Message;
 use sv2::mining::setup_flag::{REQUIRES_STANDARD_JOBS, REQUIRES_VERSION_ROLLING};
 use sv2_net::tap::Direction::{Received, Sent};
 
@@ -35,6 +36,7 @@ async fn goes_step_by_step(chain: Option<ChainKind>) -> Result<(), Failed> {
     let full_len = proxy_opens_its_channel(&mut upstream)?;
     device_opens_its_channel(&mut device, full_len)?;
     shares_are_answered(&device)?;
+    late_shares_were_sent_before_the_tip_was_known(&device);
     shares_go_up(&upstream)?;
     blocks_are_submitted_and_followed(&mut templates)?;
     proxy_follows(&mut upstream)?;
@@ -114,6 +116,24 @@ fn shares_are_answered(leg: &Leg) -> Result<(), Failed> {
     let answered = accepted as usize + refused.len();
     assert!((answered..=answered + IN_FLIGHT_MAX).contains(&submitted), "{submitted} {answered}");
     Ok(())
+}
+
+/// Physics: a device works for a block until it hears of the next, and never after.
+fn late_shares_were_sent_before_the_tip_was_known(leg: &Leg) {
+    let mut jobs_of_tip = Vec::new();
+    for seen in leg.all_seen() {
+        match (seen.direction, &seen.message) {
+            (Received, Message::SetNewPrevHash(tip)) => jobs_of_tip = vec![tip.job_id],
+            // A job with a time is for the tip that is there.
+            (Received, Message::NewMiningJob(job)) if job.min_ntime.is_some() => {
+                jobs_of_tip.push(job.job_id);
+            }
+            (Sent, Message::SubmitSharesStandard(share)) => {
+                assert!(jobs_of_tip.contains(&share.job_id), "{share:?} {jobs_of_tip:?}");
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Step 11, upstream: the proxy's bytes fill the extranonce of its channel.

@@ -18,8 +18,8 @@ pub(crate) struct Exchange(Mutex<Vec<Seen>>);
 pub(crate) struct Seen {
     subject: Subject,
     link: Link,
-    direction: Direction,
-    message: Message,
+    pub(crate) direction: Direction,
+    pub(crate) message: Message,
 }
 
 impl NetworkTrace for Exchange {
@@ -107,6 +107,10 @@ impl Leg {
     ) -> impl Iterator<Item = T> + 'l {
         let seen = self.seen.iter().filter(move |seen| seen.direction == direction);
         seen.filter_map(move |seen| is_it(&seen.message))
+    }
+
+    pub(crate) fn all_seen(&self) -> &[Seen] {
+        &self.seen
     }
 
     fn failure(&self, what: &str, got: &str) -> Failed {

@@ -67,9 +67,7 @@ impl JobDeclaratorServer {
         match answer {
             Answer::BlockAccepted { hash } => out.tell(Event::BlockFound { hash }),
             // The client's own node was faster, as it should be.
-            Answer::BlockRejected { reason } if reason == "duplicate" => {
-                note(connection, format!("the node knows block {hash} already"), out);
-            }
+            Answer::BlockRejected { reason } if reason == "duplicate" => {}
             Answer::BlockRejected { reason } => {
                 note(connection, format!("the node refused block {hash}: {reason}"), out);
             }

@@ -173,7 +173,8 @@ fn a_block_that_did_not_reach_the_node_may_be_pushed_again() {
 
 #[test]
 fn a_block_that_the_node_knows_or_refuses_ends_no_connection() {
-    for reason in ["duplicate", "bad-txns-inputs-missingorspent"] {
+    // That the miner's own node was faster is no news.
+    for (reason, note_count) in [("duplicate", 0), ("bad-txns-inputs-missingorspent", 1)] {
         let mut bench = Bench::started();
         let (job, _) = bench.declared(MINER);
         let outputs = bench.receive(MINER, job.solve(&[7; 20]).0);
@@ -182,8 +183,8 @@ fn a_block_that_the_node_knows_or_refuses_ends_no_connection() {
         let answer = Answer::BlockRejected { reason: reason.to_owned() };
         let outputs = bench.give(Input::Answer { request, answer });
 
-        assert!(matches!(outputs[..], [Output::Event(Event::Noted { .. })]), "{outputs:?}");
-        assert_eq!(messages(&outputs, MINER), []);
+        let is_note = |output: &Output| matches!(output, Output::Event(Event::Noted { .. }));
+        assert!(outputs.len() == note_count && outputs.iter().all(is_note), "{outputs:?}");
     }
 }
 
