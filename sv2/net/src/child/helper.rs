@@ -31,14 +31,14 @@ pub fn run_child_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode
         Err(error) => return failed(CANNOT_START, error),
     };
     let outcome = runtime.block_on(run(&mut command, grace));
-    // Of a program that ended by itself, the parent may want to start another on what it left.
-    let is_wanted = matches!(outcome, Ok(End::ByItself(_)));
+    // The parent may want to start another on what a program left.
+    let is_wanted = matches!(outcome, Ok(End { is_scratch_wanted: true, .. }));
     if let Some(Err(error)) = scratch.filter(|_| !is_wanted).map(std::fs::remove_dir_all) {
         // Into a log that may be gone: there is nobody else to tell.
         eprintln!("run-child: cannot remove the child's folder: {error}");
     }
     match outcome {
-        Ok(End::ByItself(status) | End::Told(status)) => ExitCode::from(exit_code(status)),
+        Ok(End { status, .. }) => ExitCode::from(exit_code(status)),
         Err(error) => {
             failed(CANNOT_START, format!("{:?}: {error}", command.as_std().get_program()))
         }
@@ -73,10 +73,11 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> 
     Ok(Task { command, grace, scratch })
 }
 
-/// How the program ended.
-enum End {
-    ByItself(ExitStatus),
-    Told(ExitStatus),
+/// How a program ended.
+struct End {
+    status: ExitStatus,
+    /// By itself, or told to leave it.
+    is_scratch_wanted: bool,
 }
 
 async fn run(command: &mut Command, grace: Duration) -> io::Result<End> {
@@ -89,23 +90,24 @@ async fn run(command: &mut Command, grace: Duration) -> io::Result<End> {
         .and_then(|id| Pid::from_raw(id.cast_signed()))
         .expect("a child that was not waited for has an id above zero");
 
-    let ended = tokio::select! {
-        status = child.wait() => Some(status?),
-        () = stdin_closed() => None,
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        _ = hang_up.recv() => None,
+    let (ended, is_scratch_wanted) = tokio::select! {
+        status = child.wait() => (Some(status?), true),
+        is_wanted = stdin_closed() => (None, is_wanted),
+        _ = terminate.recv() => (None, false),
+        _ = interrupt.recv() => (None, false),
+        _ = hang_up.recv() => (None, false),
     };
     // The leader may have left others behind: they end as well.
     let end = end_group(group, grace);
-    match ended {
+    let status = match ended {
         Some(status) => {
             end.await;
-            Ok(End::ByItself(status))
+            status
         }
         // Waiting at the same time reaps the leader, without which the group never empties.
-        None => tokio::join!(end, child.wait()).1.map(End::Told),
-    }
+        None => tokio::join!(end, child.wait()).1?,
+    };
+    Ok(End { status, is_scratch_wanted })
 }
 
 /// TERM, then KILL for what is left after `grace`. Returns when the group is empty.
@@ -122,23 +124,26 @@ async fn end_group(group: Pid, grace: Duration) {
     }
 }
 
+/// Whether the scratch folder is wanted: then the parent has sent a byte before.
+///
 /// A thread of its own: tokio's stdin would hold up our exit until somebody types.
-async fn stdin_closed() {
+async fn stdin_closed() -> bool {
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
-        let mut ignored = [0; 256];
+        let mut is_wanted = false;
+        let mut bytes = [0; 256];
         let mut stdin = io::stdin().lock();
         loop {
-            match stdin.read(&mut ignored) {
+            match stdin.read(&mut bytes) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) => is_wanted = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
-        let _ = tell.send(());
+        let _ = tell.send(is_wanted);
     });
-    let _ = told.await;
+    told.await.unwrap_or_default()
 }
 
 fn exit_code(status: ExitStatus) -> u8 {

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, Command};
 use tokio::time::timeout;
 
@@ -150,6 +151,23 @@ impl Child {
     /// # Errors
     /// If the operating system cannot wait for the helper.
     pub async fn stop(&mut self) -> io::Result<ExitStatus> {
+        self.end(false).await
+    }
+
+    /// The same, and leaves the scratch folder for another child.
+    ///
+    /// # Errors
+    /// As [`Child::stop`].
+    pub async fn stop_keeping_scratch(&mut self) -> io::Result<ExitStatus> {
+        self.scratch = None;
+        self.end(true).await
+    }
+
+    async fn end(&mut self, is_scratch_wanted: bool) -> io::Result<ExitStatus> {
+        if let Some(pipe) = self.pipe.as_mut().filter(|_| is_scratch_wanted) {
+            // A helper that is gone has left it.
+            let _ = pipe.write_all(b"k").await;
+        }
         drop(self.pipe.take());
         match timeout(self.grace + HELPER_MARGIN, self.process.wait()).await {
             Ok(status) => status,

@@ -54,8 +54,8 @@ pub struct Program {
     surroundings: Surroundings,
     listens: BTreeMap<String, Endpoint>,
     child: Child,
-    /// Kept over a restart, gone after the child.
-    directory: tempfile::TempDir,
+    /// Kept over a restart, and gone with the last child, whoever of us ends first.
+    directory: PathBuf,
 }
 
 impl Recipe {
@@ -93,6 +93,8 @@ impl Recipe {
         };
         place.write_files()?;
         let child = place.spawn(helper)?;
+        // From here on it is the child's.
+        let directory = directory.keep();
         let mut program = Program {
             recipe: self.clone(),
             helper: helper.clone(),
@@ -165,7 +167,7 @@ impl Program {
     }
 
     async fn restart(&mut self) -> Result<(), StartError> {
-        self.child.stop().await?;
+        self.child.stop_keeping_scratch().await?;
         self.child = self.place().spawn(&self.helper)?;
         self.wait_until_ready().await
     }
@@ -220,7 +222,7 @@ impl Program {
             recipe: &self.recipe,
             surroundings: &self.surroundings,
             listens: &self.listens,
-            directory: self.directory.path(),
+            directory: &self.directory,
         }
     }
 }
@@ -245,6 +247,7 @@ impl Place<'_> {
     fn spawn(&self, helper: &Helper) -> Result<Child, StartError> {
         let mut command = self.command(&self.recipe.command, "log")?;
         command.grace = Duration::from_secs(self.recipe.stop_timeout_seconds);
+        command.scratch = Some(self.directory.into());
         Ok(Child::spawn(helper, &command)?)
     }
 
