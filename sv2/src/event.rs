@@ -90,6 +90,19 @@ pub enum Event {
         /// As sent to the peer.
         error_code: &'static str,
     },
+    /// Records of shares cannot be written: such shares are refused, and earn nothing. Told once
+    /// until [`Event::AccountsRecovered`].
+    AccountsFailed {
+        /// In words.
+        reason: String,
+    },
+    /// Records of shares are written again.
+    AccountsRecovered,
+    /// Rejections that are missing in the accounts: more came than could be written.
+    RejectionsUncounted {
+        /// How many.
+        count: usize,
+    },
     /// A device has begun to work on a job.
     WorkStarted {
         /// Where.
@@ -221,6 +234,9 @@ impl Event {
             Event::ShareAccepted { .. } => "share-accepted",
             Event::WorkerNamed { .. } => "worker-named",
             Event::ShareRejected { .. } => "share-rejected",
+            Event::AccountsFailed { .. } => "accounts-failed",
+            Event::AccountsRecovered => "accounts-recovered",
+            Event::RejectionsUncounted { .. } => "rejections-uncounted",
             Event::WorkStarted { .. } => "work-started",
             Event::ShareSubmitted { .. } => "share-submitted",
             Event::ShareFiltered { .. } => "share-filtered",
@@ -270,6 +286,13 @@ impl fmt::Display for Event {
             Event::ShareRejected { connection, channel_id, sequence_number, error_code } => {
                 write!(f, "{connection}: channel {channel_id} share {sequence_number} refused: ")?;
                 f.write_str(error_code)
+            }
+            Event::AccountsFailed { reason } => {
+                write!(f, "shares are refused, accounts cannot be written: {reason}")
+            }
+            Event::AccountsRecovered => f.write_str("accounts are written again"),
+            Event::RejectionsUncounted { count } => {
+                write!(f, "{count} rejected shares are missing in the accounts")
             }
             Event::WorkStarted { connection, channel_id, job_id, target } => {
                 write!(f, "{connection}: channel {channel_id} works on job {job_id}, ")?;

@@ -18,6 +18,7 @@ use crate::chain::BlockTemplate;
 use crate::connection::ConnectionError;
 use crate::event::Event;
 use crate::message::{DecodeError, Message};
+use crate::mining::share_record::ShareRecord;
 use crate::noise::AuthorityPublicKey;
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
@@ -308,8 +309,8 @@ pub enum Request {
     },
     /// Write accounts to disk before the share is acknowledged.
     Persist {
-        /// What to append, in the role's own format.
-        record: Bytes,
+        /// What to account for.
+        record: Box<ShareRecord>,
     },
 }
 

@@ -54,6 +54,12 @@ pub(crate) enum Command {
     /// Run one role alone
     #[command(subcommand)]
     Node(Node),
+    /// Print what the workers of a pool have earned (assay node pool --accounts)
+    #[command(after_help = "Also while the pool runs.\n\n\
+        Examples:\n  \
+        assay accounts my-pool\n  \
+        assay accounts my-pool --json | jq -s 'map(.accepted) | add'")]
+    Accounts(Accounts),
     /// Make, show and print authority keys
     #[command(subcommand)]
     Key(Key),
@@ -316,6 +322,20 @@ pub(crate) struct NodePool {
     /// The template provider to connect to
     #[arg(long, value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
     pub(crate) template_provider: Option<String>,
+    /// Keep accounts in this folder, and acknowledge a share once it is there; read them with
+    /// `assay accounts DIR`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) accounts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accounts {
+    /// The folder that the pool keeps them in
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// One JSON object for each account
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `assay`: the one binary. Dispatch only.
 
+mod accounts;
 mod address;
 mod arguments;
 mod check;
@@ -28,6 +29,7 @@ fn main() -> std::process::ExitCode {
     let outcome = match arguments.command {
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(&directory),
+        Command::Accounts(arguments) => accounts::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Up(arguments) => up::run(&arguments),
         Command::Node(command) => node::run(command),

@@ -4,6 +4,7 @@
 //! [`host::Host`] runs one role over TCP. Everything that a peer can make us hold has a named
 //! limit in [`limits::Limits`], and reaching one is an outcome with a name.
 
+pub mod accounts;
 mod admission;
 pub mod bitcoind;
 pub mod child;
@@ -15,7 +16,6 @@ pub mod entropy;
 pub mod feed;
 pub mod host;
 pub mod identity;
-pub mod journal;
 pub mod limits;
 mod listener;
 mod peer;

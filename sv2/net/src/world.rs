@@ -57,7 +57,7 @@ impl World for Worlds {
     fn take(&self, request: Request, reply: Reply) {
         let (part, name) = match request {
             Request::SubmitBlock { .. } | Request::ValidateBlock { .. } => (&self.chain, "chain"),
-            Request::Persist { .. } => (&self.accounts, "accounts file"),
+            Request::Persist { .. } => (&self.accounts, "accounts folder"),
         };
         match part {
             Some(world) => world.take(request, reply),
@@ -70,6 +70,9 @@ impl World for Worlds {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use sv2::mining::share_record::{ShareOutcome, ShareRecord};
+    use sv2::time::UnixTime;
+    use sv2::wire::Str255;
 
     struct Forgetful;
 
@@ -79,8 +82,13 @@ mod tests {
 
     fn ask(world: &dyn World) -> Option<(RequestId, Answer)> {
         let (answers, mut answered) = mpsc::unbounded_channel();
-        let record = Request::Persist { record: Bytes::from_static(b"share") };
-        world.take(record, Reply::new(RequestId(7), answers));
+        let record = Box::new(ShareRecord {
+            at: UnixTime(0),
+            user_identity: Str255::default(),
+            worker: Bytes::new(),
+            outcome: ShareOutcome::Rejected { error_code: "stale-share" },
+        });
+        world.take(Request::Persist { record }, Reply::new(RequestId(7), answers));
         answered.try_recv().ok()
     }
 
@@ -95,7 +103,7 @@ mod tests {
     fn a_request_for_a_missing_part_names_the_part() {
         let answer = ask(&Worlds::default());
 
-        let reason = "no accounts file is configured".to_owned();
+        let reason = "no accounts folder is configured".to_owned();
         assert_eq!(answer, Some((RequestId(7), Answer::Failed(reason))));
     }
 }

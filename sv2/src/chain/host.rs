@@ -136,7 +136,9 @@ mod tests {
 
     use super::*;
     use crate::chain::ChainConfig;
+    use crate::mining::share_record::{ShareOutcome, ShareRecord};
     use crate::time::UnixTime;
+    use crate::wire::Str255;
 
     const START: Now = Now { instant: Instant(5), unix: UnixTime(1_700_000_000) };
 
@@ -170,8 +172,14 @@ mod tests {
     #[test]
     fn what_is_no_business_of_the_chain_is_left_to_others() {
         let mut host = ChainHost::new(chain());
+        let record = Box::new(ShareRecord {
+            at: START.unix,
+            user_identity: Str255::default(),
+            worker: Bytes::new(),
+            outcome: ShareOutcome::Rejected { error_code: "stale-share" },
+        });
 
-        assert_eq!(host.answer(START, &Request::Persist { record: Bytes::new() }), None);
+        assert_eq!(host.answer(START, &Request::Persist { record }), None);
     }
 
     #[test]

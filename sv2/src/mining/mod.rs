@@ -13,6 +13,7 @@ mod messages;
 mod seen;
 pub mod setup_flag;
 pub mod share;
+pub mod share_record;
 pub mod target;
 pub mod vardiff;
 

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sv2::role::PeerAddress;
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
+use sv2_net::accounts::Accounts;
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
@@ -28,6 +30,8 @@ struct File {
     coinbase_tag: Option<String>,
     shares_per_minute: Option<f64>,
     share_batch_size: Option<u32>,
+    /// Folder to keep accounts in.
+    accounts: Option<PathBuf>,
     /// Whether miners may bring jobs with tokens of our authority's job declarator server.
     custom_jobs: Option<bool>,
     /// Whether such a token is good only for the user that asked for it.
@@ -59,7 +63,20 @@ pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
         own_tokens_only: file.own_tokens_only.unwrap_or_default(),
         ..CustomJobsConfig::new(token_key)
     });
-    let pool = PoolConfig { custom_jobs, ..pool_config(file, template_provider)? };
+    let accounts = arguments.accounts.clone().or(file.accounts.clone());
+    let mut pool = PoolConfig { custom_jobs, ..pool_config(file, template_provider)? };
+    let mut worlds = Worlds::default();
+    if let Some(directory) = &accounts {
+        let accounts =
+            Accounts::open(directory).map_err(|error| Outcome::usage(error.to_string()))?;
+        let accounts = Arc::new(accounts);
+        match Arc::clone(&accounts).serve(directory) {
+            Ok(serving) => drop(tokio::spawn(serving)),
+            Err(error) => tracing::warn!(%error, "nobody can read the accounts while we run"),
+        }
+        worlds.accounts = Some(accounts);
+        pool.server.persists_shares = true;
+    }
 
     let mut host = HostConfig::new("pool");
     host.listeners = vec![listener];
@@ -70,7 +87,10 @@ pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
     console.line(&format!("stratum2+tcp://{}/{authority}", host.addresses()[0]));
     let provider = &pool.template_provider;
     console.line(&format!("templates from {}:{}", provider.host, provider.port));
-    let handle = host.start(Pool::new(pool, entropy), Worlds::default());
+    if let Some(directory) = accounts {
+        console.line(&format!("accounts in {}", directory.display()));
+    }
+    let handle = host.start(Pool::new(pool, entropy), worlds);
     follow(handle, &mut console, |_| false).await
 }
 

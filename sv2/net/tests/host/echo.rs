@@ -4,12 +4,13 @@ use bytes::Bytes;
 use sv2::common::ChannelEndpointChanged;
 use sv2::event::Event;
 use sv2::message::Message;
+use sv2::mining::share_record::{ShareOutcome, ShareRecord};
 use sv2::role::{
     Answer, ChainEvent, CloseReason, ConnectionId, DialId, Input, Outbox, Output, PeerAddress,
     Request, RequestId, Role, Via,
 };
 use sv2::time::{Instant, Now};
-use sv2::wire::Frame;
+use sv2::wire::{Frame, Str255};
 
 /// Answers with 0 to [`ANSWERS`], then closes.
 pub(crate) const ANSWER_AND_CLOSE: u32 = u32::MAX;
@@ -17,14 +18,15 @@ pub(crate) const ANSWER_AND_CLOSE: u32 = u32::MAX;
 pub(crate) const FLOOD: u32 = u32::MAX - 1;
 /// Answers a little later.
 pub(crate) const WAKE: u32 = u32::MAX - 2;
-/// Answers once [`RECORD`] is persisted.
+/// Answers once a share is persisted.
 pub(crate) const PERSIST: u32 = u32::MAX - 3;
 
 /// Submits what is no block.
 pub(crate) const SUBMIT: u32 = u32::MAX - 4;
 
 pub(crate) const ANSWERS: u32 = 5_000;
-pub(crate) const RECORD: &[u8] = b"a share";
+/// Of the share that is persisted.
+pub(crate) const ERROR_CODE: &str = "stale-share";
 
 #[derive(Default)]
 pub(crate) struct Echo {
@@ -60,7 +62,13 @@ impl Echo {
                 self.wake_at = Some(now.after(std::time::Duration::from_millis(5)).instant);
             }
             PERSIST => {
-                let what = Request::Persist { record: Bytes::from_static(RECORD) };
+                let record = Box::new(ShareRecord {
+                    at: now.unix,
+                    user_identity: Str255::default(),
+                    worker: Bytes::new(),
+                    outcome: ShareOutcome::Rejected { error_code: ERROR_CODE },
+                });
+                let what = Request::Persist { record };
                 let ConnectionId(id) = connection;
                 out.put(Output::Request { request: RequestId(id.into()), what });
             }

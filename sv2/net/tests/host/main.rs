@@ -18,12 +18,12 @@ use sv2::noise::{AuthoritySecretKey, CertificateError, CipherSuite, SessionSecre
 use sv2::role::{CloseReason, ConnectionId, DialId, Input, PeerAddress, Via};
 use sv2::time::Now;
 use sv2::wire::U256;
+use sv2_net::accounts::Accounts;
 use sv2_net::clock::Clock;
 use sv2_net::embedded::EmbeddedChain;
 use sv2_net::entropy;
 use sv2_net::host::{Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
-use sv2_net::journal::Journal;
 use sv2_net::limits::Limits;
 use sv2_net::tap::{Direction, KeyLog, Link, Tap};
 use sv2_net::world::Worlds;
@@ -175,16 +175,16 @@ async fn a_role_is_woken_when_it_asked_to_be() {
 #[tokio::test]
 async fn a_record_is_answered_once_it_is_on_disk() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("accounts");
-    let accounts = Arc::new(Journal::open(&path).unwrap());
-    let world = Worlds { accounts: Some(accounts), ..Worlds::default() };
+    let accounts = Arc::new(Accounts::open(directory.path()).unwrap());
+    let world = Worlds { accounts: Some(accounts.clone()), ..Worlds::default() };
     let host = bind(plain(), Limits::default()).await.start(Echo::new(), world);
     let mut peer = Peer::plain(host.addresses()[0]).await;
 
     peer.send(PERSIST).await;
 
     assert_eq!(peer.receive().await, Some(PERSIST));
-    assert_eq!(std::fs::read(&path).unwrap(), echo::RECORD);
+    let statement = accounts.statement().unwrap();
+    assert_eq!(statement.rejected_of_others, [(echo::ERROR_CODE.to_owned(), 1)].into());
 }
 
 #[tokio::test]

@@ -91,6 +91,20 @@ pub(crate) async fn pool(
     pool_at(Place::free(), provider, config, limits).await
 }
 
+/// A pool that keeps accounts.
+pub(crate) async fn pool_with_accounts(
+    provider: &Hosted,
+    config: PoolConfig,
+    accounts: Arc<dyn World>,
+) -> Result<Hosted, Failed> {
+    let server = MiningServerConfig { persists_shares: true, ..config.server };
+    let template_provider = provider.address.clone();
+    let role =
+        Pool::new(PoolConfig { template_provider, server, ..config }, entropy::from_system());
+    let worlds = Worlds { accounts: Some(accounts), ..Worlds::default() };
+    listening("pool", Place::free(), role, worlds, Limits::default()).await
+}
+
 /// A pool in the place of one that was there before; it remembers nothing of it.
 pub(crate) async fn pool_at(
     place: Place,

@@ -2,10 +2,11 @@
 //! `assay node`, on the embedded chain and on a real node; and with programs of others in the
 //! place of one of them.
 //!
-//! This test is also its own helper, and the pool of the soak: see `main`.
+//! This test is also its own helper, and the pool of its own cases: see `main`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test, without the harness clippy knows")]
 
+mod accounts;
 mod blocks;
 mod client;
 mod declarations;
@@ -13,6 +14,7 @@ mod events;
 mod foreign;
 mod hosted;
 mod outages;
+mod pool_process;
 mod thousand;
 
 use std::process::ExitCode;
@@ -24,13 +26,15 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next().as_deref().and_then(|first| first.to_str()) {
         Some("run-child") => run_child_main(arguments),
-        Some(thousand::POOL) => thousand::pool_main(),
+        Some(thousand::POOL) => pool_process::main(thousand::serve),
+        Some(accounts::POOL) => pool_process::main(|| accounts::serve(arguments)),
         _ => libtest_mimic::run(&Arguments::from_args(), trials()).exit_code(),
     }
 }
 
 fn trials() -> Vec<Trial> {
     let mut trials = blocks::trials();
+    trials.extend(accounts::trials());
     trials.extend(declarations::trials());
     trials.extend(outages::trials());
     trials.extend(foreign::trials());

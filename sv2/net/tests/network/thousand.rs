@@ -4,8 +4,6 @@
 //! The pool, with its template provider, is a process of its own, so that its memory is its own;
 //! all clients are in this one.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +22,7 @@ use tokio::time::timeout;
 use crate::blocks::embedded;
 use crate::client::Client;
 use crate::hosted::{self, Hosted};
+use crate::pool_process::{self, PoolProcess};
 use crate::{run, runtime};
 
 /// The argument that makes this program the pool.
@@ -37,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 async fn a_thousand_connections() -> Result<(), Failed> {
     allow_descriptors()?;
-    let mut pool = PoolProcess::start()?;
+    let mut pool = PoolProcess::start([POOL])?;
     // Code, tables and threads that all connections share are there after the first.
     drop(opened(pool.address.clone()).await?);
     pool.all_gone(1)?;
@@ -163,86 +162,20 @@ fn allow_descriptors() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The pool, seen from outside.
-struct PoolProcess {
-    process: Child,
-    /// Closing it ends the process, also when we are killed.
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-    address: PeerAddress,
-}
-
 impl PoolProcess {
-    fn start() -> Result<PoolProcess, Failed> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg(POOL)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let orders = process.stdin.take();
-        let answers = BufReader::new(process.stdout.take().ok_or("no pipe")?);
-        let address = PeerAddress { host: "127.0.0.1".into(), port: 0, authority: None };
-        let mut pool = PoolProcess { process, orders, answers, address };
-        let line = pool.answer()?;
-        let (port, authority) = line.split_once(' ').ok_or("no address")?;
-        pool.address.port = port.parse()?;
-        pool.address.authority = Some(authority.parse()?);
-        Ok(pool)
-    }
-
-    fn ask(&mut self, order: &str) -> Result<String, Failed> {
-        writeln!(self.orders.as_mut().ok_or("no pipe")?, "{order}")?;
-        self.answer()
-    }
-
     /// Waits until so many connections have ended; no share of theirs was refused.
     fn all_gone(&mut self, count: usize) -> Result<(), Failed> {
         let report = self.ask(&format!("gone {count}"))?;
         assert_eq!(report, "open 1 refused 0 failed 0 slow 0");
         Ok(())
     }
-
-    fn answer(&mut self) -> Result<String, Failed> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            return Err("the pool's process has ended".into());
-        }
-        Ok(line.trim_end().to_owned())
-    }
-
-    /// Resident, in KiB.
-    fn memory(&self) -> Result<u64, Failed> {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        Ok(number.ok_or("no VmRSS")?.parse()?)
-    }
-}
-
-impl Drop for PoolProcess {
-    fn drop(&mut self) {
-        self.orders = None;
-        let _ = self.process.wait();
-    }
 }
 
 /// The process of the pool: says where it listens, then what it is asked.
-pub(crate) fn pool_main() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            eprintln!("the pool: {}", failed.message().unwrap_or("failed"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn serve() -> Result<(), Failed> {
+pub(crate) fn serve() -> Result<(), Failed> {
     let runtime = runtime()?;
     let (_provider, mut pool) = runtime.block_on(start())?;
-    let authority = pool.address.authority.ok_or("a pool over Noise has a key")?;
-    println!("{} {authority}", pool.address.port);
+    pool_process::tell_address(&pool.address)?;
     for order in std::io::stdin().lines() {
         if let Some(count) = order?.strip_prefix("gone ") {
             runtime.block_on(all_gone(&mut pool, count.parse()?))?;

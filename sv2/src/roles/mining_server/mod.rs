@@ -5,6 +5,7 @@
 //! work comes from, and where proofs go, is the business of the [`Owner`]: it hands in
 //! [`WorkSource`]s and tips, and is handed every accepted share.
 
+mod accounts;
 mod channels;
 mod config;
 mod control;
@@ -20,8 +21,8 @@ pub use config::MiningServerConfig;
 pub(crate) use shares::{Owner, Proof};
 pub(crate) use work::{UnknownWork, WorkSource};
 
+use self::accounts::Unwritten;
 use self::downstream::{Downstream, Phase};
-use self::shares::Unwritten;
 use self::work::Stock;
 use crate::common::SetupOffer;
 use crate::entropy::Entropy;

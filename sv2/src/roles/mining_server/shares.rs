@@ -1,10 +1,8 @@
 //! Shares: judged, handed to the owner, paid, acknowledged (spec 5.3.11 to 5.3.14).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use super::accounts::UnwrittenShare;
 use super::downstream::Served;
 use super::extensions::{NameTooLong, tell_worker, worker};
 use super::{MiningServer, Timer, slot};
@@ -14,7 +12,7 @@ use crate::mining::error_code::share as error_code;
 use crate::mining::job::Work;
 use crate::mining::share::Accepted;
 use crate::mining::{SubmitSharesError, SubmitSharesExtended, SubmitSharesStandard};
-use crate::role::{Answer, ConnectionId, Outbox, Output, Request, RequestId};
+use crate::role::{ConnectionId, Outbox};
 use crate::time::Now;
 use crate::wire::{B32, Str255, Tlvs};
 
@@ -66,31 +64,19 @@ impl Proof<'_> {
     }
 }
 
-/// Shares that are being written to disk.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    next: u64,
-    by_request: BTreeMap<RequestId, UnwrittenShare>,
-}
-
-#[derive(Debug)]
-struct UnwrittenShare {
-    connection: ConnectionId,
-    generation: u64,
-    channel_id: u32,
-    sequence_number: u32,
-    accepted: Accepted,
-}
-
-impl Unwritten {
-    /// Shares in flight to the disk; beyond, shares are refused.
-    const MAX: usize = 65_536;
+/// A share as both sides name it, and whom it is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShareName<'a> {
+    pub(super) connection: ConnectionId,
+    pub(super) channel_id: u32,
+    pub(super) sequence_number: u32,
+    /// As the share names it (extension 0x0002); empty if it does not.
+    pub(super) worker: &'a [u8],
 }
 
 /// What an accepted share of either kind needs from here on.
 struct Share<'a> {
-    channel_id: u32,
-    sequence_number: u32,
+    name: ShareName<'a>,
     job_id: u32,
     nonce: u32,
     ntime: u32,
@@ -107,38 +93,27 @@ impl MiningServer {
         owner: &mut impl Owner,
         out: &mut Outbox,
     ) {
-        let (channel_id, sequence_number) = (share.channel_id, share.sequence_number);
+        let SubmitSharesStandard { channel_id, sequence_number, .. } = *share;
+        let name = ShareName { connection, channel_id, sequence_number, worker: &[] };
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let served = downstream.channels.get_mut(&channel_id);
         let served = served.filter(|served| served.channel.kind() == ChannelKind::Standard);
         let (Some(served), Some(tip)) = (served, &self.stock.tip) else {
-            let error_code = error_code::INVALID_CHANNEL_ID;
-            return self.refuse_share(
-                now,
-                connection,
-                channel_id,
-                sequence_number,
-                error_code,
-                out,
-            );
+            return self.refuse_share(now, name, error_code::INVALID_CHANNEL_ID, out);
         };
         match served.channel.judge_standard(share, tip, now) {
             Ok(accepted) => {
                 let share = Share {
-                    channel_id,
-                    sequence_number,
+                    name,
                     job_id: share.job_id,
                     nonce: share.nonce,
                     ntime: share.ntime,
                     version: share.version,
                     rolled: &[],
                 };
-                self.accept_share(now, connection, &share, &accepted, owner, out);
+                self.accept_share(now, &share, &accepted, owner, out);
             }
-            Err(rejection) => {
-                let error_code = rejection.error_code();
-                self.refuse_share(now, connection, channel_id, sequence_number, error_code, out);
-            }
+            Err(rejection) => self.reject_share(now, name, rejection.error_code(), out),
         }
     }
 
@@ -151,34 +126,20 @@ impl MiningServer {
         owner: &mut impl Owner,
         out: &mut Outbox,
     ) {
-        let (channel_id, sequence_number) = (share.channel_id, share.sequence_number);
+        let SubmitSharesExtended { channel_id, sequence_number, .. } = *share;
+        let name = ShareName { connection, channel_id, sequence_number, worker: &[] };
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let worker = match worker(&downstream.negotiated, tlvs) {
             Ok(worker) => worker,
             Err(NameTooLong { len: _ }) => {
-                let error_code = error_code::INVALID_TLV;
-                return self.refuse_share(
-                    now,
-                    connection,
-                    channel_id,
-                    sequence_number,
-                    error_code,
-                    out,
-                );
+                return self.reject_share(now, name, error_code::INVALID_TLV, out);
             }
         };
+        let name = ShareName { worker: worker.as_ref().map_or(&[], |tlv| &tlv.value), ..name };
         let served = downstream.channels.get_mut(&channel_id);
         let served = served.filter(|served| served.channel.kind() == ChannelKind::Extended);
         let (Some(served), Some(tip)) = (served, &self.stock.tip) else {
-            let error_code = error_code::INVALID_CHANNEL_ID;
-            return self.refuse_share(
-                now,
-                connection,
-                channel_id,
-                sequence_number,
-                error_code,
-                out,
-            );
+            return self.refuse_share(now, name, error_code::INVALID_CHANNEL_ID, out);
         };
         match served.channel.judge_extended(share, tip, now) {
             Ok(accepted) => {
@@ -186,33 +147,28 @@ impl MiningServer {
                     tell_worker(connection, channel_id, worker, out);
                 }
                 let share = Share {
-                    channel_id,
-                    sequence_number,
+                    name,
                     job_id: share.job_id,
                     nonce: share.nonce,
                     ntime: share.ntime,
                     version: share.version,
                     rolled: share.extranonce.as_slice(),
                 };
-                self.accept_share(now, connection, &share, &accepted, owner, out);
+                self.accept_share(now, &share, &accepted, owner, out);
             }
-            Err(rejection) => {
-                let error_code = rejection.error_code();
-                self.refuse_share(now, connection, channel_id, sequence_number, error_code, out);
-            }
+            Err(rejection) => self.reject_share(now, name, rejection.error_code(), out),
         }
     }
 
     fn accept_share(
         &mut self,
         now: Now,
-        connection: ConnectionId,
         share: &Share<'_>,
         accepted: &Accepted,
         owner: &mut impl Owner,
         out: &mut Outbox,
     ) {
-        let (channel_id, sequence_number) = (share.channel_id, share.sequence_number);
+        let ShareName { connection, channel_id, sequence_number, worker: _ } = share.name;
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let generation = downstream.generation;
         let Some(served) = downstream.channels.get_mut(&channel_id) else { return };
@@ -234,20 +190,16 @@ impl MiningServer {
         }
         served.vardiff.record(expected_hashes(accepted.difficulty));
         if self.config.persists_shares {
-            let share = UnwrittenShare {
-                connection,
-                generation,
-                channel_id,
-                sequence_number,
-                accepted: *accepted,
-            };
-            return self.persist_share(now, share, out);
+            let accepted = *accepted;
+            let unwritten =
+                UnwrittenShare { connection, generation, channel_id, sequence_number, accepted };
+            return self.persist_share(now, share.name, unwritten, out);
         }
         self.credit(now, connection, channel_id, sequence_number, accepted, out);
     }
 
     /// Adds to the batch, and ends it where it is full or a block was found.
-    fn credit(
+    pub(super) fn credit(
         &mut self,
         now: Now,
         connection: ConnectionId,
@@ -288,15 +240,29 @@ impl MiningServer {
         }
     }
 
-    fn refuse_share(
+    /// Refuses a share of an open channel, in whose account it is counted.
+    fn reject_share(
         &mut self,
         now: Now,
-        connection: ConnectionId,
-        channel_id: u32,
-        sequence_number: u32,
+        name: ShareName<'_>,
         error_code: &'static str,
         out: &mut Outbox,
     ) {
+        if self.config.persists_shares {
+            self.persist_rejection(now, name, error_code, out);
+        }
+        self.refuse_share(now, name, error_code, out);
+    }
+
+    /// Refuses a share that is in nobody's account.
+    pub(super) fn refuse_share(
+        &mut self,
+        now: Now,
+        name: ShareName<'_>,
+        error_code: &'static str,
+        out: &mut Outbox,
+    ) {
+        let ShareName { connection, channel_id, sequence_number, worker: _ } = name;
         out.send(
             connection,
             SubmitSharesError {
@@ -309,59 +275,11 @@ impl MiningServer {
         self.count_useless(now, connection, out);
     }
 
-    fn persist_share(&mut self, now: Now, share: UnwrittenShare, out: &mut Outbox) {
-        let (connection, channel_id) = (share.connection, share.channel_id);
-        let sequence_number = share.sequence_number;
-        if self.unwritten.by_request.len() >= Unwritten::MAX {
-            let error_code = error_code::NOT_PERSISTED;
-            return self.refuse_share(
-                now,
-                connection,
-                channel_id,
-                sequence_number,
-                error_code,
-                out,
-            );
-        }
-        let Some(served) = self.served(connection, channel_id) else { return };
-        // One line a share: time, user, header, difficulty in units of 2^-64.
-        let user = served.user_identity.as_slice().escape_ascii();
-        let Accepted { hash, difficulty, .. } = share.accepted;
-        let record = Bytes::from(format!("{} \"{user}\" {hash} {difficulty}\n", now.unix));
-        let request = RequestId(self.unwritten.next);
-        self.unwritten.next += 1;
-        self.unwritten.by_request.insert(request, share);
-        out.put(Output::Request { request, what: Request::Persist { record } });
-    }
-
-    /// What came of a [`Request`] of the server; nothing for those of others.
-    pub(crate) fn handle_answer(
+    pub(super) fn served(
         &mut self,
-        now: Now,
-        request: RequestId,
-        answer: &Answer,
-        out: &mut Outbox,
-    ) {
-        let Some(share) = self.unwritten.by_request.remove(&request) else { return };
-        let (connection, channel_id) = (share.connection, share.channel_id);
-        let sequence_number = share.sequence_number;
-        let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        let is_open = downstream.is_open() && downstream.channels.contains_key(&channel_id);
-        if downstream.generation != share.generation || !is_open {
-            return;
-        }
-        match answer {
-            Answer::Persisted => {
-                self.credit(now, connection, channel_id, sequence_number, &share.accepted, out);
-            }
-            Answer::Failed(_) | Answer::BlockAccepted { .. } | Answer::BlockRejected { .. } => {
-                let error_code = error_code::NOT_PERSISTED;
-                self.refuse_share(now, connection, channel_id, sequence_number, error_code, out);
-            }
-        }
-    }
-
-    fn served(&mut self, connection: ConnectionId, channel_id: u32) -> Option<&mut Served> {
+        connection: ConnectionId,
+        channel_id: u32,
+    ) -> Option<&mut Served> {
         slot(&mut self.connections, connection)?.channels.get_mut(&channel_id)
     }
 }

@@ -1,5 +1,6 @@
 //! The pool as its clients and its template provider see it.
 
+mod accounts;
 mod chain;
 mod channels;
 mod custom_jobs;

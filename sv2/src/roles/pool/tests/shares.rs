@@ -1,4 +1,4 @@
-//! Shares: answers, batches, blocks, accounts.
+//! Shares: answers, batches, blocks.
 
 use bitcoin::Transaction;
 use bitcoin::consensus::deserialize;
@@ -6,7 +6,6 @@ use bitcoin::consensus::deserialize;
 use super::*;
 use crate::mining::header::{Header, double_sha256, merkle_root};
 use crate::mining::{SubmitSharesExtended, SubmitSharesSuccess};
-use crate::role::{Answer, Request, RequestId};
 use crate::wire::B32;
 
 fn extended_share(channel_id: u32, job_id: u32, nonce: u32) -> SubmitSharesExtended {
@@ -184,40 +183,4 @@ fn a_full_memory_of_shares_closes_nothing() {
 
     assert_eq!(code(&bench.answers(MINER, share(first, 1, 2))), "too-many-shares");
     assert_eq!(bench.answers(MINER, share(second, 2, 1)), [success(second, 1, 1)]);
-}
-
-#[test]
-fn a_share_is_acknowledged_only_when_it_is_on_disk() {
-    let mut bench = Bench::ready(MiningServerConfig { persists_shares: true, ..easy() });
-    bench.join(MINER, 0);
-    let channel_id = bench.open_standard(MINER).channel_id;
-
-    let outputs = bench.receive(MINER, share(channel_id, 1, 1));
-    let [Output::Request { request, what: Request::Persist { record } }] = &outputs[..] else {
-        panic!("{outputs:?}");
-    };
-    assert!(record.starts_with(b"1700000000 \"miner\" ") && record.ends_with(b"\n"));
-    let answer = Answer::Persisted;
-    let written = bench.give(Input::Answer { request: *request, answer });
-    bench.receive(MINER, share(channel_id, 1, 2));
-    let answer = Answer::Failed("disk full".to_owned());
-    let failed = bench.give(Input::Answer { request: RequestId(1), answer });
-
-    assert_eq!(messages_to(MINER, &written), [success(channel_id, 1, 1)]);
-    assert_eq!(code(&messages_to(MINER, &failed)), "internal-error");
-}
-
-#[test]
-fn an_answer_from_the_disk_does_not_reach_whoever_came_after() {
-    let mut bench = Bench::ready(MiningServerConfig { persists_shares: true, ..easy() });
-    bench.join(MINER, 0);
-    let channel_id = bench.open_standard(MINER).channel_id;
-    bench.receive(MINER, share(channel_id, 1, 1));
-    bench.closed(MINER);
-    bench.join(MINER, 0);
-    assert_eq!(bench.open_standard(MINER).channel_id, channel_id);
-
-    let outputs = bench.give(Input::Answer { request: RequestId(0), answer: Answer::Persisted });
-
-    assert_eq!(outputs, []);
 }
