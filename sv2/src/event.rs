@@ -103,6 +103,22 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// What an operator wanted was done.
+    CommandDone {
+        /// [`crate::role::Command::name`].
+        command: &'static str,
+        /// To so many channels, or clients.
+        count: usize,
+    },
+    /// What an operator wanted was not done.
+    CommandRefused {
+        /// [`crate::role::Command::name`].
+        command: &'static str,
+        /// To so many channels.
+        count: usize,
+        /// Why, of the first.
+        reason: String,
+    },
     /// A device has begun to work on a job.
     WorkStarted {
         /// Where.
@@ -237,6 +253,8 @@ impl Event {
             Event::AccountsFailed { .. } => "accounts-failed",
             Event::AccountsRecovered => "accounts-recovered",
             Event::RejectionsUncounted { .. } => "rejections-uncounted",
+            Event::CommandDone { .. } => "command-done",
+            Event::CommandRefused { .. } => "command-refused",
             Event::WorkStarted { .. } => "work-started",
             Event::ShareSubmitted { .. } => "share-submitted",
             Event::ShareFiltered { .. } => "share-filtered",
@@ -293,6 +311,10 @@ impl fmt::Display for Event {
             Event::AccountsRecovered => f.write_str("accounts are written again"),
             Event::RejectionsUncounted { count } => {
                 write!(f, "{count} rejected shares are missing in the accounts")
+            }
+            Event::CommandDone { command, count } => write!(f, "{command}: done to {count}"),
+            Event::CommandRefused { command, count, reason } => {
+                write!(f, "{command}: refused to {count}, the first: {reason}")
             }
             Event::WorkStarted { connection, channel_id, job_id, target } => {
                 write!(f, "{connection}: channel {channel_id} works on job {job_id}, ")?;

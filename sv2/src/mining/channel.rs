@@ -28,6 +28,8 @@ pub struct Channel {
     kind: ChannelKind,
     group_id: u32,
     extranonce: Extranonce,
+    /// Earlier ones, with which jobs that are there may have been given.
+    former: Vec<Extranonce>,
     /// For jobs to come, and for future jobs at their activation (spec 5.3.21).
     target: PinnedTarget,
     /// Active jobs of the present tip and future ones, in order of arrival.
@@ -60,6 +62,7 @@ impl Channel {
             kind,
             group_id,
             extranonce,
+            former: Vec::new(),
             target: PinnedTarget::new(target),
             jobs: Vec::new(),
             stale: VecDeque::new(),
@@ -113,9 +116,26 @@ impl Channel {
         self.extranonce = extranonce;
     }
 
+    /// The same, with a part of the search space that is the channel's beside the old one.
+    /// Returns what no job uses any more, so that no more are kept than there are jobs.
+    ///
+    /// # Panics
+    /// As [`Channel::set_extranonce`].
+    #[must_use = "they go back to their allocator"]
+    pub fn replace_extranonce(&mut self, extranonce: Extranonce) -> Vec<Extranonce> {
+        assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
+        self.former.push(std::mem::replace(&mut self.extranonce, extranonce));
+        let is_used = |former: &Extranonce| {
+            self.jobs.iter().any(|job| job.extranonce_prefix == former.prefix())
+        };
+        let (used, unused) = std::mem::take(&mut self.former).into_iter().partition(is_used);
+        self.former = used;
+        unused
+    }
+
     /// The space goes back to the allocator.
-    pub fn into_extranonce(self) -> Extranonce {
-        self.extranonce
+    pub fn into_extranonces(self) -> impl Iterator<Item = Extranonce> {
+        self.former.into_iter().chain([self.extranonce])
     }
 
     /// A future job was sent.

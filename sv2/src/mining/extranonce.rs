@@ -208,6 +208,17 @@ impl ExtranonceAllocator {
         Some(Extranonce { index, prefix, rollable_len: extranonce.rollable_len })
     }
 
+    /// Another part of the search space, of the same kind and size.
+    ///
+    /// # Errors
+    /// As [`Self::standard`] and [`Self::extended`].
+    pub fn another(&mut self, extranonce: &Extranonce) -> Result<Extranonce, ExtranonceError> {
+        match extranonce.rollable_len {
+            0 => self.standard(),
+            rollable_len => self.extended(rollable_len.into()),
+        }
+    }
+
     /// Takes back what is not searched any more.
     pub fn release(&mut self, extranonce: Extranonce) {
         let was_in_use = self.in_use.remove(&extranonce.index);

@@ -66,15 +66,16 @@ impl Group {
     /// Some members leave for a group of their own, with the future jobs that they hold.
     pub fn split(&mut self, id: u32, full_len: usize, members: &[u32]) -> Group {
         let moved: BTreeSet<u32> = members.iter().copied().collect();
-        self.members.retain(|member| !moved.contains(member));
-        Group {
+        let group = Group {
             id,
             full_len,
             members: moved,
             futures: self.futures.clone(),
             is_closed: self.is_closed,
             is_behind: self.is_behind,
-        }
+        };
+        members.iter().for_each(|member| self.leave(*member));
+        group
     }
 
     /// Ids of the member channels, ascending.
@@ -127,6 +128,17 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_leaves_for_a_group_of_its_own_keeps_future_jobs_and_leaves_none_to_nobody() {
+        let mut group = Group::new(1, 20);
+        group.join(2);
+        group.set_future(10, 5);
+
+        let mut moved = group.split(3, 20, &[2]);
+
+        assert_eq!((moved.take_future(10), group.take_future(10)), (Some(5), None));
+    }
 
     #[test]
     fn one_activation_ends_all_future_jobs() {

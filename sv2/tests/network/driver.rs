@@ -9,7 +9,8 @@ use sv2::entropy::Entropy;
 use sv2::event::Event;
 use sv2::message::Message;
 use sv2::role::{
-    CloseReason, ConnectionId, DialFailure, DialId, Input, Outbox, Output, PeerAddress, Role, Via,
+    CloseReason, Command, ConnectionId, DialFailure, DialId, Input, Outbox, Output, PeerAddress,
+    Role, Via,
 };
 use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
 use sv2::roles::mining_device::{
@@ -193,6 +194,18 @@ impl Network {
         self.now = self.now.after(end.since(self.now.instant));
     }
 
+    /// What an operator wants of a node.
+    pub(crate) fn command(&mut self, node: usize, command: Command) {
+        self.inputs.push_back((node, Input::Command(command)));
+        self.settle();
+    }
+
+    /// A new block on the first chain, which nobody has mined.
+    pub(crate) fn new_block(&mut self) {
+        let now = self.now;
+        self.chains[0].chain_mut().extend_tip_unproven(now);
+    }
+
     /// Ends all connections between two nodes, as a broken line does.
     pub(crate) fn cut(&mut self, one: usize, other: usize) {
         for (wire, ends) in self.wires.iter_mut().enumerate() {
@@ -298,8 +311,12 @@ impl Network {
 }
 
 fn address(node: usize) -> PeerAddress {
-    let port = u16::try_from(node).expect("a few nodes");
-    PeerAddress { host: "node".to_owned(), port, authority: None }
+    PeerAddress { host: "node".to_owned(), port: port(node), authority: None }
+}
+
+/// The number of a node, as peers say it.
+pub(crate) fn port(node: usize) -> u16 {
+    u16::try_from(node).expect("a few nodes")
 }
 
 /// The end of a wire that is no more.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test, with helpers that clippy takes for none")]
 
+mod commands;
 mod custom_jobs;
 mod driver;
 mod pool;

@@ -188,6 +188,7 @@ impl MiningDevice {
 impl Role for MiningDevice {
     fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
+            Input::Command(command) => command.refuse(out),
             Input::Woken => self.handle_woken(now, out),
             Input::Connected { connection, via } => {
                 self.handle_connected(now, connection, via, out);

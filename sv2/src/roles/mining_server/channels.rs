@@ -244,7 +244,8 @@ impl MiningServer {
             group.leave(channel_id);
         }
         self.timers.cancel(Timer::Acknowledge(connection, channel_id));
-        self.extranonces.release(served.channel.into_extranonce());
+        let extranonces = served.channel.into_extranonces();
+        extranonces.for_each(|extranonce| self.extranonces.release(extranonce));
         self.channel_changes += 1;
         out.tell(Event::ChannelClosed { connection, channel_id });
     }

@@ -127,10 +127,16 @@ impl MiningServer {
     }
 
     /// Makes a group of these channels, which are members of one group and have extranonces of
-    /// one length (spec 5.3.22). Never for a client that requires standard jobs.
-    fn regroup(&mut self, connection: ConnectionId, channel_ids: &[u32], out: &mut Outbox) {
-        let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        let Some(group_channel_id) = downstream.take_id() else { return };
+    /// one length (spec 5.3.22). Never for a client that requires standard jobs. `false`: there
+    /// is no id for it.
+    pub(super) fn regroup(
+        &mut self,
+        connection: ConnectionId,
+        channel_ids: &[u32],
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(downstream) = slot(&mut self.connections, connection) else { return false };
+        let Some(group_channel_id) = downstream.take_id() else { return false };
         let Downstream { groups, channels, .. } = downstream;
         let first = &channels[&channel_ids[0]].channel;
         let origin = groups.iter_mut().find(|group| group.id() == first.group_id());
@@ -145,6 +151,7 @@ impl MiningServer {
             let channel_ids = Seq64K::new(part.to_vec()).expect("a chunk fits its field");
             out.send(connection, SetGroupChannel { group_channel_id, channel_ids });
         }
+        true
     }
 
     /// Ends a channel from our side: what it has earned is told before.

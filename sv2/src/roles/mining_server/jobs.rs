@@ -196,7 +196,7 @@ fn start_tip(
 }
 
 /// Sends one job to all members of a group; a future one without `min_ntime`.
-fn send_job(
+pub(super) fn send_job(
     connection: ConnectionId,
     downstream: &mut Downstream,
     group_index: usize,

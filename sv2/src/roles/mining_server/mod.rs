@@ -7,6 +7,7 @@
 
 mod accounts;
 mod channels;
+mod commands;
 mod config;
 mod control;
 mod custom_jobs;
@@ -248,7 +249,8 @@ impl MiningServer {
         downstream.groups.clear();
         for (channel_id, served) in downstream.channels.drain(..) {
             self.timers.cancel(Timer::Acknowledge(connection, channel_id));
-            self.extranonces.release(served.channel.into_extranonce());
+            let extranonces = served.channel.into_extranonces();
+            extranonces.for_each(|extranonce| self.extranonces.release(extranonce));
             self.channel_changes += 1;
         }
     }

@@ -97,6 +97,7 @@ impl Role for Pool {
                 server.handle_closed(connection, reason, out);
             }
             Input::Answer { request, answer } => server.handle_answer(now, request, &answer, out),
+            Input::Command(command) => server.handle_command(&command, out),
             Input::Woken => {
                 uplink.handle_woken(now, out);
                 server.handle_woken(now, out);

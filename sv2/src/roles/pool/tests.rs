@@ -3,6 +3,7 @@
 mod accounts;
 mod chain;
 mod channels;
+mod commands;
 mod custom_jobs;
 mod extensions;
 mod jobs;
