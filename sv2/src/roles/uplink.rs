@@ -233,7 +233,7 @@ impl Uplink {
                 None
             }
             (State::Ready(..), Message::Reconnect(reconnect)) => {
-                self.handle_reconnect(&reconnect, out);
+                self.handle_reconnect(connection, &reconnect, out);
                 None
             }
             (State::Ready(..), message) => Some(UplinkNews::Message(message)),
@@ -282,10 +282,19 @@ impl Uplink {
     }
 
     /// Spec 3.6.5.
-    fn handle_reconnect(&mut self, reconnect: &Reconnect, out: &mut Outbox) {
+    fn handle_reconnect(
+        &mut self,
+        connection: ConnectionId,
+        reconnect: &Reconnect,
+        out: &mut Outbox,
+    ) {
         let mut peer = self.peer();
-        if !reconnect.new_host.as_slice().is_empty() {
-            peer.host = reconnect.new_host.to_text().into_owned();
+        let new_host = reconnect.new_host.as_slice();
+        if !new_host.iter().all(u8::is_ascii_graphic) {
+            return self.note_ignored(connection, "Reconnect to a host that is no name", out);
+        }
+        if !new_host.is_empty() {
+            peer.host = String::from_utf8_lossy(new_host).into_owned();
         }
         if reconnect.new_port != 0 {
             peer.port = reconnect.new_port;

@@ -141,8 +141,13 @@ impl Network {
     pub(crate) fn dial(&mut self, hand: usize, peer: usize) -> ConnectionId {
         self.carry_out(hand, Output::Dial { dial: DialId(0), peer: address(peer) });
         self.settle();
+        self.latest(hand).expect("somebody is there")
+    }
+
+    /// What the latest connection of a hand is called, whoever dialled.
+    pub(crate) fn latest(&self, hand: usize) -> Option<ConnectionId> {
         match &self.nodes[hand] {
-            Node::Hand(Hand { connected, .. }) => *connected.last().expect("somebody is there"),
+            Node::Hand(Hand { connected, .. }) => connected.last().copied(),
             _ => panic!("node {hand} is no hand"),
         }
     }

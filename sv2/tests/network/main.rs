@@ -8,3 +8,4 @@ mod custom_jobs;
 mod driver;
 mod pool;
 mod proxy;
+mod proxy_prefix;

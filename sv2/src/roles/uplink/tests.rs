@@ -163,3 +163,16 @@ fn a_reconnect_is_followed_and_leads_back_where_it_leads_nowhere() {
     bench.fail();
     assert_eq!(bench.next().1, 0, "the one who sent us there has another chance");
 }
+
+#[test]
+fn a_reconnect_to_what_is_no_name_is_ignored() {
+    for new_host in ["two words", "line\n", "caf\u{e9}"] {
+        let mut bench = Bench::new(2);
+        bench.ready();
+
+        let new_host = Str255::new(new_host.as_bytes().to_vec()).unwrap();
+        assert!(bench.receive(Reconnect { new_host, new_port: 77 }).is_none());
+
+        assert!(bench.uplink.ready().is_some());
+    }
+}
