@@ -12,6 +12,7 @@ mod client;
 mod declarations;
 mod events;
 mod foreign;
+mod full_blocks;
 mod hosted;
 mod outages;
 mod pool_process;
@@ -38,6 +39,7 @@ fn trials() -> Vec<Trial> {
     trials.extend(declarations::trials());
     trials.extend(outages::trials());
     trials.extend(foreign::trials());
+    trials.extend(full_blocks::trials());
     trials.extend(thousand::trials());
     trials
 }

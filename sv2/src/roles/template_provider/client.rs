@@ -69,13 +69,14 @@ impl Client {
         }
     }
 
-    /// Counts a message that costs us more than the client.
+    /// Counts a message that costs us more than the client, as `cost` requests for data.
     pub(super) fn count_request(
         &mut self,
         now: Instant,
         what: &'static str,
+        cost: u64,
     ) -> Result<(), Violation> {
-        self.requests.count(now, what)
+        self.requests.count(now, what, cost)
     }
 
     /// Spec 7: the work that was given is tracked.
@@ -133,11 +134,11 @@ struct Requests {
 }
 
 impl Requests {
-    fn count(&mut self, now: Instant, what: &'static str) -> Result<(), Violation> {
+    fn count(&mut self, now: Instant, what: &'static str, cost: u64) -> Result<(), Violation> {
         if now.since(self.since) >= REQUEST_WINDOW {
             *self = Requests { since: now, count: 0 };
         }
-        self.count += 1;
+        self.count += cost;
         if self.count > REQUESTS_MAX {
             let (count, seconds) = (self.count, REQUEST_WINDOW.as_secs());
             return Err(Violation::Flood { what, count, seconds, limit: REQUESTS_MAX });
@@ -156,8 +157,11 @@ const FORGOTTEN_MAX: usize = 1_024;
 /// See [`REQUESTS_MAX`].
 const REQUEST_WINDOW: Duration = Duration::from_secs(10);
 
-/// Constraints and requests for data within the window: each costs us a selection or up to 4 MB.
+/// Requests for data within the window: each costs us up to 4 MB.
 const REQUESTS_MAX: u64 = 200;
+
+/// Of constraints, in requests for data: a selection from a full mempool takes up to 40 ms.
+pub(super) const CONSTRAINTS_COST: u64 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ pub use config::TemplateProviderConfig;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use self::client::{Client, Known, Phase};
+use self::client::{CONSTRAINTS_COST, Client, Known, Phase};
 use self::config::SETUP_OFFER;
 use self::offer::{Constraints, Offers, STALE_TEMPLATE, UNKNOWN_TEMPLATE, no_data};
 use crate::common::{Protocol, SetupConnection, SetupConnectionError};
@@ -192,7 +192,7 @@ impl TemplateProvider {
         out: &mut Outbox,
     ) -> Result<(), Violation> {
         let Some(client) = self.clients.get_mut(&connection) else { return Ok(()) };
-        client.count_request(now.instant, "CoinbaseOutputConstraints")?;
+        client.count_request(now.instant, "CoinbaseOutputConstraints", CONSTRAINTS_COST)?;
         client.constraints = Some(Constraints::new(asked)?);
         self.timers.cancel(Timer::Constraints(connection));
         match client.announced {
@@ -210,7 +210,7 @@ impl TemplateProvider {
         out: &mut Outbox,
     ) -> Result<(), Violation> {
         let Some(client) = self.clients.get_mut(&connection) else { return Ok(()) };
-        client.count_request(now.instant, "RequestTransactionData")?;
+        client.count_request(now.instant, "RequestTransactionData", 1)?;
         client.drop_stale(now.instant, self.config.stale_grace);
         let template_id = request.template_id;
         let answer = match client.template(template_id) {

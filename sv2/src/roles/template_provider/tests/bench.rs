@@ -6,7 +6,7 @@ use std::time::Duration;
 use bitcoin::absolute::LockTime;
 use bitcoin::consensus::encode;
 use bitcoin::transaction::Version;
-use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness};
+use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, VarInt, Witness};
 
 use crate::chain::block::from_txid;
 use crate::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
@@ -18,7 +18,8 @@ use crate::mining::header::{Header, merkle_root};
 use crate::role::{CloseReason, ConnectionId, Input, Outbox, Output, Role, Via};
 use crate::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use crate::template_distribution::{
-    CoinbaseOutputConstraints, NewTemplate, SetNewPrevHash, SubmitSolution,
+    CoinbaseOutputConstraints, NewTemplate, RequestTransactionDataSuccess, SetNewPrevHash,
+    SubmitSolution,
 };
 use crate::time::{Instant, Now, UnixTime};
 use crate::wire::{B64K, Tlvs, U256};
@@ -151,6 +152,20 @@ pub(super) fn messages(outputs: &[Output], to: ConnectionId) -> Vec<Message> {
         _ => None,
     };
     outputs.iter().filter_map(message).collect()
+}
+
+/// A block as a client puts it together that has asked for the transactions.
+pub(super) fn block_of(
+    header: &Header,
+    coinbase: &Transaction,
+    data: &RequestTransactionDataSuccess,
+) -> Vec<u8> {
+    let transactions = data.transaction_list.as_slice();
+    let mut block = header.to_bytes().to_vec();
+    block.extend(encode::serialize(&VarInt::from(1 + transactions.len())));
+    block.extend(encode::serialize(coinbase));
+    transactions.iter().for_each(|transaction| block.extend(transaction.as_slice()));
+    block
 }
 
 /// What a client knows.

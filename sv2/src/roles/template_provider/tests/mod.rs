@@ -9,11 +9,12 @@ use bitcoin::Transaction;
 use bitcoin::consensus::encode;
 
 use self::bench::{
-    Bench, OTHER, POOL, START, Work, closed, constraints, messages, notes, sent, setup, small,
+    Bench, OTHER, POOL, START, Work, block_of, closed, constraints, messages, notes, sent, setup,
+    small,
 };
 use super::*;
 use crate::chain::block::from_txid;
-use crate::chain::{BLOCK_WEIGHT_MAX, Chain, ChainConfig, ChainHost};
+use crate::chain::{BLOCK_WEIGHT_MAX, Chain, ChainConfig, ChainHost, TransactionShape};
 use crate::common::SetupConnectionSuccess;
 use crate::entropy::Entropy;
 use crate::mining::SubmitSharesSuccess;
@@ -157,14 +158,66 @@ fn a_client_above_the_limit_is_closed_at_once() {
 fn a_flood_of_requests_ends_the_connection() {
     let (mut bench, work) = Bench::started(small());
     let request = RequestTransactionData { template_id: work.template.template_id };
-    // The constraints were the first of 200.
-    (1..200).for_each(|_| assert_eq!(bench.receive(POOL, request.clone()).len(), 1));
+    // The constraints were worth the first 10 of 200.
+    (10..200).for_each(|_| assert_eq!(bench.receive(POOL, request.clone()).len(), 1));
 
     let outputs = bench.receive(POOL, request);
 
     let what = "RequestTransactionData";
     let violation = Violation::Flood { what, count: 201, seconds: 10, limit: 200 };
     assert_eq!(outputs, [closed(POOL, violation)]);
+}
+
+#[test]
+fn a_flood_of_constraints_ends_the_connection_sooner() {
+    let (mut bench, _) = Bench::started(small());
+    (1..20).for_each(|size| assert_eq!(bench.receive(POOL, constraints(size, 0)).len(), 1));
+
+    let outputs = bench.receive(POOL, small());
+
+    let what = "CoinbaseOutputConstraints";
+    let violation = Violation::Flood { what, count: 210, seconds: 10, limit: 200 };
+    assert_eq!(outputs, [closed(POOL, violation)]);
+}
+
+#[test]
+fn each_of_many_clients_has_its_own_pair_for_each_tip_and_every_one_is_a_block() {
+    let mut bench = Bench::new();
+    let clients: Vec<ConnectionId> = (10..60).map(ConnectionId).collect();
+    for (client, number) in clients.iter().zip(0..) {
+        bench.setup(*client);
+        bench.receive(*client, constraints(20_000 * number, 40 * u16::try_from(number).unwrap()));
+    }
+    let mut last_id = 0;
+    for step in 0..4 {
+        let shape = TransactionShape { data_len: 50_000, sigops: 400 };
+        for _ in 0..30 {
+            bench.node.chain_mut().generate_transaction(shape);
+        }
+        match step {
+            // Also back to a tip of an earlier height.
+            2 => bench.node.chain_mut().reorganise(1, bench.now).unwrap(),
+            _ => bench.node.chain_mut().extend_tip_unproven(bench.now),
+        };
+
+        let outputs = bench.deliver_news();
+
+        for client in &clients {
+            let work = Work::from_pair_to(*client, &outputs);
+            assert!(work.template.template_id > last_id, "ids increase over all clients");
+            last_id = work.template.template_id;
+            assert_eq!(work.tip.prev_hash, bench.node.chain().tip());
+            let request = RequestTransactionData { template_id: work.template.template_id };
+            let answers = messages(&bench.receive(*client, request), *client);
+            let [Message::RequestTransactionDataSuccess(data)] = &answers[..] else {
+                panic!("{answers:?}");
+            };
+            let coinbase = work.coinbase(vec![work.payout()]);
+            let block = block_of(&work.header(&coinbase), &coinbase, data);
+            let judged = bench.node.chain().validate_block(bench.now, &block);
+            assert_eq!(judged, Ok(work.header(&coinbase).hash()), "{client}");
+        }
+    }
 }
 
 #[test]

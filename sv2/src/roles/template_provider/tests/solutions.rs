@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use bitcoin::consensus::encode;
 use bitcoin::{Amount, ScriptBuf, TxOut, VarInt, Witness};
 use proptest::prelude::{ProptestConfig, any};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-use super::bench::{Bench, OTHER, POOL, START, Work, constraints, messages, notes, small};
+use super::bench::{
+    Bench, OTHER, POOL, START, Work, block_of, constraints, messages, notes, small,
+};
 use crate::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
 use crate::entropy::Entropy;
 use crate::event::Event;
@@ -199,15 +200,11 @@ fn the_largest_coinbase_that_was_announced_fits_a_block_of_a_full_mempool() {
         };
 
         let coinbase = work.coinbase(outputs_of(&work, size as usize, usize::from(sigops)));
-        let mut block = work.header(&coinbase).to_bytes().to_vec();
-        let count = data.transaction_list.as_slice().len();
-        block.extend(encode::serialize(&VarInt::from(1 + count)));
-        block.extend(encode::serialize(&coinbase));
-        let raw = data.transaction_list.as_slice().iter();
-        raw.for_each(|transaction| block.extend(transaction.as_slice()));
+        let block = block_of(&work.header(&coinbase), &coinbase, data);
 
         let judged = bench.node.chain().validate_block(bench.now, &block);
         assert_eq!(judged, Ok(work.header(&coinbase).hash()), "{size} {sigops}");
+        let count = data.transaction_list.as_slice().len();
         assert!(count > 0 || size > 900_000, "there is room for some");
     };
 
