@@ -80,10 +80,16 @@ impl Figures {
             Event::SharesLost { count } => {
                 self.last_error = Some(format!("{count} shares lost"));
             }
+            Event::AccountsFailed { reason } | Event::CommandRefused { reason, .. } => {
+                self.last_error = Some(reason.clone());
+            }
             Event::Noted { what, .. } => self.last_error = Some(what.clone()),
             Event::WorkerNamed { .. }
             | Event::ShareFiltered { .. }
             | Event::TokenAllocated { .. }
+            | Event::AccountsRecovered
+            | Event::RejectionsUncounted { .. }
+            | Event::CommandDone { .. }
             | Event::BlockPushed { .. } => {}
         }
     }

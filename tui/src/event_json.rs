@@ -65,6 +65,13 @@ pub(crate) fn fields(event: &Event) -> Value {
             "sequence_number": sequence_number,
             "error_code": error_code.as_slice().escape_ascii().to_string(),
         }),
+        Event::AccountsFailed { reason } => json!({ "reason": reason }),
+        Event::AccountsRecovered => json!({}),
+        Event::RejectionsUncounted { count } => json!({ "count": count }),
+        Event::CommandDone { command, count } => json!({ "command": command, "count": count }),
+        Event::CommandRefused { command, count, reason } => {
+            json!({ "command": command, "count": count, "reason": reason })
+        }
         Event::TokenAllocated { connection, user } => {
             json!({ "connection": id(connection), "user": user })
         }

@@ -17,6 +17,7 @@ use sv2::roles::pool::Pool;
 use sv2::roles::template_provider::TemplateProvider;
 use sv2::time::Now;
 use sv2::wire::Tlvs;
+use sv2_net::accounts::AccountsError;
 use sv2_net::child::Helper;
 use sv2_net::clock::Clock;
 use sv2_net::entropy::from_system;
@@ -31,6 +32,7 @@ use sv2_net::tap::{Direction, KeyLog, Link, Trace};
 use sv2_net::world::Worlds;
 use thiserror::Error;
 
+use crate::accounts::OpenAccounts;
 use crate::address::{self, Addresses};
 use crate::network::NetworkTrace;
 use crate::nodes::{LiveNode, Nodes};
@@ -57,6 +59,9 @@ pub enum RoleStartError {
     /// The key of its authority.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// Its accounts.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// Its port.
     #[error("{0}; another network may be running: `--port-offset` moves all ports of this one")]
     Bind(#[from] BindError),
@@ -89,6 +94,7 @@ pub(crate) struct Starter {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) nodes: Nodes,
     pub(crate) addresses: Addresses,
+    pub(crate) accounts: OpenAccounts,
     pub(crate) helper: Helper,
     pub(crate) key_log: Option<Arc<KeyLog>>,
     pub(crate) trace: Option<Arc<dyn NetworkTrace>>,
@@ -255,7 +261,11 @@ impl Starter {
             }
             _ => None,
         };
-        let world = Worlds { chain: node.map(LiveNode::world), accounts: None };
+        let accounts = self.accounts.of(&self.scenario, id)?;
+        let world = Worlds {
+            chain: node.map(LiveNode::world),
+            accounts: accounts.map(|accounts| accounts as _),
+        };
         let handle = host.start(role, world);
         let follower = node.map(|node| node.follow(handle.injector()));
         Ok(Running::Ours { handle, _follower: follower })

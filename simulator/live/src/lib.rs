@@ -5,6 +5,7 @@
 //! and waits until each answers on the wire. From then on [`Network::next`] tells what happens.
 //! A part that ends by itself, or is killed, is started again.
 
+mod accounts;
 mod address;
 mod host;
 mod keys;

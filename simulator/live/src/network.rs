@@ -13,6 +13,7 @@ use sv2_net::tap::{Direction, KeyLog, Link};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use crate::accounts::OpenAccounts;
 use crate::address::{self, Addresses};
 use crate::host::{RoleStartError, Starter};
 use crate::nodes::{LiveNode, NodeStartError, Nodes};
@@ -105,6 +106,7 @@ impl Network {
             scenario: Arc::clone(&scenario),
             nodes,
             addresses,
+            accounts: OpenAccounts::default(),
             helper,
             key_log,
             trace,

@@ -47,6 +47,7 @@ pub(crate) fn pool(
             requires_extended_channels: role.requires_extended_channels,
             requires_fixed_version: role.requires_fixed_version,
             required_extensions: role.required_extensions.clone(),
+            persists_shares: role.accounts.is_some(),
             ..server
         },
         custom_jobs: token_key.map(CustomJobsConfig::new),

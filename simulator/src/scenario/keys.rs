@@ -163,6 +163,11 @@ const POOL: &[Key] = &[
     key("requires_extended_channels", Shape::Switch, "Whether standard channels are refused."),
     key("requires_fixed_version", Shape::Switch, "Whether devices may not roll the version."),
     key("required_extensions", Shape::Extensions, "Extensions that clients must negotiate."),
+    key(
+        "accounts",
+        Shape::Path,
+        "Folder to keep accounts in; a share is acknowledged once it is there.",
+    ),
 ];
 
 const JOB_DECLARATOR_SERVER: &[Key] = &[

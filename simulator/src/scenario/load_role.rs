@@ -133,6 +133,7 @@ impl<'a> RoleLoader<'a> {
                     .switch("requires_fixed_version")?
                     .unwrap_or_default(),
                 required_extensions: reader.extensions("required_extensions")?,
+                accounts: reader.path("accounts")?,
             }),
             Kind::JobDeclaratorServer => RoleKind::JobDeclaratorServer(JobDeclaratorServer {
                 pool: self.only(reader, entry, "pool", Kind::Pool, is_ours)?,

@@ -3,6 +3,7 @@
 //! What a role needs of others is optional here: it is there for a role of ours, and may be
 //! missing where a program of others holds it, which has settings of its own.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{NodeId, RoleId};
@@ -78,6 +79,8 @@ pub struct Pool {
     pub requires_fixed_version: bool,
     /// That clients must negotiate.
     pub required_extensions: Vec<u16>,
+    /// Folder to keep accounts in; a share is acknowledged once it is there.
+    pub accounts: Option<PathBuf>,
 }
 
 /// Settings of a job declarator server.

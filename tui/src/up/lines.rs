@@ -68,6 +68,10 @@ pub(super) fn is_worth_a_line(happening: &Happening) -> bool {
             | Event::CustomJobRefused { .. }
             | Event::DeclarationRefused { .. }
             | Event::SharesLost { .. }
+            | Event::AccountsFailed { .. }
+            | Event::AccountsRecovered
+            | Event::CommandDone { .. }
+            | Event::CommandRefused { .. }
             | Event::Noted { .. } => true,
             Event::ShareRejected { error_code, .. } => *error_code != "stale-share",
             _ => matches!(happening.subject, Subject::Node(_)),

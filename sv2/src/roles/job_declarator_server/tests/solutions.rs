@@ -1,8 +1,7 @@
 //! Blocks that clients push (spec 6.4.9).
 
 use super::bench::{
-    Bench, COINBASE_ONLY, FULL_TEMPLATE, MINER, OTHER, asked, config, events, messages, solution,
-    success,
+    Bench, COINBASE_ONLY, FULL_TEMPLATE, MINER, OTHER, asked, config, events, solution, success,
 };
 use crate::event::Event;
 use crate::job_declaration::PushSolution;
