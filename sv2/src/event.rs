@@ -211,6 +211,29 @@ pub enum Event {
         /// In words.
         reason: String,
     },
+    /// The peer does not acknowledge a job of ours.
+    JobRefused {
+        /// Where.
+        connection: ConnectionId,
+        /// Its answer: of the job declarator server, or of the pool.
+        answer: &'static str,
+        /// In the peer's words.
+        error_code: Str255,
+    },
+    /// An upstream is left for the next one, or for nobody (spec 6.2).
+    UpstreamLeft {
+        /// In the order of the configuration, from 0.
+        upstream: usize,
+        /// It has broken its word, and is not gone back to.
+        broke_word: bool,
+        /// In words.
+        reason: String,
+    },
+    /// From now on the work below pays somebody else.
+    MiningFor {
+        /// In the order of the configuration, from 0; `None`: the miner itself.
+        upstream: Option<usize>,
+    },
     /// A client has found a block of its own job, which goes to the node now (spec 6.4.9).
     BlockPushed {
         /// Where.
@@ -264,6 +287,9 @@ impl Event {
             Event::TokenAllocated { .. } => "token-allocated",
             Event::JobDeclared { .. } => "job-declared",
             Event::DeclarationRefused { .. } => "declaration-refused",
+            Event::JobRefused { .. } => "job-refused",
+            Event::UpstreamLeft { .. } => "upstream-left",
+            Event::MiningFor { .. } => "mining-for",
             Event::BlockPushed { .. } => "block-pushed",
             Event::BlockFound { .. } => "block-found",
             Event::TipChanged { .. } => "tip-changed",
@@ -358,6 +384,17 @@ impl fmt::Display for Event {
             Event::DeclarationRefused { connection, request_id, error_code, reason } => {
                 write!(f, "{connection}: job {request_id} refused, {error_code}: {reason}")
             }
+            Event::JobRefused { connection, answer, error_code } => {
+                write!(f, "{connection}: the peer refuses a job, {answer}: {error_code:?}")
+            }
+            Event::UpstreamLeft { upstream, broke_word, reason } => {
+                let for_good = if *broke_word { "for good" } else { "for now" };
+                write!(f, "upstream {upstream} left {for_good}: {reason}")
+            }
+            Event::MiningFor { upstream: Some(upstream) } => {
+                write!(f, "mining for upstream {upstream}")
+            }
+            Event::MiningFor { upstream: None } => f.write_str("mining for ourselves"),
             Event::BlockPushed { connection, hash } => {
                 write!(f, "{connection}: block {hash} pushed")
             }

@@ -314,6 +314,9 @@ pub enum CloseReason {
     /// The peer answered `SetupConnection.Error`, or something that we cannot work with.
     #[error("the peer refused set-up: {0}")]
     RefusedByPeer(String),
+    /// The peer has not answered within the time that we grant.
+    #[error("{0} was not answered in time")]
+    Unanswered(&'static str),
     /// The peer broke a rule.
     #[error(transparent)]
     Violation(#[from] Violation),

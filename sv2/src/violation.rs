@@ -70,6 +70,31 @@ pub enum Violation {
         /// As named.
         job_id: u32,
     },
+    /// A token comes with outputs that no coinbase transaction can begin with.
+    #[error("the outputs of a token {what} (spec 6.4.3)")]
+    TokenOutputs {
+        /// Is wrong with them.
+        what: &'static str,
+    },
+    /// A job declarator server asks for a transaction that the job does not have, or for one
+    /// twice.
+    #[error(
+        "transaction {position} of {transaction_count} was asked for, or one twice (spec 6.4.7)"
+    )]
+    MissingPosition {
+        /// From 0.
+        position: u16,
+        /// Of the declaration.
+        transaction_count: usize,
+    },
+    /// A template provider gives bytes that are no transaction.
+    #[error("transaction {position} of template {template_id} cannot be decoded (spec 7.5)")]
+    TemplateTransaction {
+        /// Of the template.
+        template_id: u64,
+        /// From 0, without the coinbase transaction.
+        position: usize,
+    },
     /// The peer sends faster than a limit of ours allows.
     #[error("{what}: {count} within {seconds} s, the limit is {limit}")]
     Flood {

@@ -167,6 +167,17 @@ impl Coinbase {
         &self.suffix
     }
 
+    /// The input's script in front of the extranonce: `SetCustomMiningJob.coinbase_prefix`.
+    pub fn script_start(&self) -> &[u8] {
+        &self.prefix.as_slice()[INPUT_START_LEN..]
+    }
+
+    /// All outputs, serialised, their count in front: `SetCustomMiningJob.coinbase_tx_outputs`.
+    pub fn serialized_outputs(&self) -> &[u8] {
+        let suffix = self.suffix.as_slice();
+        &suffix[4..suffix.len() - 4]
+    }
+
     /// What a declaration says in front of the extranonce and behind it (spec 6.4.4): with the
     /// fields of BIP 141 where the outputs commit to witnesses.
     ///

@@ -19,7 +19,7 @@ use crate::wire::Str255;
 /// Whom to dial, and how patiently.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct UplinkSettings {
-    /// In order of preference; at least one.
+    /// In order of preference; none only for who never dials.
     pub(crate) peers: Vec<PeerAddress>,
     /// First wait before the list is tried again; doubles up to the last.
     pub(crate) redial_wait: (Duration, Duration),
@@ -30,6 +30,8 @@ pub(crate) struct UplinkSettings {
 /// What the owner wants of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UplinkPurpose {
+    /// Which of the owner's uplinks this is, and of how many: they share its dial ids.
+    pub(crate) turn: (u32, u32),
     pub(crate) protocol: Protocol,
     /// Of `SetupConnection`.
     pub(crate) flags: u32,
@@ -59,6 +61,8 @@ pub(crate) struct Uplink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     NotStarted,
+    /// Until the owner names a peer.
+    Resting,
     Waiting,
     Dialling(DialId),
     SettingUp(ConnectionId),
@@ -76,6 +80,8 @@ enum Next {
     Following,
     /// The head of the list.
     First,
+    /// As the owner has said: this one of the list, or nobody.
+    Told(Option<usize>),
 }
 
 /// What a message of the upstream means to the owner.
@@ -96,15 +102,11 @@ impl Uplink {
     /// An upstream that is lost so soon after set-up has failed: the next in the list is tried.
     const SETTLED_AFTER: Duration = Duration::from_secs(30);
 
-    /// Nothing happens before the first [`Uplink::dial`].
-    ///
-    /// # Panics
-    /// If the list of peers is empty.
+    /// Nothing happens before the first [`Uplink::dial`] or [`Uplink::turn_to`].
     pub(crate) fn new(settings: UplinkSettings, purpose: UplinkPurpose) -> Self {
-        assert!(!settings.peers.is_empty(), "somebody must be dialled");
         Uplink {
             wait: settings.redial_wait.0,
-            next_dial: DialId(0),
+            next_dial: DialId(purpose.turn.0),
             settings,
             purpose,
             state: State::NotStarted,
@@ -118,13 +120,29 @@ impl Uplink {
         self.state != State::NotStarted
     }
 
+    /// Whether a dial is one of this uplink's.
+    pub(crate) fn owns(&self, dial: DialId) -> bool {
+        let (turn, turns) = self.purpose.turn;
+        dial.0 % turns == turn
+    }
+
+    /// Whether the connection ends because the owner has turned elsewhere.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self.state, State::Closing(_, Next::Told(_)))
+    }
+
+    /// Whether the connection ends because the peer has sent us elsewhere (spec 3.6.5).
+    pub(crate) fn is_redirected(&self) -> bool {
+        matches!(self.state, State::Closing(_, Next::Same))
+    }
+
     /// Whether a connection is this one.
     pub(crate) fn is(&self, connection: ConnectionId) -> bool {
         match self.state {
             State::SettingUp(ours) | State::Ready(ours, _) | State::Closing(ours, _) => {
                 ours == connection
             }
-            State::NotStarted | State::Waiting | State::Dialling(_) => false,
+            State::NotStarted | State::Resting | State::Waiting | State::Dialling(_) => false,
         }
     }
 
@@ -154,9 +172,13 @@ impl Uplink {
     }
 
     /// The first dial; the later ones come by themselves.
+    ///
+    /// # Panics
+    /// If the list of peers is empty.
     pub(crate) fn dial(&mut self, out: &mut Outbox) {
         let dial = self.next_dial;
-        self.next_dial = DialId(dial.0.wrapping_add(1));
+        let (turn, turns) = self.purpose.turn;
+        self.next_dial = DialId(dial.0.checked_add(turns).unwrap_or(turn));
         self.state = State::Dialling(dial);
         self.deadline = None;
         out.put(Output::Dial { dial, peer: self.peer() });
@@ -204,10 +226,31 @@ impl Uplink {
         );
     }
 
-    /// A dial of ours has led to nothing.
-    pub(crate) fn handle_dial_failed(&mut self, now: Now, dial: DialId) {
-        if self.state == State::Dialling(dial) {
+    /// A dial of ours has led to nothing. `false`: nobody waits for this one any more.
+    pub(crate) fn handle_dial_failed(&mut self, now: Now, dial: DialId) -> bool {
+        let is_awaited = self.state == State::Dialling(dial);
+        if is_awaited {
             self.prepare(now, Next::Following);
+        }
+        is_awaited
+    }
+
+    /// Leaves whoever is dialled or connected, and dials this peer of the list, or nobody until
+    /// the next call. For owners to whom the order of the list is not enough.
+    pub(crate) fn turn_to(
+        &mut self,
+        now: Now,
+        peer_at: Option<usize>,
+        reason: CloseReason,
+        out: &mut Outbox,
+    ) {
+        let next = Next::Told(peer_at);
+        match self.state {
+            State::SettingUp(_) | State::Ready(..) => self.close_for(next, reason, out),
+            State::Closing(connection, _) => self.state = State::Closing(connection, next),
+            State::NotStarted | State::Resting | State::Waiting | State::Dialling(_) => {
+                self.prepare(now, next);
+            }
         }
     }
 
@@ -237,9 +280,14 @@ impl Uplink {
                 None
             }
             (State::Ready(..), message) => Some(UplinkNews::Message(message)),
-            (State::Closing(..) | State::NotStarted | State::Waiting | State::Dialling(_), _) => {
-                None
-            }
+            (
+                State::Closing(..)
+                | State::NotStarted
+                | State::Resting
+                | State::Waiting
+                | State::Dialling(_),
+                _,
+            ) => None,
         }
     }
 
@@ -353,6 +401,16 @@ impl Uplink {
             Next::Following if was_redirected => {}
             Next::Following => self.peer_at = (self.peer_at + 1) % self.settings.peers.len(),
             Next::First => self.peer_at = 0,
+            Next::Told(Some(peer_at)) => {
+                self.peer_at = peer_at;
+                self.deadline = Some(now.instant);
+                return;
+            }
+            Next::Told(None) => {
+                self.state = State::Resting;
+                self.deadline = None;
+                return;
+            }
         }
         let goes_on = next == Next::Following && self.peer_at > 0 && !was_redirected;
         let wait = if goes_on { Duration::ZERO } else { self.wait };

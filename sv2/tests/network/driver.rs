@@ -12,6 +12,9 @@ use sv2::role::{
     CloseReason, Command, ConnectionId, DialFailure, DialId, Input, Outbox, Output, PeerAddress,
     Role, Via,
 };
+use sv2::roles::job_declarator_client::{
+    JobDeclaratorClient, JobDeclaratorClientConfig, JobDeclaratorUpstream,
+};
 use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
 use sv2::roles::mining_device::{
     ChannelKind, MiningDevice, MiningDeviceConfig, ShareAccounts, VersionRolling,
@@ -32,6 +35,7 @@ enum Node {
     Pool(Pool),
     Proxy(MiningProxy),
     JobDeclarator(JobDeclaratorServer),
+    JobClient(Box<JobDeclaratorClient>),
     Hand(Hand),
     Device(MiningDevice),
 }
@@ -43,6 +47,7 @@ impl Node {
             Node::Pool(role) => role,
             Node::Proxy(role) => role,
             Node::JobDeclarator(role) => role,
+            Node::JobClient(role) => role.as_mut(),
             Node::Hand(role) => role,
             Node::Device(role) => role,
         }
@@ -84,6 +89,10 @@ pub(crate) struct Network {
     nodes: Vec<Node>,
     /// Whose requests go to another chain than the first.
     homes: BTreeMap<usize, usize>,
+    chain_config: ChainConfig,
+    /// What was sent from one node to another, in order, if it is recorded.
+    pub(crate) exchange: Vec<(usize, usize, Message)>,
+    pub(crate) is_recorded: bool,
     /// Who takes no connections.
     pub(crate) absent: BTreeSet<usize>,
     /// Both ends of each connection: node, and the id that it knows the connection by.
@@ -99,12 +108,16 @@ impl Network {
     pub(crate) fn new(nbits: u32) -> Self {
         let unix = UnixTime(1_700_000_000);
         let entropy = Entropy::from_seed(7);
-        let chain = Chain::new(ChainConfig::new(nbits, unix), entropy.fork("chain", 0));
+        let chain_config = ChainConfig::new(nbits, unix);
+        let chain = Chain::new(chain_config.clone(), entropy.fork("chain", 0));
         Network {
             now: Now { instant: Instant(1), unix },
             chains: vec![ChainHost::new(chain)],
             nodes: Vec::new(),
             homes: BTreeMap::new(),
+            chain_config,
+            exchange: Vec::new(),
+            is_recorded: false,
             absent: BTreeSet::new(),
             wires: Vec::new(),
             inputs: VecDeque::new(),
@@ -131,6 +144,36 @@ impl Network {
     /// A job declarator server whose node is that of the pools.
     pub(crate) fn add_job_declarator(&mut self, config: JobDeclaratorServerConfig) -> usize {
         self.add(|entropy| Node::JobDeclarator(JobDeclaratorServer::new(config, entropy)))
+    }
+
+    /// A miner who brings their own jobs, with a node of their own on another chain. Each upstream
+    /// is a pool and its job declarator server.
+    pub(crate) fn add_job_client(
+        &mut self,
+        home: usize,
+        upstreams: &[[usize; 2]],
+        config: JobDeclaratorClientConfig,
+    ) -> usize {
+        let provider = TemplateProvider::new(TemplateProviderConfig::default());
+        let provider = self.add(|_| Node::Provider(provider));
+        self.homes.insert(provider, home);
+        let upstreams = upstreams.iter().map(|[pool, declarator]| JobDeclaratorUpstream {
+            pool: address(*pool),
+            job_declarator: address(*declarator),
+        });
+        let config = JobDeclaratorClientConfig {
+            template_provider: address(provider),
+            upstreams: upstreams.collect(),
+            ..config
+        };
+        self.add(|entropy| Node::JobClient(Box::new(JobDeclaratorClient::new(config, entropy))))
+    }
+
+    /// Another chain, with the same first blocks and coins; returns its number.
+    pub(crate) fn add_chain(&mut self) -> usize {
+        let chain = Chain::new(self.chain_config.clone(), self.entropy.fork("chain", 0));
+        self.chains.push(ChainHost::new(chain));
+        self.chains.len() - 1
     }
 
     pub(crate) fn add_hand(&mut self) -> usize {
@@ -248,6 +291,9 @@ impl Network {
         match output {
             Output::Send { connection, message, tlvs } => {
                 if let Some(peer) = self.other_end(node, connection) {
+                    if self.is_recorded {
+                        self.exchange.push((node, peer, message.clone()));
+                    }
                     let received = Input::Received { connection, message, tlvs, original: None };
                     self.inputs.push_back((peer, received));
                 }

@@ -6,6 +6,7 @@
 mod commands;
 mod custom_jobs;
 mod driver;
+mod job_client;
 mod pool;
 mod proxy;
 mod proxy_prefix;

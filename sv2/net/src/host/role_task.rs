@@ -292,6 +292,7 @@ fn log_close(host: &str, peer: Link, connection: ConnectionId, reason: &CloseRea
         }
         CloseReason::SetupTimedOut
         | CloseReason::RefusedByPeer(_)
+        | CloseReason::Unanswered(_)
         | CloseReason::Violation(_)
         | CloseReason::Undecodable(_)
         | CloseReason::Connection(_)
@@ -310,6 +311,7 @@ fn log_event(host: &str, event: &Event) {
         Event::Noted { connection: None, what } => tracing::info!(host, "{what}"),
         Event::BlockFound { hash } => tracing::info!(host, %hash, "block found"),
         Event::TipChanged { prev_hash } => tracing::info!(host, %prev_hash, "new tip"),
+        Event::UpstreamLeft { .. } | Event::MiningFor { .. } => tracing::info!(host, "{event}"),
         event => tracing::debug!(host, ?event),
     }
 }

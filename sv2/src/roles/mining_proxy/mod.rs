@@ -69,7 +69,9 @@ impl MiningProxy {
             Input::Connected { connection, via: Via::Listener(_) } => {
                 server.handle_connected(now, connection);
             }
-            Input::DialFailed { dial, reason: _ } => uplink.handle_dial_failed(now, dial),
+            Input::DialFailed { dial, reason: _ } => {
+                uplink.handle_dial_failed(now, dial);
+            }
             Input::Undecodable { connection, frame: _, error } if uplink.is(connection) => {
                 uplink.handle_undecodable(connection, error, out);
             }

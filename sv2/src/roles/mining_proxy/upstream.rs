@@ -80,12 +80,14 @@ impl Upstream {
     const IN_FLIGHT_MAX: usize = 65_536;
 
     pub(super) fn new(config: &MiningProxyConfig) -> Self {
+        assert!(!config.upstreams.is_empty(), "somebody must be dialled");
         let settings = UplinkSettings {
             peers: config.upstreams.clone(),
             redial_wait: config.redial_wait,
             setup_timeout: config.server.setup_timeout,
         };
         let purpose = UplinkPurpose {
+            turn: (0, 1),
             protocol: Protocol::Mining,
             // We read extended jobs, and pass on whether versions are rolled.
             flags: 0,

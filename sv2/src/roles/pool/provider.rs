@@ -46,6 +46,7 @@ impl Provider {
             setup_timeout: config.server.setup_timeout,
         };
         let purpose = UplinkPurpose {
+            turn: (0, 1),
             protocol: Protocol::TemplateDistribution,
             flags: 0,
             role: "pool",

@@ -23,6 +23,7 @@ impl Bench {
             setup_timeout: 10 * SECOND,
         };
         let purpose = UplinkPurpose {
+            turn: (0, 1),
             protocol: Protocol::Mining,
             flags: 0b100,
             role: "test",
