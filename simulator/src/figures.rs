@@ -80,6 +80,9 @@ impl Figures {
             Event::SharesLost { count } => {
                 self.last_error = Some(format!("{count} shares lost"));
             }
+            Event::JobRefused { .. } | Event::UpstreamLeft { .. } => {
+                self.last_error = Some(event.to_string());
+            }
             Event::AccountsFailed { reason } | Event::CommandRefused { reason, .. } => {
                 self.last_error = Some(reason.clone());
             }
@@ -87,6 +90,7 @@ impl Figures {
             Event::WorkerNamed { .. }
             | Event::ShareFiltered { .. }
             | Event::TokenAllocated { .. }
+            | Event::MiningFor { .. }
             | Event::AccountsRecovered
             | Event::RejectionsUncounted { .. }
             | Event::CommandDone { .. }

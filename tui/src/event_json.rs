@@ -65,6 +65,14 @@ pub(crate) fn fields(event: &Event) -> Value {
             "sequence_number": sequence_number,
             "error_code": error_code.as_slice().escape_ascii().to_string(),
         }),
+        Event::JobRefused { connection, answer, error_code } => json!({
+            "connection": id(connection), "answer": answer,
+            "error_code": error_code.as_slice().escape_ascii().to_string(),
+        }),
+        Event::UpstreamLeft { upstream, broke_word, reason } => {
+            json!({ "upstream": upstream, "broke_word": broke_word, "reason": reason })
+        }
+        Event::MiningFor { upstream } => json!({ "upstream": upstream }),
         Event::AccountsFailed { reason } => json!({ "reason": reason }),
         Event::AccountsRecovered => json!({}),
         Event::RejectionsUncounted { count } => json!({ "count": count }),

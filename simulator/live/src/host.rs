@@ -10,6 +10,7 @@ use sv2::common::Protocol;
 use sv2::message::Message;
 use sv2::noise::CipherSuite;
 use sv2::role::{PeerAddress, Role};
+use sv2::roles::job_declarator_client::{JobDeclaratorClient, JobDeclaratorUpstream};
 use sv2::roles::job_declarator_server::JobDeclaratorServer;
 use sv2::roles::mining_device::MiningDevice;
 use sv2::roles::mining_proxy::MiningProxy;
@@ -81,9 +82,6 @@ pub enum RoleStartError {
         /// The last time.
         source: NotReady,
     },
-    /// A role that only programs of others can hold so far.
-    #[error("there is none of ours yet: let a program hold it, with --replace")]
-    NotOurs,
     /// A program's recipe says nothing of a place where others could reach it.
     #[error("{}: a role that others dial needs one endpoint in [listens.…], or [ready]", .0.display())]
     NoEndpoint(PathBuf),
@@ -216,7 +214,20 @@ impl Starter {
                 self.run(Subject::Role(id, member), |_| {}, MiningDevice::new(settings, entropy))
                     .await
             }
-            RoleKind::JobDeclaratorClient(_) => Err(RoleStartError::NotOurs),
+            RoleKind::JobDeclaratorClient(role) => {
+                let provider = role.template_provider.expect("one of ours has one");
+                let upstreams = role.upstream.iter().map(|pool| JobDeclaratorUpstream {
+                    pool: self.addresses.of(*pool),
+                    job_declarator: self
+                        .addresses
+                        .of(self.scenario.declarator_of(*pool).expect("one of ours has them")),
+                });
+                let upstreams = upstreams.collect();
+                let provider = self.addresses.of(provider);
+                let settings = settings::job_declarator_client(role, provider, upstreams);
+                let role = JobDeclaratorClient::new(settings, entropy);
+                self.run(Subject::Role(id, member), |_| {}, role).await
+            }
         }
     }
 

@@ -5,6 +5,9 @@ use std::num::{NonZeroU8, NonZeroU64};
 use simulator::scenario;
 use sv2::job_declaration::token::TokenKey;
 use sv2::role::PeerAddress;
+use sv2::roles::job_declarator_client::{
+    JobDeclarationMode, JobDeclaratorClientConfig, JobDeclaratorUpstream,
+};
 use sv2::roles::job_declarator_server::JobDeclaratorServerConfig;
 use sv2::roles::mining_device::{ChannelKind, MiningDeviceConfig};
 use sv2::roles::mining_proxy::MiningProxyConfig;
@@ -67,6 +70,26 @@ pub(crate) fn job_declarator_server(
 ) -> JobDeclaratorServerConfig {
     let script = pool.map_or_else(|| PoolConfig::default().payout_script, payout_script);
     JobDeclaratorServerConfig::new(token_key, script)
+}
+
+pub(crate) fn job_declarator_client(
+    role: &scenario::JobDeclaratorClient,
+    template_provider: PeerAddress,
+    upstreams: Vec<JobDeclaratorUpstream>,
+) -> JobDeclaratorClientConfig {
+    let default = JobDeclaratorClientConfig::default();
+    JobDeclaratorClientConfig {
+        template_provider,
+        upstreams,
+        mode: match role.mode {
+            scenario::DeclarationMode::FullTemplate => JobDeclarationMode::FullTemplate,
+            scenario::DeclarationMode::CoinbaseOnly => JobDeclarationMode::CoinbaseOnly,
+        },
+        user_identity: text(&role.user),
+        payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
+        server: for_devices(role.shares_per_minute),
+        ..default
+    }
 }
 
 pub(crate) fn mining_proxy(

@@ -68,6 +68,9 @@ pub(super) fn is_worth_a_line(happening: &Happening) -> bool {
             | Event::CustomJobRefused { .. }
             | Event::DeclarationRefused { .. }
             | Event::SharesLost { .. }
+            | Event::JobRefused { .. }
+            | Event::UpstreamLeft { .. }
+            | Event::MiningFor { .. }
             | Event::AccountsFailed { .. }
             | Event::AccountsRecovered
             | Event::CommandDone { .. }
