@@ -46,6 +46,9 @@ pub enum NodeStartError {
     /// It runs, and does not answer.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+    /// They run, and their blocks do not reach each other.
+    #[error("the nodes' blocks do not reach each other within {} s", SYNC_TIMEOUT.as_secs())]
+    NotInSync,
 }
 
 /// All nodes, and the blocks on their way between them.
@@ -101,9 +104,9 @@ impl LiveNode {
     }
 
     pub(crate) async fn stop(&self) {
-        if let LiveNode::Bitcoind { node, .. } = self
-            && let Err(error) = node.stop().await
-        {
+        let LiveNode::Bitcoind { node, chain } = self else { return };
+        chain.leave();
+        if let Err(error) = node.stop().await {
             tracing::warn!(%error, "a node cannot be waited for");
         }
     }
@@ -203,7 +206,12 @@ async fn processes(
     if network == Network::Regtest {
         // Coins to spend, and heights beyond the short scripts of the first blocks (BIP 34). On
         // a signet that would take minutes.
-        nodes[0].mine(COIN_AGE).await?;
+        let tip = nodes[0].mine(COIN_AGE).await?.pop().expect("so many were mined");
+        for node in linked(scenario, &nodes) {
+            if !node.wait_for_tip(&tip, SYNC_TIMEOUT).await? {
+                return Err(NodeStartError::NotInSync);
+            }
+        }
     }
     let live = |node: Arc<Node>| {
         let chain = Arc::new(BitcoindChain::new(node.rpc(), FEE_REFRESH));
@@ -212,6 +220,22 @@ async fn processes(
     Ok(Nodes { all: nodes.into_iter().map(live).collect(), _relays: Vec::new() })
 }
 
+/// Those whose blocks come from the first as well, through others if not directly.
+fn linked<'n>(scenario: &Scenario, nodes: &'n [Arc<Node>]) -> Vec<&'n Arc<Node>> {
+    let mut reached = vec![0];
+    let mut next = 0;
+    while let Some(&from) = reached.get(next) {
+        next += 1;
+        for (NodeId(a), NodeId(b)) in &scenario.links {
+            let other = [(*a, *b), (*b, *a)].into_iter().find(|(near, _)| *near == from);
+            reached.extend(other.map(|(_, far)| far).filter(|far| !reached.contains(far)));
+        }
+    }
+    reached.into_iter().map(|index| &nodes[index]).collect()
+}
+
+/// For the first blocks to reach all nodes that are linked.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(20);
 /// Of a node's first answer.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a node is asked whether fees have risen.

@@ -65,9 +65,10 @@ impl Board {
         }
     }
 
-    /// Counts what has happened.
-    pub(super) fn take(&mut self, happening: &Happening) {
+    /// Counts what has happened. False for a block that another role has told of before.
+    pub(super) fn take(&mut self, happening: &Happening) -> bool {
         self.now = happening.at;
+        let mut is_news = true;
         match (happening.subject, &happening.what) {
             (Subject::Node(NodeId(index)), What::Tip { height, hash }) => {
                 // The first is the one that was there before us.
@@ -80,8 +81,8 @@ impl Board {
             (Subject::Node(_), What::Event(_) | What::Missed(_)) => {}
             (Subject::Role(RoleId(index), member), what) => match what {
                 What::Event(event) => {
-                    if let Event::BlockFound { hash } = event {
-                        self.found.insert(*hash.as_le_bytes());
+                    if let Event::BlockFound { hash } | Event::BlockPushed { hash, .. } = event {
+                        is_news = self.found.insert(*hash.as_le_bytes());
                     }
                     self.figures[index].count(happening.at, member, event);
                 }
@@ -95,6 +96,7 @@ impl Board {
                 What::Missed(_) | What::Tip { .. } => {}
             },
         }
+        is_news
     }
 
     pub(super) fn set_now(&mut self, now: Instant) {

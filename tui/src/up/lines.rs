@@ -27,8 +27,8 @@ impl Lines {
 }
 
 impl View for Lines {
-    fn happened(&mut self, board: &Board, happening: &Happening) {
-        if is_worth_a_line(happening) {
+    fn happened(&mut self, board: &Board, happening: &Happening, is_news: bool) {
+        if is_news && is_worth_a_line(happening) {
             print::line(line(board, happening));
         }
     }

@@ -25,7 +25,7 @@ impl Machine {
 }
 
 impl View for Machine {
-    fn happened(&mut self, board: &Board, happening: &Happening) {
+    fn happened(&mut self, board: &Board, happening: &Happening, _: bool) {
         print::line(json!({
             "kind": happening.what.name(),
             "at_seconds": board.since_start(happening.at).as_secs_f64(),

@@ -54,8 +54,8 @@ enum Look {
 
 /// Shows a network that runs.
 trait View {
-    /// Something has happened, and is counted.
-    fn happened(&mut self, board: &Board, happening: &Happening);
+    /// Something has happened, and is counted; `is_news` as [`Board::take`] says.
+    fn happened(&mut self, board: &Board, happening: &Happening, is_news: bool);
     /// Some time has passed; an error ends the run.
     fn tick(&mut self, board: &Board) -> std::io::Result<()>;
     /// The run is over, as told.
@@ -196,8 +196,8 @@ async fn watch(
                 }
             }
             happening = network.next() => {
-                board.take(&happening);
-                view.happened(board, &happening);
+                let is_news = board.take(&happening);
+                view.happened(board, &happening, is_news);
                 if board.is_goal_reached() {
                     return Ending::GoalReached;
                 }

@@ -38,8 +38,8 @@ impl Drop for Screen {
 }
 
 impl View for Screen {
-    fn happened(&mut self, board: &Board, happening: &Happening) {
-        if lines::is_worth_a_line(happening) {
+    fn happened(&mut self, board: &Board, happening: &Happening, is_news: bool) {
+        if is_news && lines::is_worth_a_line(happening) {
             if self.log.len() == LOG_LINES_MAX {
                 self.log.pop_front();
             }

@@ -13,10 +13,21 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("devices_behind_a_proxy_find_blocks", || {
             run(|| finds_blocks("config-b.toml", None))
         }),
+        Trial::test("devices_that_choose_transactions_find_blocks", || {
+            run(|| finds_blocks("config-a.toml", None))
+        }),
     ];
-    let real = [Trial::test("devices_behind_a_proxy_find_blocks_of_a_real_node", || {
-        run(|| finds_blocks("config-b.toml", Some(ChainKind::Bitcoind)))
-    })];
+    let real = [
+        Trial::test("devices_behind_a_proxy_find_blocks_of_a_real_node", || {
+            run(|| finds_blocks("config-b.toml", Some(ChainKind::Bitcoind)))
+        }),
+        Trial::test("devices_behind_a_proxy_find_blocks_of_a_private_signet", || {
+            run(|| finds_blocks("config-b.toml", Some(ChainKind::Signet)))
+        }),
+        Trial::test("devices_that_choose_transactions_find_blocks_of_real_nodes", || {
+            run(|| finds_blocks("config-a.toml", Some(ChainKind::Bitcoind)))
+        }),
+    ];
     let real = real.map(|trial| trial.with_kind("needs bitcoind").with_ignored_flag(true));
     embedded.into_iter().chain(real).collect()
 }

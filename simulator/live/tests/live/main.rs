@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test, without the harness clippy knows")]
 
 mod blocks;
+mod config_a;
 mod config_b;
 mod exchange;
 mod outages;
 mod record;
+mod steps;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
 
 fn trials() -> Vec<Trial> {
     let mut trials = blocks::trials();
+    trials.extend(config_a::trials());
     trials.extend(config_b::trials());
     trials.extend(outages::trials());
     trials

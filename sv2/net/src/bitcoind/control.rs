@@ -1,5 +1,7 @@
 //! Events on demand on a node of our own: blocks, reorganisations, transactions.
 
+use std::time::Duration;
+
 use bitcoin::absolute::LockTime;
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::hex::{DisplayHex, FromHex};
@@ -78,6 +80,22 @@ impl Node {
             hashes.push(self.mine_for(free_script().as_bytes()).await?);
         }
         Ok(hashes)
+    }
+
+    /// Waits until a block is the node's tip, and says whether it has become so in time.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn wait_for_tip(
+        &self,
+        hash: &U256,
+        patience: Duration,
+    ) -> Result<bool, ControlError> {
+        let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let params = json!([hash.to_string(), milliseconds]);
+        let tip = self.rpc().call("waitforblock", params).await?;
+        let tip = tip.get("hash").and_then(Value::as_str).and_then(U256::from_hex);
+        tip.map(|tip| tip == *hash).ok_or(ControlError::Answer { method: "waitforblock" })
     }
 
     async fn mine_for(&self, script: &[u8]) -> Result<U256, ControlError> {

@@ -49,6 +49,11 @@ impl BitcoindChain {
         self.feed.follow(role)
     }
 
+    /// Follows the node no longer: it is about to be stopped.
+    pub fn leave(&self) {
+        self.polling.abort();
+    }
+
     /// The chain's news, for somebody who is no role.
     pub fn news(&self) -> watch::Receiver<Option<ChainEvent>> {
         self.feed.watch()
