@@ -99,7 +99,7 @@ impl Default for JobDeclaratorClientConfig {
             answer_timeout: Duration::from_secs(10),
             declaration_timeout: Duration::from_secs(60),
             tip_grace: Duration::from_secs(10),
-            retry_wait: Duration::from_secs(1),
+            retry_wait: Duration::from_millis(250),
             server: MiningServerConfig::default(),
         }
     }
