@@ -281,6 +281,25 @@ pub(crate) enum Node {
         the jobs of miners whose templates come from elsewhere, give it a node of their network \
         with --bitcoind-rpc.")]
     JobDeclaratorServer(NodeJobDeclaratorServer),
+    /// A job declarator client: miners work on their own node's templates, and a pool pays
+    #[command(after_help = "Example, five terminals:\n  \
+        assay node template-provider\n  \
+        assay node pool\n  \
+        assay node job-declarator-server\n  \
+        assay node job-declarator-client --coinbase-only\n  \
+        assay node mining-device stratum2+tcp://127.0.0.1:34265/KEY\n\n\
+        with the key that the client prints. Here pool and miner share a template provider; \
+        a miner with a node of its own gives --template-provider.\n\n\
+        Without --coinbase-only every transaction is declared, and the job declarator server \
+        has to follow the same chain as the template provider: give both the same node with \
+        --bitcoind-rpc.\n\n\
+        An upstream is a pool and its job declarator server. One that is silent, gone or refuses \
+        work on a tip that does not change is left for the next; where none is left, blocks pay \
+        payout_script of the config file, and miners never stop. There, upstreams are tables:\n  \
+        [[upstreams]]\n  \
+        pool = \"stratum2+tcp://HOST:PORT/KEY\"\n  \
+        job_declarator = \"stratum2+tcp://HOST:PORT/KEY\"")]
+    JobDeclaratorClient(NodeJobDeclaratorClient),
     /// A mining device that really hashes
     MiningDevice(NodeMiningDevice),
 }
@@ -370,6 +389,32 @@ pub(crate) struct NodeJobDeclaratorServer {
     pub(crate) server: NodeServer,
     #[command(flatten)]
     pub(crate) chain: NodeChain,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeJobDeclaratorClient {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    #[command(flatten)]
+    pub(crate) server: NodeServer,
+    /// The miner's own template provider
+    #[arg(long, value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) template_provider: Option<String>,
+    /// A pool to be paid by; several in order of preference
+    #[arg(long = "pool", value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) pools: Vec<String>,
+    /// The job declarator server beside each pool, in the same order
+    #[arg(long = "job-declarator", value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) job_declarators: Vec<String>,
+    /// Mine for no pool: blocks pay payout_script of the config file
+    #[arg(long, conflicts_with_all = ["pools", "job_declarators"])]
+    pub(crate) solo: bool,
+    /// Keep the transactions to ourselves (spec 6.3.1)
+    #[arg(long)]
+    pub(crate) coinbase_only: bool,
+    /// Whom the pool shall pay
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
 }
 
 /// The node of roles that have one.

@@ -3,6 +3,7 @@
 mod chain;
 mod config;
 mod console;
+mod job_declarator_client;
 mod job_declarator_server;
 mod mining_device;
 mod mining_proxy;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Node) -> Outcome {
             Node::MiningProxy(arguments) => mining_proxy::run(arguments).await,
             Node::TemplateProvider(arguments) => template_provider::run(arguments).await,
             Node::JobDeclaratorServer(arguments) => job_declarator_server::run(arguments).await,
+            Node::JobDeclaratorClient(arguments) => job_declarator_client::run(arguments).await,
             Node::MiningDevice(arguments) => mining_device::run(arguments).await,
         }
     });
