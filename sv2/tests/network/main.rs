@@ -6,6 +6,7 @@
 mod commands;
 mod custom_jobs;
 mod driver;
+mod fallback;
 mod job_client;
 mod pool;
 mod proxy;
