@@ -15,6 +15,8 @@ mod jobs;
 mod shares;
 mod solution;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod upstream;
 mod work;

@@ -177,3 +177,35 @@ fn a_reconnect_to_what_is_no_name_is_ignored() {
         assert!(bench.uplink.ready().is_some());
     }
 }
+
+#[test]
+fn an_owner_that_turns_elsewhere_is_followed_whatever_is_going_on() {
+    for is_connected in [true, false] {
+        let mut bench = Bench::new(3);
+        let (dial, _) = bench.dialled().unwrap();
+        if is_connected {
+            bench.connect();
+        }
+
+        bench.uplink.turn_to(bench.now, Some(2), CloseReason::ByUs, &mut bench.out);
+        if is_connected {
+            assert!(bench.uplink.is_told());
+            bench.uplink.handle_closed(bench.now, WIRE, CloseReason::ByUs, &mut bench.out);
+        }
+        assert!(!bench.uplink.handle_dial_failed(bench.now, dial), "nobody waits for it");
+
+        assert_eq!(bench.next(), (Duration::ZERO, 2));
+    }
+}
+
+#[test]
+fn an_owner_that_turns_to_nobody_has_rest() {
+    let mut bench = Bench::new(2);
+    bench.dialled();
+
+    bench.uplink.turn_to(bench.now, None, CloseReason::ByUs, &mut bench.out);
+    assert_eq!(bench.uplink.wake_at(), None);
+    bench.uplink.turn_to(bench.now, Some(0), CloseReason::ByUs, &mut bench.out);
+
+    assert_eq!(bench.next(), (Duration::ZERO, 0));
+}
