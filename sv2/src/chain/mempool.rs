@@ -54,6 +54,16 @@ impl Mempool {
         self.entries.iter().map(|entry| entry.template.clone()).collect()
     }
 
+    /// Whether a waiting transaction spends an output.
+    pub(crate) fn is_spent(&self, outpoint: &OutPoint) -> bool {
+        self.spent.contains(outpoint)
+    }
+
+    /// An output of a waiting transaction.
+    pub(crate) fn created(&self, outpoint: &OutPoint) -> Option<&Coin> {
+        self.created.get(outpoint)
+    }
+
     pub(crate) fn add(
         &mut self,
         transaction: Transaction,

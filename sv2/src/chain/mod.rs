@@ -28,7 +28,7 @@ pub use config::{ChainConfig, ChainConfigError};
 pub use host::{ChainHost, ChainPace};
 pub use mempool::TransactionShape;
 pub use rejection::{BlockRejection, TransactionRejection};
-pub use state::{Chain, TooDeep};
+pub use state::{BlockPlace, Chain, TooDeep, UnspentOutput};
 pub use template::{BlockTemplate, TemplateTransaction};
 pub use transaction::{FREE_WITNESS_SCRIPT, free_script};
 

@@ -114,6 +114,13 @@ pub enum BlockRejection {
     CoinsFull(usize),
 }
 
+impl BlockRejection {
+    /// Bitcoin Core's word alone, as `submitblock` answers it (BIP 22).
+    pub fn word(&self) -> String {
+        word(self)
+    }
+}
+
 /// Why a transaction is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransactionRejection {
@@ -169,4 +176,40 @@ pub enum TransactionRejection {
     /// The mempool is at its limit.
     #[error("mempool full")]
     MempoolFull,
+}
+
+impl TransactionRejection {
+    /// Bitcoin Core's word alone.
+    pub fn word(&self) -> String {
+        word(self)
+    }
+}
+
+/// What we know more than the word stands behind it in brackets.
+fn word(rejection: &impl ToString) -> String {
+    let text = rejection.to_string();
+    text.split(" (").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_rejection_is_what_other_programs_compare() {
+        let prev_hash = U256::ZERO;
+        let transaction = TransactionRejection::Script;
+        for (rejection, expected) in [
+            (BlockRejection::Stale { prev_hash, tip: U256::MAX }, "inconclusive"),
+            (BlockRejection::HighHash { hash: U256::MAX }, "high-hash"),
+            (BlockRejection::Version(1), "bad-version(0x00000001)"),
+            (BlockRejection::MerkleRoot, "bad-txnmrklroot"),
+            (
+                BlockRejection::Transaction { position: 1, rejection: transaction },
+                "mandatory-script-verify-flag-failed",
+            ),
+        ] {
+            assert_eq!(rejection.word(), expected);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The chain itself: its tip, its last blocks, its coins and its mempool.
 
 mod branch;
+mod look;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use super::{
 use crate::entropy::Entropy;
 use crate::time::{Now, UnixTime};
 use crate::wire::{Target, U256};
+
+pub use look::{BlockPlace, UnspentOutput};
 
 /// A chain of blocks with one branch, and the transactions that wait for it.
 #[derive(Debug)]
@@ -234,10 +237,8 @@ impl Chain {
 
     /// Where the next block stands.
     fn place(&self) -> Place {
-        let mut times: Vec<u32> =
-            self.blocks.iter().rev().take(MEDIAN_BLOCKS).map(|block| block.ntime).collect();
-        times.sort_unstable();
-        Place { height: self.height() + 1, median_time_past: times[times.len() / 2] }
+        let last = self.blocks.iter().rev().take(MEDIAN_BLOCKS);
+        Place { height: self.height() + 1, median_time_past: median(last.map(|block| block.ntime)) }
     }
 
     fn rules(&self, ntime_max: u64, is_proof_needed: bool) -> Rules {
@@ -407,6 +408,13 @@ impl Selected {
             transactions: Arc::new(transactions),
         }
     }
+}
+
+/// Of at least one block.
+fn median(times: impl Iterator<Item = u32>) -> u32 {
+    let mut times: Vec<u32> = times.collect();
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Nothing is signalled (BIP 9).
