@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod admission;
+mod base64;
 pub mod bitcoind;
 pub mod child;
 pub mod clock;
@@ -20,5 +21,6 @@ pub mod limits;
 mod listener;
 mod peer;
 pub mod recipe;
+pub mod rpc_server;
 pub mod tap;
 pub mod world;

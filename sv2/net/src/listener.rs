@@ -94,7 +94,7 @@ pub(crate) fn link(stream: &TcpStream) -> io::Result<Link> {
 }
 
 /// Errors of a connection that was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
+pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
