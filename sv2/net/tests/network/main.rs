@@ -16,6 +16,7 @@ mod full_blocks;
 mod hosted;
 mod outages;
 mod pool_process;
+mod rpc_node;
 mod thousand;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn trials() -> Vec<Trial> {
     trials.extend(accounts::trials());
     trials.extend(declarations::trials());
     trials.extend(outages::trials());
+    trials.extend(rpc_node::trials());
     trials.extend(foreign::trials());
     trials.extend(full_blocks::trials());
     trials.extend(thousand::trials());
