@@ -302,6 +302,16 @@ pub(crate) enum Node {
     JobDeclaratorClient(NodeJobDeclaratorClient),
     /// A mining device that really hashes
     MiningDevice(NodeMiningDevice),
+    /// A bitcoind for pools that read templates by JSON-RPC: a chain with every event on demand
+    #[command(
+        after_help = "The first line printed is its URL; other roles take it with --bitcoind-rpc.\n\n\
+        Examples, with the cookie named in the URL:\n  \
+        assay node bitcoind --cookie .cookie --block-interval 60s\n  \
+        curl -u $(cat .cookie) -d '{\"method\":\"assay_newblock\"}' http://127.0.0.1:18443/\n  \
+        curl -u $(cat .cookie) -d '{\"method\":\"assay_reorganise\",\"params\":[2]}' http://127.0.0.1:18443/\n  \
+        curl -u $(cat .cookie) -d '{\"method\":\"help\"}' http://127.0.0.1:18443/"
+    )]
+    Bitcoind(NodeBitcoind),
 }
 
 /// What every role has.
@@ -463,6 +473,65 @@ pub(crate) struct NodeMiningDevice {
     /// Hashes per second to stay below
     #[arg(long, value_name = "RATE")]
     pub(crate) hash_rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeBitcoind {
+    /// Settings of the node, as TOML; options given here win
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One JSON object a line on standard output instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) rpc_listen: Option<SocketAddr>,
+    /// File to write the cookie to; without it, and without a user, one in a temporary folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rpc_user", "rpc_password"])]
+    pub(crate) cookie: Option<PathBuf>,
+    /// User that may call, instead of a cookie
+    #[arg(long, value_name = "NAME", requires = "rpc_password")]
+    pub(crate) rpc_user: Option<String>,
+    /// Its password
+    #[arg(long, value_name = "WORD", requires = "rpc_user")]
+    pub(crate) rpc_password: Option<String>,
+    /// Network that the chain pretends to be, for programs that refuse others' addresses
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<BitcoinNetwork>,
+    /// Compact network target, such as 0x207fffff
+    #[arg(long, value_name = "NBITS")]
+    pub(crate) nbits: Option<String>,
+    /// Mean time between blocks by others, such as 60s or 10min; never without it
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) block_interval: Option<String>,
+    /// Mean time between new transactions, such as 500ms; never without it
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) transaction_interval: Option<String>,
+}
+
+/// What a chain of ours pretends to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BitcoinNetwork {
+    /// Addresses begin with bc1.
+    Main,
+    /// Addresses begin with tb1.
+    Test,
+    /// Addresses begin with tb1.
+    Signet,
+    /// Addresses begin with bcrt1.
+    Regtest,
+}
+
+impl From<BitcoinNetwork> for sv2_net::rpc_server::Network {
+    fn from(network: BitcoinNetwork) -> Self {
+        match network {
+            BitcoinNetwork::Main => Self::Bitcoin,
+            BitcoinNetwork::Test => Self::Testnet,
+            BitcoinNetwork::Signet => Self::Signet,
+            BitcoinNetwork::Regtest => Self::Regtest,
+        }
+    }
 }
 
 /// Kind of mining channel.

@@ -102,21 +102,26 @@ async fn start_node(network: Network) -> Result<Node, Outcome> {
 }
 
 fn embedded(options: &arguments::NodeChain, file: &ChainFile) -> Result<ChainHost, Outcome> {
-    let nbits = match &options.nbits {
-        None => file.nbits.unwrap_or(DEFAULT_NBITS),
-        Some(text) => {
-            let digits = text.strip_prefix("0x").unwrap_or(text);
-            u32::from_str_radix(digits, 16).map_err(|_| {
-                Outcome::usage(format!("--nbits: expected 0x and eight digits, got \"{text}\""))
-            })?
-        }
-    };
-    let config = ChainConfig::new(nbits, Clock::of_process().now().unix);
-    config.check().map_err(|error| Outcome::usage(error.to_string()))?;
     let pace = ChainPace {
         block_interval: file.block_interval_seconds.map(Duration::from_secs),
         transaction_interval: file.transaction_interval_seconds.map(Duration::from_secs),
     };
+    host(nbits(options.nbits.as_deref(), file.nbits)?, pace)
+}
+
+/// The compact target that was asked for, by option or in the file.
+pub(super) fn nbits(option: Option<&str>, file: Option<u32>) -> Result<u32, Outcome> {
+    let Some(text) = option else { return Ok(file.unwrap_or(DEFAULT_NBITS)) };
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u32::from_str_radix(digits, 16).map_err(|_| {
+        Outcome::usage(format!("--nbits: expected 0x and eight digits, got \"{text}\""))
+    })
+}
+
+/// An embedded chain that begins now.
+pub(super) fn host(nbits: u32, pace: ChainPace) -> Result<ChainHost, Outcome> {
+    let config = ChainConfig::new(nbits, Clock::of_process().now().unix);
+    config.check().map_err(|error| Outcome::usage(error.to_string()))?;
     let entropy = sv2_net::entropy::from_system();
     let chain = Chain::new(config, entropy.fork("chain", 0));
     Ok(ChainHost::with_pace(chain, pace, entropy))

@@ -1,5 +1,6 @@
 //! `assay node`: one role alone, hosted over TCP until Ctrl-C.
 
+mod bitcoind;
 mod chain;
 mod config;
 mod console;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Node) -> Outcome {
             Node::JobDeclaratorServer(arguments) => job_declarator_server::run(arguments).await,
             Node::JobDeclaratorClient(arguments) => job_declarator_client::run(arguments).await,
             Node::MiningDevice(arguments) => mining_device::run(arguments).await,
+            Node::Bitcoind(arguments) => bitcoind::run(arguments).await,
         }
     });
     match outcome {

@@ -37,6 +37,8 @@ use crate::listener::is_of_one_connection;
 use auth::Door;
 use service::Service;
 
+pub use bitcoin::Network;
+
 /// What a server is like.
 #[derive(Clone)]
 pub struct RpcServerConfig {
@@ -45,7 +47,7 @@ pub struct RpcServerConfig {
     /// Who may call. A cookie's file is written at the start and removed at the end.
     pub auth: Auth,
     /// The network that the chain pretends to be: its name, and whose addresses are valid.
-    pub network: bitcoin::Network,
+    pub network: Network,
     /// How long a long poll waits for a new tip before more fees are news as well. Bitcoin Core
     /// waits a minute.
     pub fees_after: Duration,
@@ -59,7 +61,7 @@ impl RpcServerConfig {
         RpcServerConfig {
             listen,
             auth,
-            network: bitcoin::Network::Regtest,
+            network: Network::Regtest,
             fees_after: Duration::from_secs(60),
             limits: RpcLimits::default(),
         }
