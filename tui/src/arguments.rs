@@ -321,6 +321,10 @@ pub(crate) struct NodeCommon {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Print a file for --config with every setting, its default and what it means, and stop
+    #[arg(long)]
+    pub(crate) print_config: bool,
+
     /// One JSON object a line on standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -480,6 +484,9 @@ pub(crate) struct NodeBitcoind {
     /// Settings of the node, as TOML; options given here win
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Print a file for --config with every setting, its default and what it means, and stop
+    #[arg(long)]
+    pub(crate) print_config: bool,
     /// One JSON object a line on standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -623,4 +630,14 @@ pub(crate) enum Vectors {
         /// Such as vectors
         directory: PathBuf,
     },
+}
+
+/// The options of `assay node ROLE ...`.
+#[cfg(test)]
+pub(crate) fn parsed_node(arguments: &[&str]) -> Node {
+    let words = ["assay", "node"].iter().chain(arguments);
+    match Arguments::try_parse_from(words).map(|arguments| arguments.command) {
+        Ok(Command::Node(node)) => node,
+        other => panic!("{other:?}"),
+    }
 }

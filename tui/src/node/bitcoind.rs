@@ -20,10 +20,13 @@ use crate::outcome::Outcome;
 /// Of a node on regtest.
 const DEFAULT_PORT: u16 = 18443;
 
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/bitcoind.toml");
+
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct File {
+struct File {
     rpc_listen: Option<SocketAddr>,
     cookie: Option<PathBuf>,
     rpc_user: Option<String>,
@@ -190,3 +193,15 @@ impl Access {
 
 /// Bitcoin Core's.
 const LONG_POLL_FEES_AFTER: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::Bitcoind(arguments) = parsed_node(&["bitcoind"]) else { unreachable!() };
+        config::check_default(DEFAULT_CONFIG, |file: File| Settings::new(&arguments, file));
+    }
+}

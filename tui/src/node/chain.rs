@@ -31,6 +31,33 @@ pub(super) struct ChainFile {
     pub(super) bitcoind_rpc: Option<String>,
 }
 
+/// What follows from options and file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ChainChoice {
+    kind: ChainKind,
+    /// In the place of the kind.
+    bitcoind_rpc: Option<String>,
+    nbits: u32,
+    pace: ChainPace,
+}
+
+impl ChainChoice {
+    /// Options win over the file.
+    pub(super) fn new(options: &arguments::NodeChain, file: ChainFile) -> Result<Self, Outcome> {
+        // A kind that was asked for by option wins over an address in the file.
+        let in_file = file.bitcoind_rpc.filter(|_| options.chain.is_none());
+        Ok(ChainChoice {
+            kind: options.chain.or(file.chain).unwrap_or(ChainKind::Embedded),
+            bitcoind_rpc: options.bitcoind_rpc.clone().or(in_file),
+            nbits: nbits(options.nbits.as_deref(), file.nbits)?,
+            pace: ChainPace {
+                block_interval: file.block_interval_seconds.map(Duration::from_secs),
+                transaction_interval: file.transaction_interval_seconds.map(Duration::from_secs),
+            },
+        })
+    }
+}
+
 /// The chain that was chosen; nothing has been started.
 pub(super) enum NodeChain {
     Embedded(Box<ChainHost>),
@@ -39,19 +66,16 @@ pub(super) enum NodeChain {
 }
 
 impl NodeChain {
-    /// Options win over the file; a wrong setting is an error, whether it is used or not.
-    pub(super) fn new(options: &arguments::NodeChain, file: ChainFile) -> Result<Self, Outcome> {
-        let embedded = embedded(options, &file)?;
-        let kind = options.chain.or(file.chain).unwrap_or(ChainKind::Embedded);
-        // A kind that was asked for by option wins over an address in the file.
-        let in_file = file.bitcoind_rpc.as_ref().filter(|_| options.chain.is_none());
-        if let Some(url) = options.bitcoind_rpc.as_ref().or(in_file) {
+    /// What was chosen, checked whether it is used or not.
+    pub(super) fn new(choice: ChainChoice) -> Result<Self, Outcome> {
+        let embedded = host(choice.nbits, choice.pace)?;
+        if let Some(url) = choice.bitcoind_rpc {
             return url
                 .parse()
                 .map(NodeChain::Running)
                 .map_err(|error| Outcome::usage(format!("--bitcoind-rpc: {error}")));
         }
-        Ok(match kind {
+        Ok(match choice.kind {
             ChainKind::Embedded => NodeChain::Embedded(Box::new(embedded)),
             ChainKind::Bitcoind => NodeChain::Started(Network::Regtest),
             ChainKind::Signet => NodeChain::Started(Network::PrivateSignet),
@@ -99,14 +123,6 @@ async fn start_node(network: Network) -> Result<Node, Outcome> {
     let config = NodeConfig::new(network)
         .map_err(|error| Outcome::Internal(format!("our own executable: {error}")))?;
     Node::start(&config).await.map_err(|error| Outcome::Unreachable(error.to_string()))
-}
-
-fn embedded(options: &arguments::NodeChain, file: &ChainFile) -> Result<ChainHost, Outcome> {
-    let pace = ChainPace {
-        block_interval: file.block_interval_seconds.map(Duration::from_secs),
-        transaction_interval: file.transaction_interval_seconds.map(Duration::from_secs),
-    };
-    host(nbits(options.nbits.as_deref(), file.nbits)?, pace)
 }
 
 /// The compact target that was asked for, by option or in the file.

@@ -10,7 +10,7 @@ use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServer
 use sv2::roles::pool::PoolConfig;
 use sv2_net::host::{Host, HostConfig};
 
-use super::chain::{ChainFile, NodeChain};
+use super::chain::{ChainChoice, ChainFile, NodeChain};
 use super::console::Console;
 use super::{config, key_log, server};
 use crate::address;
@@ -19,6 +19,9 @@ use crate::outcome::Outcome;
 
 /// The reference implementation's port of a job declarator server.
 pub(super) const DEFAULT_PORT: u16 = 34264;
+
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/job-declarator-server.toml");
 
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
@@ -45,18 +48,21 @@ struct File {
     bitcoind_rpc: Option<String>,
 }
 
-pub(super) async fn run(arguments: NodeJobDeclaratorServer) -> Result<(), Outcome> {
-    let mut file: File = config::read(arguments.common.config.as_deref())?;
-    let chain = NodeChain::new(
-        &arguments.chain,
+impl File {
+    fn chain(&self) -> ChainFile {
         ChainFile {
-            chain: file.chain,
-            nbits: file.nbits,
-            block_interval_seconds: file.block_interval_seconds,
-            transaction_interval_seconds: file.transaction_interval_seconds,
-            bitcoind_rpc: file.bitcoind_rpc.take(),
-        },
-    )?;
+            chain: self.chain,
+            nbits: self.nbits,
+            block_interval_seconds: self.block_interval_seconds,
+            transaction_interval_seconds: self.transaction_interval_seconds,
+            bitcoind_rpc: self.bitcoind_rpc.clone(),
+        }
+    }
+}
+
+pub(super) async fn run(arguments: NodeJobDeclaratorServer) -> Result<(), Outcome> {
+    let file: File = config::read(arguments.common.config.as_deref())?;
+    let chain = NodeChain::new(ChainChoice::new(&arguments.chain, file.chain())?)?;
     let (listener, authority) =
         server::listener(&arguments.server, file.listen, file.authority_key.clone(), DEFAULT_PORT)?;
     let token_key = server::token_key(&arguments.server, file.authority_key.as_deref())?;
@@ -103,4 +109,26 @@ fn script(setting: &str, digits: &str) -> Result<Vec<u8>, Outcome> {
     address::hex(digits).ok_or_else(|| {
         Outcome::usage(format!("{setting}: expected hexadecimal digits, got \"{digits}\""))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::JobDeclaratorServer(arguments) = parsed_node(&["job-declarator-server"]) else {
+            unreachable!()
+        };
+        config::check_default(DEFAULT_CONFIG, |file: File| {
+            let chain = ChainChoice::new(&arguments.chain, file.chain())?;
+            let key = file.authority_key.clone();
+            let token_key = server::token_key(&arguments.server, key.as_deref())?;
+            let (listener, authority) =
+                server::listener(&arguments.server, file.listen, key, DEFAULT_PORT)?;
+            let config = server_config(file, token_key)?;
+            Ok((chain, listener.address, authority.to_string(), config))
+        });
+    }
 }

@@ -16,6 +16,9 @@ use crate::address;
 use crate::arguments::{ChannelKind as Channel, NodeMiningDevice};
 use crate::outcome::Outcome;
 
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/mining-device.toml");
+
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,25 +35,7 @@ struct File {
 
 pub(super) async fn run(arguments: NodeMiningDevice) -> Result<(), Outcome> {
     let file: File = config::read(arguments.common.config.as_deref())?;
-    let pool = match arguments.pool.as_ref().or(file.pool.as_ref()) {
-        Some(url) => address::peer(url).map_err(Outcome::Usage)?,
-        None => PeerAddress {
-            host: "127.0.0.1".to_owned(),
-            port: 34254,
-            authority: Some(server::example_authority()),
-        },
-    };
-    let user = arguments.user.or(file.user).unwrap_or_else(|| "assay".to_owned());
-    let user = Str255::new(user).map_err(|error| Outcome::usage(format!("--user: {error}")))?;
-    let mut device = MiningDeviceConfig::new(pool, user);
-    device.channel_kind = match arguments.channel.or(file.channel) {
-        None | Some(Channel::Standard) => ChannelKind::Standard { requires_standard_jobs: true },
-        Some(Channel::Extended) => ChannelKind::Extended {
-            min_extranonce_size: file.min_extranonce_size.unwrap_or(EXTRANONCE_SIZE),
-        },
-    };
-    device.nominal_hash_rate = file.nominal_hash_rate.unwrap_or(device.nominal_hash_rate);
-    device.hash_rate_limit = hash_rate_limit(arguments.hash_rate.or(file.hash_rate))?;
+    let device = settings(&arguments, file)?;
 
     let mut host = HostConfig::new("mining device");
     host.key_log = key_log(&arguments.common)?;
@@ -69,6 +54,30 @@ pub(super) async fn run(arguments: NodeMiningDevice) -> Result<(), Outcome> {
     .await
 }
 
+/// Options win over the file.
+fn settings(arguments: &NodeMiningDevice, file: File) -> Result<MiningDeviceConfig, Outcome> {
+    let pool = match arguments.pool.as_ref().or(file.pool.as_ref()) {
+        Some(url) => address::peer(url).map_err(Outcome::Usage)?,
+        None => PeerAddress {
+            host: "127.0.0.1".to_owned(),
+            port: 34254,
+            authority: Some(server::example_authority()),
+        },
+    };
+    let user = arguments.user.clone().or(file.user).unwrap_or_else(|| "assay".to_owned());
+    let user = Str255::new(user).map_err(|error| Outcome::usage(format!("--user: {error}")))?;
+    let mut device = MiningDeviceConfig::new(pool, user);
+    device.channel_kind = match arguments.channel.or(file.channel) {
+        None | Some(Channel::Standard) => ChannelKind::Standard { requires_standard_jobs: true },
+        Some(Channel::Extended) => ChannelKind::Extended {
+            min_extranonce_size: file.min_extranonce_size.unwrap_or(EXTRANONCE_SIZE),
+        },
+    };
+    device.nominal_hash_rate = file.nominal_hash_rate.unwrap_or(device.nominal_hash_rate);
+    device.hash_rate_limit = hash_rate_limit(arguments.hash_rate.or(file.hash_rate))?;
+    Ok(device)
+}
+
 fn hash_rate_limit(rate: Option<f64>) -> Result<Option<NonZeroU64>, Outcome> {
     let Some(rate) = rate else { return Ok(None) };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
@@ -79,3 +88,18 @@ fn hash_rate_limit(rate: Option<f64>) -> Result<Option<NonZeroU64>, Outcome> {
 
 /// What a device with an index and a counter of its own needs.
 const EXTRANONCE_SIZE: u16 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::MiningDevice(arguments) = parsed_node(&["mining-device"]) else { unreachable!() };
+        config::check_default(DEFAULT_CONFIG, |file: File| settings(&arguments, file));
+        let extended = ["mining-device", "--channel", "extended"];
+        let Node::MiningDevice(arguments) = parsed_node(&extended) else { unreachable!() };
+        config::check_default(DEFAULT_CONFIG, |file: File| settings(&arguments, file));
+    }
+}

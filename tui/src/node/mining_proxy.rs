@@ -20,6 +20,9 @@ use crate::outcome::Outcome;
 /// The reference implementation's port of a proxy.
 const DEFAULT_PORT: u16 = 34255;
 
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/mining-proxy.toml");
+
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -101,4 +104,21 @@ fn proxy_config(arguments: &NodeMiningProxy, file: File) -> Result<MiningProxyCo
         server,
         ..default
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::MiningProxy(arguments) = parsed_node(&["mining-proxy"]) else { unreachable!() };
+        config::check_default(DEFAULT_CONFIG, |file: File| {
+            let key = file.authority_key.clone();
+            let (listener, authority) =
+                server::listener(&arguments.server, file.listen, key, DEFAULT_PORT)?;
+            Ok((listener.address, authority.to_string(), proxy_config(&arguments, file)?))
+        });
+    }
 }

@@ -21,10 +21,15 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::arguments::{Node, NodeCommon};
 use crate::outcome::Outcome;
+use crate::print;
 use console::Console;
 
 /// Runs `assay node`.
 pub(crate) fn run(command: Node) -> Outcome {
+    if let Some(config) = default_config(&command) {
+        print::text(config);
+        return Outcome::Done;
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Outcome::usage(format!("cannot start the runtime: {error}")),
@@ -44,6 +49,21 @@ pub(crate) fn run(command: Node) -> Outcome {
         Ok(()) => Outcome::Done,
         Err(outcome) => outcome,
     }
+}
+
+/// The role's settings as a file with comments, if they were asked for.
+fn default_config(command: &Node) -> Option<&'static str> {
+    let (is_wanted, config) = match command {
+        Node::Pool(of) => (of.common.print_config, pool::DEFAULT_CONFIG),
+        Node::MiningProxy(of) => (of.common.print_config, mining_proxy::DEFAULT_CONFIG),
+        Node::TemplateProvider(of) => (of.common.print_config, template_provider::DEFAULT_CONFIG),
+        Node::JobDeclaratorServer(of) => {
+            (of.common.print_config, job_declarator_server::DEFAULT_CONFIG)
+        }
+        Node::MiningDevice(of) => (of.common.print_config, mining_device::DEFAULT_CONFIG),
+        Node::Bitcoind(of) => (of.print_config, bitcoind::DEFAULT_CONFIG),
+    };
+    is_wanted.then_some(config)
 }
 
 /// Opens the key log that was asked for.

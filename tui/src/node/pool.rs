@@ -1,7 +1,7 @@
 //! `assay node pool`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -17,6 +17,12 @@ use super::{config, follow, key_log, server};
 use crate::address;
 use crate::arguments::NodePool;
 use crate::outcome::Outcome;
+
+/// The reference implementation's port of a pool.
+const DEFAULT_PORT: u16 = 34254;
+
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/pool.toml");
 
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
@@ -48,36 +54,14 @@ struct File {
 pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
     let file: File = config::read(arguments.common.config.as_deref())?;
     let (listener, authority) =
-        server::listener(&arguments.server, file.listen, file.authority_key.clone(), 34254)?;
-    let template_provider =
-        match arguments.template_provider.as_ref().or(file.template_provider.as_ref()) {
-            Some(url) => address::peer(url).map_err(Outcome::Usage)?,
-            None => PeerAddress {
-                host: "127.0.0.1".to_owned(),
-                port: super::template_provider::DEFAULT_PORT,
-                authority: Some(server::example_authority()),
-            },
-        };
-    let token_key = server::token_key(&arguments.server, file.authority_key.as_deref())?;
-    let custom_jobs = file.custom_jobs.unwrap_or(true).then(|| CustomJobsConfig {
-        own_tokens_only: file.own_tokens_only.unwrap_or_default(),
-        ..CustomJobsConfig::new(token_key)
-    });
+        server::listener(&arguments.server, file.listen, file.authority_key.clone(), DEFAULT_PORT)?;
     let accounts = arguments.accounts.clone().or(file.accounts.clone());
-    let mut pool = PoolConfig { custom_jobs, ..pool_config(file, template_provider)? };
+    let mut pool = settings(&arguments, file)?;
     let mut worlds = Worlds::default();
     if let Some(directory) = &accounts {
-        let accounts =
-            Accounts::open(directory).map_err(|error| Outcome::usage(error.to_string()))?;
-        let accounts = Arc::new(accounts);
-        match Arc::clone(&accounts).serve(directory) {
-            Ok(serving) => drop(tokio::spawn(serving)),
-            Err(error) => tracing::warn!(%error, "nobody can read the accounts while we run"),
-        }
-        worlds.accounts = Some(accounts);
+        worlds.accounts = Some(open_accounts(directory)?);
         pool.server.persists_shares = true;
     }
-
     let mut host = HostConfig::new("pool");
     host.listeners = vec![listener];
     host.key_log = key_log(&arguments.common)?;
@@ -92,6 +76,36 @@ pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
     }
     let handle = host.start(Pool::new(pool, entropy), worlds);
     follow(handle, &mut console, |_| false).await
+}
+
+/// Accounts that others can read while we run.
+fn open_accounts(directory: &Path) -> Result<Arc<Accounts>, Outcome> {
+    let accounts = Accounts::open(directory).map_err(|error| Outcome::usage(error.to_string()))?;
+    let accounts = Arc::new(accounts);
+    match Arc::clone(&accounts).serve(directory) {
+        Ok(serving) => drop(tokio::spawn(serving)),
+        Err(error) => tracing::warn!(%error, "nobody can read the accounts while we run"),
+    }
+    Ok(accounts)
+}
+
+/// Options win over the file.
+fn settings(arguments: &NodePool, file: File) -> Result<PoolConfig, Outcome> {
+    let template_provider =
+        match arguments.template_provider.as_ref().or(file.template_provider.as_ref()) {
+            Some(url) => address::peer(url).map_err(Outcome::Usage)?,
+            None => PeerAddress {
+                host: "127.0.0.1".to_owned(),
+                port: super::template_provider::DEFAULT_PORT,
+                authority: Some(server::example_authority()),
+            },
+        };
+    let token_key = server::token_key(&arguments.server, file.authority_key.as_deref())?;
+    let custom_jobs = file.custom_jobs.unwrap_or(true).then(|| CustomJobsConfig {
+        own_tokens_only: file.own_tokens_only.unwrap_or_default(),
+        ..CustomJobsConfig::new(token_key)
+    });
+    Ok(PoolConfig { custom_jobs, ..pool_config(file, template_provider)? })
 }
 
 fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig, Outcome> {
@@ -124,4 +138,21 @@ fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig,
         ..server
     };
     Ok(PoolConfig { payout_script, coinbase_tag, server, ..default })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::Pool(arguments) = parsed_node(&["pool"]) else { unreachable!() };
+        config::check_default(DEFAULT_CONFIG, |file: File| {
+            let key = file.authority_key.clone();
+            let (listener, authority) =
+                server::listener(&arguments.server, file.listen, key, DEFAULT_PORT)?;
+            Ok((listener.address, authority.to_string(), settings(&arguments, file)?))
+        });
+    }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2_net::host::{Host, HostConfig};
 
-use super::chain::{ChainFile, NodeChain};
+use super::chain::{ChainChoice, ChainFile, NodeChain};
 use super::console::Console;
 use super::{config, key_log, server};
 use crate::arguments::{ChainKind, NodeTemplateProvider};
@@ -15,6 +15,9 @@ use crate::outcome::Outcome;
 
 /// The reference implementation's port of a template provider.
 pub(super) const DEFAULT_PORT: u16 = 8442;
+
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/template-provider.toml");
 
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
@@ -31,18 +34,21 @@ struct File {
     bitcoind_rpc: Option<String>,
 }
 
+impl File {
+    fn chain(&self) -> ChainFile {
+        ChainFile {
+            chain: self.chain,
+            nbits: self.nbits,
+            block_interval_seconds: self.block_interval_seconds,
+            transaction_interval_seconds: self.transaction_interval_seconds,
+            bitcoind_rpc: self.bitcoind_rpc.clone(),
+        }
+    }
+}
+
 pub(super) async fn run(arguments: NodeTemplateProvider) -> Result<(), Outcome> {
     let file: File = config::read(arguments.common.config.as_deref())?;
-    let chain = NodeChain::new(
-        &arguments.chain,
-        ChainFile {
-            chain: file.chain,
-            nbits: file.nbits,
-            block_interval_seconds: file.block_interval_seconds,
-            transaction_interval_seconds: file.transaction_interval_seconds,
-            bitcoind_rpc: file.bitcoind_rpc,
-        },
-    )?;
+    let chain = NodeChain::new(ChainChoice::new(&arguments.chain, file.chain())?)?;
     let (listener, authority) =
         server::listener(&arguments.server, file.listen, file.authority_key.clone(), DEFAULT_PORT)?;
     let mut host = HostConfig::new("template provider");
@@ -54,4 +60,23 @@ pub(super) async fn run(arguments: NodeTemplateProvider) -> Result<(), Outcome> 
 
     let role = TemplateProvider::new(TemplateProviderConfig::default());
     chain.run(host, role, &mut console).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::TemplateProvider(arguments) = parsed_node(&["template-provider"]) else {
+            unreachable!()
+        };
+        config::check_default(DEFAULT_CONFIG, |file: File| {
+            let chain = ChainChoice::new(&arguments.chain, file.chain())?;
+            let (listener, authority) =
+                server::listener(&arguments.server, file.listen, file.authority_key, DEFAULT_PORT)?;
+            Ok((chain, listener.address, authority.to_string()))
+        });
+    }
 }
