@@ -360,27 +360,40 @@ async fn long_polls_leave_room_for_others_and_end_with_the_server() {
     let limits = RpcLimits { long_polls_max: 1, ..RpcLimits::default() };
     let (server, _chain) = start(limits).await;
     let rpc = client(&server);
-    let first = rpc.call("getblocktemplate", json!([{"rules": ["segwit"]}])).await.unwrap();
-    let poll = json!([{"rules": ["segwit"], "longpollid": first["longpollid"]}]);
-    // One of the two waits, whichever comes second is refused.
-    let one = Box::pin(rpc.call("getblocktemplate", poll.clone()));
-    let other = Box::pin(rpc.call("getblocktemplate", poll));
 
-    let (refused, waiting) = {
-        let mut polls = [one, other];
-        let [first, second] = &mut polls;
-        let (refused, index) = tokio::select! {
-            outcome = first => (outcome, 0),
-            outcome = second => (outcome, 1),
-        };
-        let [first, second] = polls;
-        (refused, if index == 0 { second } else { first })
-    };
+    let (refused, waiting) = two_long_polls(&rpc).await;
     let (ended, ()) = tokio::join!(waiting, server.shutdown());
 
-    let refused = refused.unwrap_err();
     assert_eq!(refused.to_string(), "getblocktemplate: 1 long polls are open (RPC error -1)");
     assert_eq!(ended.unwrap_err().code(), Some(-9));
+}
+
+#[tokio::test]
+async fn a_long_poll_whose_client_has_gone_makes_room() {
+    let limits = RpcLimits { long_polls_max: 1, ..RpcLimits::default() };
+    let (server, _chain) = start(limits).await;
+    let rpc = client(&server);
+    let (_, waiting) = two_long_polls(&rpc).await;
+    assert_eq!(server.service.long_polls.available_permits(), 0);
+
+    drop(waiting);
+
+    let room = server.service.long_polls.acquire();
+    assert!(tokio::time::timeout(Duration::from_secs(30), room).await.is_ok());
+}
+
+type Poll<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Value, RpcError>> + 'a>>;
+
+/// Where there is room for one of two: the refusal, and the one that waits.
+async fn two_long_polls(rpc: &RpcClient) -> (RpcError, Poll<'_>) {
+    let first = rpc.call("getblocktemplate", json!([{"rules": ["segwit"]}])).await.unwrap();
+    let poll = json!([{"rules": ["segwit"], "longpollid": first["longpollid"]}]);
+    let mut one: Poll<'_> = Box::pin(rpc.call("getblocktemplate", poll.clone()));
+    let mut other: Poll<'_> = Box::pin(rpc.call("getblocktemplate", poll));
+    tokio::select! {
+        outcome = &mut one => (outcome.unwrap_err(), other),
+        outcome = &mut other => (outcome.unwrap_err(), one),
+    }
 }
 
 /// Whether a call has not ended while others, begun later, have.
