@@ -38,6 +38,8 @@ pub(super) struct Param {
 pub(super) enum Kind {
     Text,
     Number,
+    /// A number, or a text that says one: `bitcoin-cli` sends text to calls that it does not know.
+    NumberOrText,
     Flag,
     /// As Bitcoin Core's verbosity, which was a flag once.
     NumberOrFlag,
@@ -136,6 +138,7 @@ impl Kind {
         match self {
             Kind::Text => value.is_string(),
             Kind::Number => value.is_number(),
+            Kind::NumberOrText => value.is_number() || value.is_string(),
             Kind::Flag => value.is_boolean(),
             Kind::NumberOrFlag => value.is_number() || value.is_boolean(),
             Kind::Object => value.is_object(),
@@ -146,7 +149,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::Text => "string",
-            Kind::Number | Kind::NumberOrFlag => "number",
+            Kind::Number | Kind::NumberOrText | Kind::NumberOrFlag => "number",
             Kind::Flag => "bool",
             Kind::Object => "object",
             Kind::Any => "any",
@@ -182,7 +185,11 @@ impl Params {
         if value.is_null() {
             return Ok(default);
         }
-        value.as_u64().and_then(|number| u32::try_from(number).ok()).ok_or_else(|| {
+        let number = match value {
+            Value::String(text) => text.parse().ok(),
+            _ => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        number.ok_or_else(|| {
             Fault::new(Code::InvalidParameter, format!("{value} is not between 0 and {}", u32::MAX))
         })
     }

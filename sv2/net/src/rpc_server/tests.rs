@@ -178,6 +178,9 @@ async fn parameters_that_do_not_fit_have_the_numbers_of_bitcoin_core() {
         ("gettxout", json!(["00", 0]), -8, "txid must be of length 64 (not 2, for '00')"),
         ("estimatesmartfee", json!([0]), -8, "Invalid conf_target"),
         ("assay_reorganise", json!([5_000]), -8, "a reorganisation of 5000 blocks is too deep"),
+        ("assay_newblock", json!(["-1"]), -8, "\"-1\" is not between 0 and 4294967295"),
+        ("assay_newblock", json!([true]), -3, "Wrong type passed:"),
+        ("assay_newblock", json!(["5000"]), -8, "count is 5000, 1000 is the most"),
         ("assay_newblock", json!([5_000]), -8, "count is 5000, 1000 is the most"),
         ("assay_setnbits", json!(["0"]), -8, "nbits 0x00000000 is not a target"),
     ] {

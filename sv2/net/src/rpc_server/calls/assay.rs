@@ -9,8 +9,8 @@ pub(super) const METHODS: &[Method] = &[
     Method {
         name: "assay_addtransaction",
         params: &[
-            Param::optional("data_len", Kind::Number),
-            Param::optional("sigops", Kind::Number),
+            Param::optional("data_len", Kind::NumberOrText),
+            Param::optional("sigops", Kind::NumberOrText),
         ],
         about: "Makes up a transaction with a fee, of a coin that is free, and so many bytes of \
                 data and signature operations; its id.",
@@ -18,13 +18,13 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "assay_newblock",
-        params: &[Param::optional("count", Kind::Number)],
+        params: &[Param::optional("count", Kind::NumberOrText)],
         about: "Lets somebody else find blocks, without a proof of work; their hashes.",
         run: Run::Now(new_block),
     },
     Method {
         name: "assay_reorganise",
-        params: &[Param::required("depth", Kind::Number)],
+        params: &[Param::required("depth", Kind::NumberOrText)],
         about: "Replaces the last blocks by one more than these; the new tip.",
         run: Run::Now(reorganise),
     },
