@@ -23,6 +23,9 @@ use crate::outcome::Outcome;
 /// The reference implementation's port of a job declarator client.
 const DEFAULT_PORT: u16 = 34265;
 
+/// What `--print-config` prints.
+pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/job-declarator-client.toml");
+
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -181,4 +184,23 @@ fn upstreams(
 fn local(port: u16) -> PeerAddress {
     let authority = Some(server::example_authority());
     PeerAddress { host: "127.0.0.1".to_owned(), port, authority }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Node, parsed_node};
+
+    #[test]
+    fn the_default_config_says_what_no_config_says() {
+        let Node::JobDeclaratorClient(arguments) = parsed_node(&["job-declarator-client"]) else {
+            unreachable!()
+        };
+        config::check_default(DEFAULT_CONFIG, |file: File| {
+            let key = file.authority_key.clone();
+            let (listener, authority) =
+                server::listener(&arguments.server, file.listen, key, DEFAULT_PORT)?;
+            Ok((listener.address, authority.to_string(), client_config(&arguments, file)?))
+        });
+    }
 }

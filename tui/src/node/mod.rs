@@ -60,6 +60,9 @@ fn default_config(command: &Node) -> Option<&'static str> {
         Node::JobDeclaratorServer(of) => {
             (of.common.print_config, job_declarator_server::DEFAULT_CONFIG)
         }
+        Node::JobDeclaratorClient(of) => {
+            (of.common.print_config, job_declarator_client::DEFAULT_CONFIG)
+        }
         Node::MiningDevice(of) => (of.common.print_config, mining_device::DEFAULT_CONFIG),
         Node::Bitcoind(of) => (of.print_config, bitcoind::DEFAULT_CONFIG),
     };
