@@ -8,3 +8,4 @@ pub mod mining_server;
 pub mod pool;
 pub mod template_provider;
 mod uplink;
+mod useless;

@@ -1,7 +1,5 @@
 //! What the server keeps about one client connection.
 
-use std::time::Duration;
-
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
@@ -11,6 +9,7 @@ use crate::mining::channel::Channel;
 use crate::mining::group::Group;
 use crate::mining::setup_flag;
 use crate::mining::vardiff::Vardiff;
+use crate::roles::useless::Useless;
 use crate::time::Instant;
 use crate::violation::Violation;
 use crate::wire::{Str255, Target};
@@ -118,32 +117,5 @@ impl Downstream {
     /// Counts a message that earns nothing.
     pub(super) fn count_useless(&mut self, now: Instant, limit: u64) -> Result<(), Violation> {
         self.useless.count(now, limit)
-    }
-}
-
-/// Messages that earn nothing, by the minute.
-#[derive(Debug, Default)]
-struct Useless {
-    since: Instant,
-    count: u64,
-}
-
-impl Useless {
-    const WINDOW: Duration = Duration::from_secs(60);
-
-    fn count(&mut self, now: Instant, limit: u64) -> Result<(), Violation> {
-        if now.since(self.since) >= Self::WINDOW {
-            *self = Useless { since: now, count: 0 };
-        }
-        self.count += 1;
-        if self.count > limit {
-            return Err(Violation::Flood {
-                what: "messages that earn nothing",
-                count: self.count,
-                seconds: Self::WINDOW.as_secs(),
-                limit,
-            });
-        }
-        Ok(())
     }
 }

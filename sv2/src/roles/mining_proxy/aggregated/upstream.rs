@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::jobs::Jobs;
-use super::{MiningProxy, MiningProxyConfig};
+use super::{Aggregated, MiningProxyConfig};
 use crate::common::Protocol;
 use crate::event::Event;
 use crate::message::Message;
@@ -198,7 +198,7 @@ impl Owner for Upstream {
     }
 }
 
-impl MiningProxy {
+impl Aggregated {
     pub(super) fn handle_upstream_message(
         &mut self,
         now: Now,
