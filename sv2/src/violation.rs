@@ -95,6 +95,12 @@ pub enum Violation {
         /// From 0, without the coinbase transaction.
         position: usize,
     },
+    /// A channel or a group gets an id that another one has.
+    #[error("id {id} is in use on this connection (spec 5.2, 5.2.3)")]
+    ChannelIdInUse {
+        /// As given.
+        id: u32,
+    },
     /// The peer sends faster than a limit of ours allows.
     #[error("{what}: {count} within {seconds} s, the limit is {limit}")]
     Flood {

@@ -380,9 +380,22 @@ pub(crate) struct NodeMiningProxy {
     /// A pool to mine for; several in order of preference
     #[arg(long = "upstream", value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
     pub(crate) upstreams: Vec<String>,
-    /// Whom the pool shall pay
+    /// Whom the pool shall pay, where the proxy opens a channel of its own
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// What becomes of the channels of clients [default: aggregated]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<ProxyMode>,
+}
+
+/// What a mining proxy does with channels (spec 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProxyMode {
+    /// All share one extended channel of the pool
+    Aggregated,
+    /// Each is a channel of the pool
+    Transparent,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use sv2::roles::job_declarator_client::{
 };
 use sv2::roles::job_declarator_server::JobDeclaratorServerConfig;
 use sv2::roles::mining_device::{ChannelKind, MiningDeviceConfig};
-use sv2::roles::mining_proxy::MiningProxyConfig;
+use sv2::roles::mining_proxy::{MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, PoolConfig};
 use sv2::roles::template_provider::TemplateProviderConfig;
@@ -98,6 +98,10 @@ pub(crate) fn mining_proxy(
 ) -> MiningProxyConfig {
     let default = MiningProxyConfig::default();
     MiningProxyConfig {
+        mode: match role.mode {
+            scenario::ProxyMode::Aggregated => MiningProxyMode::Aggregated,
+            scenario::ProxyMode::Transparent => MiningProxyMode::Transparent,
+        },
         upstreams,
         user_identity: text(&role.user),
         server: for_devices(role.shares_per_minute),

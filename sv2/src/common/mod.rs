@@ -41,4 +41,6 @@ pub mod setup_error_code {
     pub const PROTOCOL_VERSION_MISMATCH: &str = "protocol-version-mismatch";
     /// At least one flag is not supported; the message names all of them.
     pub const UNSUPPORTED_FEATURE_FLAGS: &str = "unsupported-feature-flags";
+    /// A proxy reaches nobody whom it could pass channels on to.
+    pub const UPSTREAM_UNAVAILABLE: &str = "upstream-unavailable";
 }

@@ -102,4 +102,8 @@ pub mod close_reason {
     pub const SERVICE_ENDS: &str = "service-ends";
     /// The upstream has divided the search space anew, and there is no room for the channel.
     pub const EXTRANONCE_CHANGED: &str = "extranonce-changed";
+    /// The upstream has given less than was asked for.
+    pub const EXTRANONCE_TOO_SHORT: &str = "extranonce-too-short";
+    /// The client's connection to the proxy has ended.
+    pub const DOWNSTREAM_CLOSED: &str = "downstream-closed";
 }

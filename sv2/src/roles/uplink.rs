@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::common::{
-    PROTOCOL_VERSION, Protocol, Reconnect, SetupConnection, SetupConnectionSuccess,
+    PROTOCOL_VERSION, Protocol, Reconnect, SetupConnection, SetupConnectionError,
+    SetupConnectionSuccess,
 };
 use crate::event::Event;
 use crate::message::{DecodeError, Message};
@@ -93,7 +94,7 @@ pub(crate) enum UplinkNews {
         flags: u32,
     },
     /// Set-up was refused; the connection is being closed, and others will be tried.
-    Refused,
+    Refused(SetupConnectionError),
     /// Something for the owner, after set-up.
     Message(Message),
 }
@@ -113,6 +114,21 @@ impl Uplink {
             peer_at: 0,
             redirect: None,
             deadline: None,
+        }
+    }
+
+    /// Nobody needs the connection now: after its end no other is dialled until the next
+    /// [`Uplink::dial`].
+    pub(crate) fn rest(&mut self, out: &mut Outbox) {
+        match self.state {
+            State::SettingUp(_) | State::Ready(..) => {
+                self.close_for(Next::First, CloseReason::ByUs, out);
+            }
+            State::Waiting => {
+                self.state = State::NotStarted;
+                self.deadline = None;
+            }
+            State::NotStarted | State::Resting | State::Dialling(_) | State::Closing(..) => {}
         }
     }
 
@@ -169,6 +185,11 @@ impl Uplink {
             State::SettingUp(_) => self.close(CloseReason::SetupTimedOut, out),
             _ => {}
         }
+    }
+
+    /// How many peers there are to be tried.
+    pub(crate) fn peer_count(&self) -> usize {
+        self.settings.peers.len()
     }
 
     /// The first dial; the later ones come by themselves.
@@ -269,7 +290,7 @@ impl Uplink {
             (State::SettingUp(_), Message::SetupConnectionError(error)) => {
                 let reason = error.error_code.as_slice().escape_ascii().to_string();
                 self.close(CloseReason::RefusedByPeer(reason), out);
-                Some(UplinkNews::Refused)
+                Some(UplinkNews::Refused(error))
             }
             (State::SettingUp(_), other) => {
                 self.note_ignored(connection, other.name(), out);

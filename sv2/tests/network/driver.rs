@@ -7,7 +7,7 @@ use std::time::Duration;
 use sv2::chain::{Chain, ChainConfig, ChainHost};
 use sv2::entropy::Entropy;
 use sv2::event::Event;
-use sv2::message::Message;
+use sv2::message::{Decoded, Message};
 use sv2::role::{
     CloseReason, Command, ConnectionId, DialFailure, DialId, Input, Outbox, Output, PeerAddress,
     Role, Via,
@@ -24,7 +24,7 @@ use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now, UnixTime};
-use sv2::wire::{Str255, Target, Tlvs};
+use sv2::wire::{Frame, Str255, Target, Tlvs};
 
 /// Hashes per second of a device.
 const HASH_RATE: u32 = 1_000;
@@ -32,7 +32,7 @@ const HASH_RATE: u32 = 1_000;
 /// A part of a network.
 enum Node {
     Provider(TemplateProvider),
-    Pool(Pool),
+    Pool(Box<Pool>),
     Proxy(MiningProxy),
     JobDeclarator(JobDeclaratorServer),
     JobClient(Box<JobDeclaratorClient>),
@@ -44,7 +44,7 @@ impl Node {
     fn role(&mut self) -> &mut dyn Role {
         match self {
             Node::Provider(role) => role,
-            Node::Pool(role) => role,
+            Node::Pool(role) => &mut **role,
             Node::Proxy(role) => role,
             Node::JobDeclarator(role) => role,
             Node::JobClient(role) => role.as_mut(),
@@ -65,6 +65,7 @@ impl Node {
 pub(crate) struct Hand {
     connected: Vec<ConnectionId>,
     received: Vec<Message>,
+    frames: Vec<Frame>,
 }
 
 impl Role for Hand {
@@ -72,6 +73,7 @@ impl Role for Hand {
         match input {
             Input::Connected { connection, via: _ } => self.connected.push(connection),
             Input::Received { message, .. } => self.received.push(message),
+            Input::Undecodable { frame, .. } => self.frames.push(frame),
             _ => {}
         }
     }
@@ -138,7 +140,7 @@ impl Network {
         let provider = TemplateProvider::new(TemplateProviderConfig::default());
         let provider = self.add(|_| Node::Provider(provider));
         let config = PoolConfig { template_provider: address(provider), ..config };
-        self.add(|entropy| Node::Pool(Pool::new(config, entropy)))
+        self.add(|entropy| Node::Pool(Box::new(Pool::new(config, entropy))))
     }
 
     /// A job declarator server whose node is that of the pools.
@@ -207,6 +209,20 @@ impl Network {
         self.carry_out(hand, Output::Send { connection, message, tlvs });
         self.settle();
         self.hear(hand)
+    }
+
+    /// A hand sends a frame.
+    pub(crate) fn forward(&mut self, hand: usize, connection: ConnectionId, frame: Frame) {
+        self.carry_out(hand, Output::Forward { connection, frame });
+        self.settle();
+    }
+
+    /// Frames that a hand could not read, since the last time.
+    pub(crate) fn frames(&mut self, hand: usize) -> Vec<Frame> {
+        match &mut self.nodes[hand] {
+            Node::Hand(hand) => std::mem::take(&mut hand.frames),
+            _ => panic!("node {hand} is no hand"),
+        }
     }
 
     /// What a hand has heard since the last time.
@@ -325,7 +341,11 @@ impl Network {
                 let reason = CloseReason::ByPeer;
                 self.inputs.push_back((peer, Input::Closed { connection, reason }));
             }
-            Output::Forward { .. } => panic!("nobody here forwards"),
+            Output::Forward { connection, frame } => {
+                if let Some(peer) = self.other_end(node, connection) {
+                    self.inputs.push_back((peer, arrived(connection, frame)));
+                }
+            }
         }
     }
 
@@ -358,6 +378,17 @@ impl Network {
     pub(crate) fn count(&self, node: usize, is_wanted: impl Fn(&Event) -> bool) -> u64 {
         let events = self.events.iter().filter(|(of, event)| *of == node && is_wanted(event));
         events.count() as u64
+    }
+}
+
+/// What a frame is to whom it reaches.
+fn arrived(connection: ConnectionId, frame: Frame) -> Input {
+    match Message::decode(&frame) {
+        Ok(Decoded { message, tlvs, is_canonical }) => {
+            let original = (!is_canonical).then(|| Box::new(frame));
+            Input::Received { connection, message, tlvs, original }
+        }
+        Err(error) => Input::Undecodable { connection, frame, error },
     }
 }
 

@@ -11,3 +11,4 @@ mod job_client;
 mod pool;
 mod proxy;
 mod proxy_prefix;
+mod transparent;

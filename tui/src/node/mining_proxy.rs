@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use sv2::role::PeerAddress;
-use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig};
+use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::wire::Str255;
 use sv2_net::host::{Host, HostConfig};
@@ -14,7 +14,7 @@ use sv2_net::world::Worlds;
 use super::console::Console;
 use super::{config, follow, key_log, server};
 use crate::address;
-use crate::arguments::NodeMiningProxy;
+use crate::arguments::{NodeMiningProxy, ProxyMode};
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a proxy.
@@ -29,6 +29,8 @@ pub(super) const DEFAULT_CONFIG: &str = include_str!("defaults/mining-proxy.toml
 struct File {
     listen: Option<SocketAddr>,
     authority_key: Option<PathBuf>,
+    /// What becomes of the channels of clients.
+    mode: Option<ProxyMode>,
     /// Pools in order of preference.
     upstreams: Vec<String>,
     /// Whom the pool pays.
@@ -94,7 +96,13 @@ fn proxy_config(arguments: &NodeMiningProxy, file: File) -> Result<MiningProxyCo
             .unwrap_or(server.channels_per_connection_max),
         ..server
     };
+    let mode = match arguments.mode.or(file.mode) {
+        None => default.mode,
+        Some(ProxyMode::Aggregated) => MiningProxyMode::Aggregated,
+        Some(ProxyMode::Transparent) => MiningProxyMode::Transparent,
+    };
     Ok(MiningProxyConfig {
+        mode,
         upstreams,
         user_identity,
         extranonce_index_len,

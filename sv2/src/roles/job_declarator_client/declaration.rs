@@ -236,7 +236,7 @@ impl JobDeclaratorClient {
         let message = match declarator.handle_message(now, connection, message, out) {
             Some(UplinkNews::Message(message)) => message,
             // The first tokens are asked for by whoever sees that there are none.
-            Some(UplinkNews::Ready { .. } | UplinkNews::Refused) | None => return,
+            Some(UplinkNews::Ready { .. } | UplinkNews::Refused(_)) | None => return,
         };
         match message {
             Message::AllocateMiningJobTokenSuccess(success) => {

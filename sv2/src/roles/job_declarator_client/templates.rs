@@ -150,7 +150,7 @@ impl JobDeclaratorClient {
             Some(UplinkNews::Ready { flags: _ }) => {
                 return self.handle_provider_ready(connection, out);
             }
-            Some(UplinkNews::Refused) | None => return,
+            Some(UplinkNews::Refused(_)) | None => return,
         };
         match message {
             Message::NewTemplate(template) => self.handle_template(now, *template, out),

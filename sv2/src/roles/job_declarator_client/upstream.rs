@@ -131,7 +131,7 @@ impl JobDeclaratorClient {
         let message = match pool.handle_message(now, connection, message, out) {
             Some(UplinkNews::Message(message)) => message,
             Some(UplinkNews::Ready { flags }) => return self.handle_pool_ready(now, flags, out),
-            Some(UplinkNews::Refused) | None => return,
+            Some(UplinkNews::Refused(_)) | None => return,
         };
         match message {
             Message::SubmitSharesSuccess(success) => {

@@ -129,7 +129,7 @@ impl Pool {
                 self.handle_tip(now, &news, out);
             }
             Some(UplinkNews::Message(other)) => uplink.note_ignored(connection, other.name(), out),
-            Some(UplinkNews::Refused) | None => {}
+            Some(UplinkNews::Refused(_)) | None => {}
         }
     }
 

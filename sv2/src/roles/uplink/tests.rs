@@ -115,7 +115,7 @@ fn a_peer_that_refuses_or_is_silent_or_speaks_another_version_is_left_for_the_ne
     let refusal = |bench: &mut Bench| {
         let error_code = Str255::from_static("no");
         let error = SetupConnectionError { flags: 0, error_code };
-        assert!(matches!(bench.receive(error), Some(UplinkNews::Refused)));
+        assert!(matches!(bench.receive(error), Some(UplinkNews::Refused(_))));
     };
     let silence = |bench: &mut Bench| {
         bench.now = bench.now.after(10 * SECOND);

@@ -85,7 +85,6 @@ impl Aggregated {
             }
             Input::Answer { request, answer } => server.handle_answer(now, request, &answer, out),
             Input::Command(command) => server.handle_command(&command, out),
-            Input::Command(command) => server.handle_command(&command, out),
             Input::Woken => {
                 uplink.handle_woken(now, out);
                 server.handle_woken(now, out);

@@ -213,7 +213,7 @@ impl Aggregated {
                 let is_fixed = flags & success::REQUIRES_FIXED_VERSION != 0;
                 return self.server.set_requires_fixed_version(is_fixed, out);
             }
-            Some(UplinkNews::Refused) | None => return,
+            Some(UplinkNews::Refused(_)) | None => return,
         };
         match message {
             Message::SubmitSharesSuccess(success) => {
