@@ -265,7 +265,7 @@ pub(crate) enum Node {
     #[command(after_help = "Example:\n  assay node template-provider\n  assay node pool\n  \
         assay node mining-device\n\nin three terminals, each with its defaults, are a network.")]
     Pool(NodePool),
-    /// A proxy that has many miners on one channel of a pool
+    /// A proxy that puts many miners on few connections of a pool
     #[command(
         after_help = "Example, between the pool and the mining device of `assay node pool --help`:\n  \
         assay node mining-proxy\n  \

@@ -8,6 +8,7 @@ mod custom_jobs;
 mod driver;
 mod fallback;
 mod job_client;
+mod failover;
 mod pool;
 mod proxy;
 mod proxy_prefix;

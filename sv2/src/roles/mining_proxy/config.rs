@@ -27,6 +27,9 @@ pub struct MiningProxyConfig {
     pub redial_wait: (Duration, Duration),
     /// Who leaves a request of ours unanswered for so long is left for the next upstream.
     pub answer_timeout: Duration,
+    /// Who says nothing at all for so long, while shares wait for an answer, is left as well.
+    /// Shares alone have no deadline: a server may acknowledge them by count (AMB-20).
+    pub silence_timeout: Duration,
     /// Whom the upstream pays for the work of all clients. Aggregated.
     pub user_identity: Str255,
     /// Bytes of the extranonce that tell our channels apart, 1 to 4. Aggregated.
@@ -53,6 +56,7 @@ impl Default for MiningProxyConfig {
             }],
             redial_wait: (Duration::from_secs(1), Duration::from_secs(30)),
             answer_timeout: Duration::from_secs(30),
+            silence_timeout: Duration::from_secs(600),
             user_identity: Str255::from_static("assay.proxy"),
             extranonce_index_len: 2,
             rollable_extranonce_len: 8,

@@ -17,7 +17,7 @@ use super::MiningProxyConfig;
 use crate::entropy::Entropy;
 use crate::message::Message;
 use crate::role::{ConnectionId, Input, Outbox, Role, Via};
-use crate::roles::mining_server::MiningServer;
+use crate::roles::mining_server::{MiningServer, MiningServerConfig};
 use crate::time::{Instant, Now};
 use crate::wire::Tlvs;
 
@@ -34,10 +34,10 @@ impl Aggregated {
     /// # Panics
     /// If the configuration names no upstream.
     pub(super) fn new(config: MiningProxyConfig, entropy: Entropy) -> Self {
-        Aggregated {
-            upstream: Upstream::new(&config),
-            server: MiningServer::new(config.server, entropy),
-        }
+        let upstream = Upstream::new(&config);
+        // The one channel has the upstream's jobs.
+        let server = MiningServerConfig { supports_work_selection: false, ..config.server };
+        Aggregated { upstream, server: MiningServer::new(server, entropy) }
     }
 
     fn handle_message(
@@ -102,6 +102,7 @@ impl Role for Aggregated {
             self.server.start(now);
         }
         self.take(now, input, out);
+        self.upstream.watch_answers(now, out);
         self.follow_demand(now, out);
     }
 
@@ -110,6 +111,7 @@ impl Role for Aggregated {
             self.upstream.uplink.wake_at(),
             self.server.wake_at(),
             self.upstream.update_at(self.server.channel_changes()),
+            self.upstream.deadline(),
         ];
         all.into_iter().flatten().min()
     }

@@ -32,11 +32,17 @@ pub(super) struct Upstream {
     index_len: u8,
     rollable_len: u8,
     update_interval: Duration,
+    answer_timeout: Duration,
+    silence_timeout: Duration,
+    /// Flag REQUIRES_FIXED_VERSION of its set-up.
+    fixes_version: bool,
     opening: Opening,
     jobs: Jobs,
     next_sequence_number: u32,
     /// Sequence numbers that the upstream has not answered.
     in_flight: VecDeque<u32>,
+    /// Since when shares wait, and the upstream says nothing.
+    silent_since: Option<Instant>,
     /// See [`MiningServer::channel_changes`](crate::roles::mining_server::MiningServer).
     told_changes: u64,
     /// When the upstream was last told of the hash rate.
@@ -48,8 +54,11 @@ pub(super) struct Upstream {
 enum Opening {
     /// Nobody needs one, or there is no connection.
     Closed,
-    /// Asked for under this request id.
-    Asked(u32),
+    /// Asked for under this request id; the answer is due.
+    Asked {
+        request_id: u32,
+        until: Instant,
+    },
     Open(UpstreamChannel),
 }
 
@@ -76,7 +85,7 @@ impl UpstreamChannel {
 }
 
 impl Upstream {
-    /// Shares that wait for an answer; who answers none of so many is not sent more.
+    /// Shares that wait for an answer; who answers none of so many is left for the next.
     const IN_FLIGHT_MAX: usize = 65_536;
 
     pub(super) fn new(config: &MiningProxyConfig) -> Self {
@@ -100,10 +109,14 @@ impl Upstream {
             index_len: config.extranonce_index_len,
             rollable_len: config.rollable_extranonce_len,
             update_interval: config.update_interval,
+            answer_timeout: config.answer_timeout,
+            silence_timeout: config.silence_timeout,
+            fixes_version: false,
             opening: Opening::Closed,
             jobs: Jobs::default(),
             next_sequence_number: 0,
             in_flight: VecDeque::new(),
+            silent_since: None,
             told_changes: 0,
             told_at: Instant::ZERO,
         }
@@ -116,10 +129,34 @@ impl Upstream {
             .then(|| self.told_at + self.update_interval)
     }
 
+    /// When the upstream has to have said something.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.uplink.ready()?;
+        match self.opening {
+            Opening::Closed => None,
+            Opening::Asked { until, .. } => Some(until),
+            Opening::Open(_) => self.silent_since.map(|since| since + self.silence_timeout),
+        }
+    }
+
+    /// Leaves an upstream that owes us an answer for too long, or for too much.
+    pub(super) fn watch_answers(&mut self, now: Now, out: &mut Outbox) {
+        if self.in_flight.is_empty() {
+            self.silent_since = None;
+        } else {
+            self.silent_since.get_or_insert(now.instant);
+        }
+        if self.in_flight.len() == Self::IN_FLIGHT_MAX {
+            self.uplink.close(CloseReason::Limit("shares without an answer"), out);
+        } else if self.deadline().is_some_and(|deadline| deadline <= now.instant) {
+            self.uplink.close(CloseReason::Unanswered("a request"), out);
+        }
+    }
+
     fn channel(&self) -> Option<&UpstreamChannel> {
         match &self.opening {
             Opening::Open(channel) => Some(channel),
-            Opening::Closed | Opening::Asked(_) => None,
+            Opening::Closed | Opening::Asked { .. } => None,
         }
     }
 
@@ -138,6 +175,9 @@ impl Upstream {
         success: &SubmitSharesSuccess,
         out: &mut Outbox,
     ) {
+        if self.channel().is_none_or(|channel| channel.id != success.channel_id) {
+            return;
+        }
         let answered = success.new_submits_accepted_count as usize;
         self.in_flight.drain(..answered.min(self.in_flight.len()));
         out.tell(Event::SharesAcknowledged {
@@ -207,11 +247,12 @@ impl Aggregated {
         out: &mut Outbox,
     ) {
         let upstream = &mut self.upstream;
+        upstream.silent_since = None;
         let message = match upstream.uplink.handle_message(now, connection, message, out) {
             Some(UplinkNews::Message(message)) => message,
             Some(UplinkNews::Ready { flags }) => {
-                let is_fixed = flags & success::REQUIRES_FIXED_VERSION != 0;
-                return self.server.set_requires_fixed_version(is_fixed, out);
+                upstream.fixes_version = flags & success::REQUIRES_FIXED_VERSION != 0;
+                return self.server.set_requires_fixed_version(upstream.fixes_version, out);
             }
             Some(UplinkNews::Refused(_)) | None => return,
         };
@@ -254,7 +295,8 @@ impl Aggregated {
             Opening::Closed if self.server.channel_count() > 0 => {
                 let request_id = upstream.next_sequence_number;
                 let lens = [upstream.index_len, upstream.rollable_len].map(u16::from);
-                upstream.opening = Opening::Asked(request_id);
+                let until = now.instant + upstream.answer_timeout;
+                upstream.opening = Opening::Asked { request_id, until };
                 out.send(
                     connection,
                     OpenExtendedMiningChannel {
@@ -278,7 +320,7 @@ impl Aggregated {
                     },
                 );
             }
-            Opening::Closed | Opening::Asked(_) | Opening::Open(_) => return,
+            Opening::Closed | Opening::Asked { .. } | Opening::Open(_) => return,
         }
         (upstream.told_changes, upstream.told_at) = (changes, now.instant);
     }
@@ -290,8 +332,13 @@ impl Aggregated {
         out: &mut Outbox,
     ) {
         let upstream = &mut self.upstream;
-        if !matches!(upstream.opening, Opening::Asked(request) if request == opened.request_id) {
+        let is_ours = |request_id| request_id == opened.request_id;
+        if !matches!(upstream.opening, Opening::Asked { request_id, .. } if is_ours(request_id)) {
             return;
+        }
+        let wanted = u16::from(upstream.index_len) + u16::from(upstream.rollable_len);
+        if opened.extranonce_size < wanted {
+            return upstream.uplink.close(TOO_SHORT, out);
         }
         upstream.jobs.clear();
         let channel = UpstreamChannel {
@@ -319,7 +366,7 @@ impl Aggregated {
             Err(error) => {
                 let what = format!("the upstream's extranonces cannot be divided: {error}");
                 out.tell(Event::Noted { connection: upstream.uplink.ready(), what });
-                upstream.uplink.close(CloseReason::Limit("extranonce of the upstream"), out);
+                upstream.uplink.close(TOO_SHORT, out);
             }
         }
     }
@@ -330,6 +377,11 @@ impl Aggregated {
         let (prefix_len, full_len) = (channel.prefix.as_slice().len(), channel.full_len());
         let (target, is_future) = (channel.target, job.min_ntime.is_none());
         let work_id = upstream.jobs.add(job.job_id, prefix_len, target, is_future);
+        // We have not asked for jobs whose version may be rolled, so any of them can end it.
+        let is_fixed = upstream.fixes_version || !job.version_rolling_allowed;
+        if is_fixed != self.server.config().requires_fixed_version {
+            self.server.set_requires_fixed_version(is_fixed, out);
+        }
         match WorkSource::from_job(work_id, job, full_len) {
             Ok(source) if is_future => self.server.add_future(source, out),
             Ok(source) => self.server.set_current(now, source, out),
@@ -369,9 +421,12 @@ impl Aggregated {
         self.server.set_hardest_target(news.maximum_target, out);
     }
 
-    /// For jobs to come; the size of what we roll stays (spec 5.3.10).
+    /// For jobs to come; the size of what we roll stays. Never for a group (spec 5.3.10).
     fn handle_prefix(&mut self, now: Now, news: &SetExtranoncePrefix, out: &mut Outbox) {
-        let Some(channel) = self.upstream.meant(news.channel_id) else { return };
+        let Some(channel) = self.upstream.channel().filter(|open| open.id == news.channel_id)
+        else {
+            return;
+        };
         let channel = UpstreamChannel {
             id: channel.id,
             group_id: channel.group_id,
@@ -395,6 +450,7 @@ impl Aggregated {
     pub(super) fn handle_upstream_lost(&mut self, out: &mut Outbox) {
         let upstream = &mut self.upstream;
         upstream.opening = Opening::Closed;
+        upstream.silent_since = None;
         upstream.jobs.clear();
         let count = upstream.in_flight.len();
         if count > 0 {
@@ -405,10 +461,13 @@ impl Aggregated {
     }
 }
 
+const TOO_SHORT: CloseReason = CloseReason::Limit("extranonce of the upstream");
+
 /// What all clients together claim or show, in hashes per second.
 fn nominal(server: &MiningServer) -> f32 {
+    // Each client claims a finite number; what they claim together need not fit the field.
     #[expect(clippy::cast_possible_truncation, reason = "the field has 24 bits for it")]
-    let hash_rate = server.hash_rate() as f32;
+    let hash_rate = server.hash_rate().min(f64::from(f32::MAX)) as f32;
     hash_rate
 }
 

@@ -39,6 +39,11 @@ pub(super) struct Lane {
     pub(super) groups: BTreeMap<u32, Group>,
     next_request_id: u32,
     answer_timeout: Duration,
+    silence_timeout: Duration,
+    /// Shares that wait for an answer, of all channels.
+    in_flight: u64,
+    /// Since when shares wait, and the upstream says nothing.
+    pub(super) silent_since: Option<Instant>,
 }
 
 /// What the upstream has agreed on (extension 0x0001).
@@ -80,7 +85,7 @@ pub(super) struct Channel {
     pub(super) member_since: u64,
     pub(super) prefix: B32,
     /// Shares that the upstream has not answered.
-    pub(super) in_flight: u32,
+    in_flight: u32,
     pub(super) updated_at: Option<Instant>,
     /// Sent when the interval between two is over; a later one takes its place.
     pub(super) held_update: Option<UpdateChannel>,
@@ -90,8 +95,16 @@ impl Channel {
     /// Shares that wait for an answer; beyond, they are refused.
     pub(super) const IN_FLIGHT_MAX: u32 = 65_536;
 
-    pub(super) fn answered(&mut self, count: u32) {
-        self.in_flight = self.in_flight.saturating_sub(count);
+    pub(super) fn new(client: ConnectionId, group_id: u32, member_since: u64, prefix: B32) -> Self {
+        Channel {
+            client,
+            group_id,
+            member_since,
+            prefix,
+            in_flight: 0,
+            updated_at: None,
+            held_update: None,
+        }
     }
 }
 
@@ -136,6 +149,9 @@ impl Lane {
             groups: BTreeMap::new(),
             next_request_id: 1,
             answer_timeout: config.answer_timeout,
+            silence_timeout: config.silence_timeout,
+            in_flight: 0,
+            silent_since: None,
         }
     }
 
@@ -191,10 +207,32 @@ impl Lane {
         ours
     }
 
-    pub(super) fn remove_channel(&mut self, channel_id: u32) -> Option<Channel> {
+    /// Counts a share that goes up; `false`: too many wait for an answer.
+    pub(super) fn add_share(&mut self, channel_id: u32) -> bool {
+        let Some(channel) = self.channels.get_mut(&channel_id) else { return false };
+        if channel.in_flight == Channel::IN_FLIGHT_MAX {
+            return false;
+        }
+        channel.in_flight += 1;
+        self.in_flight += 1;
+        true
+    }
+
+    /// Returns whose shares the upstream has answered; it may count more than there are.
+    pub(super) fn answer_shares(&mut self, channel_id: u32, count: u32) -> Option<ConnectionId> {
+        let channel = self.channels.get_mut(&channel_id)?;
+        let count = count.min(channel.in_flight);
+        channel.in_flight -= count;
+        self.in_flight -= u64::from(count);
+        Some(channel.client)
+    }
+
+    /// Returns how many of its shares wait for an answer; `None` if there is no such channel.
+    pub(super) fn remove_channel(&mut self, channel_id: u32) -> Option<u32> {
         let channel = self.channels.remove(&channel_id)?;
         self.leave_group(channel_id, channel.group_id);
-        Some(channel)
+        self.in_flight -= u64::from(channel.in_flight);
+        Some(channel.in_flight)
     }
 
     /// A group without members here is nobody's business here.
@@ -247,21 +285,24 @@ impl Lane {
     }
 
     /// The upstream is gone. Returns how many shares wait for its answer.
-    pub(super) fn forget_everything(&mut self) -> usize {
-        let in_flight = self.channels.values().map(|channel| channel.in_flight as usize).sum();
+    pub(super) fn forget_everything(&mut self) -> u64 {
         self.granted = None;
+        self.silent_since = None;
         self.extensions = Extensions::Agreed(Vec::new());
         self.opens.clear();
         self.custom_jobs.clear();
         self.channels.clear();
         self.groups.clear();
-        in_flight
+        std::mem::take(&mut self.in_flight)
     }
 
-    /// When an answer of the upstream is due.
+    /// When the upstream has to have said something.
     fn answer_due(&self) -> Option<Instant> {
         // Request ids are given in the order of time, but for the one moment when they wrap.
-        self.uplink.ready().and(self.opens.values().next()).map(|request| request.until)
+        self.uplink.ready()?;
+        let answer = self.opens.values().next().map(|request| request.until);
+        let silence = self.silent_since.map(|since| since + self.silence_timeout);
+        [answer, silence].into_iter().flatten().min()
     }
 
     fn extensions_due(&self) -> Option<Instant> {
@@ -290,7 +331,12 @@ impl Lane {
     }
 
     /// An upstream connection without clients would be closed as idle (spec 5.3.2).
-    pub(super) fn follow_demand(&mut self, out: &mut Outbox) {
+    pub(super) fn follow_demand(&mut self, now: Now, out: &mut Outbox) {
+        if self.in_flight == 0 {
+            self.silent_since = None;
+        } else {
+            self.silent_since.get_or_insert(now.instant);
+        }
         if self.client_count == 0 {
             if self.uplink.is_started() {
                 self.uplink.rest(out);

@@ -227,7 +227,8 @@ impl Transparent {
         out: &mut Outbox,
     ) {
         self.timers.cancel(Timer::Update(lane, channel_id));
-        if self.lanes[lane].remove_channel(channel_id).is_some() {
+        if let Some(in_flight) = self.lanes[lane].remove_channel(channel_id) {
+            tell_lost(u64::from(in_flight), out);
             let reason_code = Str255::from_static(reason);
             self.lanes[lane].send(CloseChannel { channel_id, reason_code }, out);
         }
@@ -236,9 +237,7 @@ impl Transparent {
     /// Everybody on the lane has to set up again.
     fn handle_upstream_lost(&mut self, lane: usize, out: &mut Outbox) {
         let count = self.lanes[lane].forget_everything();
-        if count > 0 {
-            out.tell(Event::SharesLost { count });
-        }
+        tell_lost(count, out);
         for connection in self.clients_of(lane, Phase::Open) {
             self.close(connection, CloseReason::ServiceChanged("the upstream is lost"), out);
         }
@@ -324,11 +323,18 @@ impl Transparent {
     }
 }
 
+/// Shares whose answers reach nobody any more.
+fn tell_lost(count: u64, out: &mut Outbox) {
+    if count > 0 {
+        out.tell(Event::SharesLost { count: usize::try_from(count).unwrap_or(usize::MAX) });
+    }
+}
+
 impl Role for Transparent {
     fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         self.take(now, input, out);
         for lane in &mut self.lanes {
-            lane.follow_demand(out);
+            lane.follow_demand(now, out);
         }
     }
 

@@ -7,7 +7,7 @@ use super::group::FutureJob;
 use super::lane::{Extensions, Lane};
 use super::opening::Opened;
 use super::requests::extension_channel;
-use super::{Passage, Timer, Transparent};
+use super::{Passage, Timer, Transparent, tell_lost};
 use crate::event::Event;
 use crate::extensions::{RequestExtensionsError, RequestExtensionsSuccess};
 use crate::message::Message;
@@ -37,6 +37,7 @@ impl Transparent {
         out: &mut Outbox,
     ) {
         let Passage { message, tlvs, original } = passage;
+        self.lanes[lane].silent_since = None;
         let uplink = &mut self.lanes[lane].uplink;
         match uplink.handle_message(now, connection, message, out) {
             Some(UplinkNews::Message(message)) => {
@@ -209,8 +210,8 @@ impl Transparent {
         success: &SubmitSharesSuccess,
         out: &mut Outbox,
     ) {
-        if let Some(channel) = self.lanes[lane].channels.get_mut(&success.channel_id) {
-            channel.answered(success.new_submits_accepted_count);
+        let count = success.new_submits_accepted_count;
+        if self.lanes[lane].answer_shares(success.channel_id, count).is_some() {
             out.tell(Event::SharesAcknowledged {
                 connection,
                 channel_id: success.channel_id,
@@ -229,11 +230,10 @@ impl Transparent {
         error: &SubmitSharesError,
         out: &mut Outbox,
     ) -> Option<ConnectionId> {
-        let channel = self.lanes[lane].channels.get_mut(&error.channel_id)?;
-        channel.answered(1);
+        let client = self.lanes[lane].answer_shares(error.channel_id, 1)?;
         let SubmitSharesError { channel_id, sequence_number, error_code } = error.clone();
         out.tell(Event::ShareRefused { connection, channel_id, sequence_number, error_code });
-        Some(channel.client)
+        Some(client)
     }
 
     /// Spec 5.3.16: standard jobs are derived at arrival, with the prefix of this moment, which
@@ -359,11 +359,8 @@ impl Transparent {
         for (connection, channel_ids) in recipients {
             for channel_id in channel_ids {
                 self.timers.cancel(Timer::Update(lane, channel_id));
-                let ended = self.lanes[lane].remove_channel(channel_id);
-                let count = ended.map_or(0, |channel| channel.in_flight as usize);
-                if count > 0 {
-                    out.tell(Event::SharesLost { count });
-                }
+                let in_flight = self.lanes[lane].remove_channel(channel_id).unwrap_or_default();
+                tell_lost(u64::from(in_flight), out);
                 if let Some(client) = self.client(connection) {
                     client.channels.remove(&channel_id);
                 }

@@ -121,15 +121,8 @@ impl Transparent {
                 out,
             );
         }
-        let channel = Channel {
-            client: connection,
-            group_id,
-            member_since: at.groups.entry(group_id).or_default().join(channel_id),
-            prefix: opened.prefix,
-            in_flight: 0,
-            updated_at: None,
-            held_update: None,
-        };
+        let member_since = at.groups.entry(group_id).or_default().join(channel_id);
+        let channel = Channel::new(connection, group_id, member_since, opened.prefix);
         at.channels.insert(channel_id, channel);
         let Some(client) = self.client(connection) else { return };
         client.channels.insert(channel_id);

@@ -2,7 +2,7 @@
 
 use super::client::{Client, Phase};
 use super::lane::{Channel, CustomJobRequest};
-use super::{Passage, Timer, Transparent};
+use super::{Passage, Timer, Transparent, tell_lost};
 use crate::event::Event;
 use crate::extensions::NEGOTIATION;
 use crate::message::Message;
@@ -111,15 +111,14 @@ impl Transparent {
         passage: Passage,
         out: &mut Outbox,
     ) {
-        let error_code = match self.own_channel(connection, channel_id) {
+        let lane = self.client(connection).and_then(|client| client.lane);
+        let is_own = self.own_channel(connection, channel_id).is_some();
+        let error_code = match lane.filter(|_| is_own) {
             None => share_code::INVALID_CHANNEL_ID,
-            Some(channel) if channel.in_flight == Channel::IN_FLIGHT_MAX => {
-                share_code::TOO_MANY_SHARES
-            }
-            Some(channel) => {
-                channel.in_flight += 1;
+            Some(lane) if self.lanes[lane].add_share(channel_id) => {
                 return self.pass_up(connection, passage, out);
             }
+            Some(_) => share_code::TOO_MANY_SHARES,
         };
         out.tell(Event::ShareRejected { connection, channel_id, sequence_number, error_code });
         let error_code = Str255::from_static(error_code);
@@ -176,7 +175,8 @@ impl Transparent {
         };
         for channel_id in closed {
             self.timers.cancel(Timer::Update(lane, channel_id));
-            self.lanes[lane].remove_channel(channel_id);
+            let in_flight = self.lanes[lane].remove_channel(channel_id).unwrap_or_default();
+            tell_lost(u64::from(in_flight), out);
             if let Some(client) = self.client(connection) {
                 client.channels.remove(&channel_id);
             }

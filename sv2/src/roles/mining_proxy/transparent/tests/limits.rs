@@ -2,7 +2,7 @@
 
 use super::super::lane::Channel;
 use super::*;
-use crate::mining::{OpenMiningChannelError, SubmitSharesError, SubmitSharesStandard};
+use crate::mining::{OpenMiningChannelError, SetTarget, SubmitSharesError, SubmitSharesStandard};
 
 fn config(server: MiningServerConfig) -> MiningProxyConfig {
     MiningProxyConfig { server, ..MiningProxyConfig::default() }
@@ -18,6 +18,32 @@ fn an_upstream_that_leaves_a_request_unanswered_is_left() {
 
     assert_eq!(closed(&early), []);
     assert_eq!(closed(&late), [(UP, CloseReason::Unanswered("a request"))]);
+}
+
+#[test]
+fn an_upstream_that_says_nothing_while_shares_wait_is_left_and_any_word_is_a_word() {
+    let mut bench = Bench::open();
+    let share = SubmitSharesStandard {
+        channel_id: 11,
+        sequence_number: 1,
+        job_id: 1,
+        nonce: 2,
+        ntime: 3,
+        version: 4,
+    };
+
+    let without_shares = bench.pass(2_000 * SECOND);
+    bench.receive(ALICE, share);
+    let waited = bench.pass(599 * SECOND);
+    let target = SetTarget { channel_id: 12, maximum_target: Target::MAX };
+    bench.receive(UP, target);
+    let waited_again = bench.pass(599 * SECOND);
+    let too_long = bench.pass(SECOND);
+
+    for quiet in [without_shares, waited, waited_again] {
+        assert_eq!(closed(&quiet), []);
+    }
+    assert_eq!(closed(&too_long), [(UP, CloseReason::AnswerTimedOut)]);
 }
 
 #[test]
