@@ -48,7 +48,7 @@ fn failing(devices: Vec<MiningDeviceConfig>) -> Failing {
 
 impl Failing {
     fn up(&self) -> ConnectionId {
-        self.network.caller(self.upstream)
+        self.network.latest(self.upstream).unwrap()
     }
 
     fn say(&mut self, message: impl Into<Message>) -> Vec<Message> {
