@@ -141,6 +141,15 @@ impl Place {
 }
 
 impl Hosted {
+    /// Another port, with the same key.
+    pub(crate) fn beside(&self) -> Result<Place, Failed> {
+        Ok(Place {
+            address: "127.0.0.1:0".to_owned(),
+            authority: self.address.authority.ok_or("no key")?,
+            certifier: self.certifier.clone().ok_or("no listener")?,
+        })
+    }
+
     /// Ends the role; its place is free for the next.
     pub(crate) async fn leave(self) -> Result<Place, Failed> {
         let PeerAddress { host, port, authority } = self.address;

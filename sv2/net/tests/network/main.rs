@@ -17,6 +17,7 @@ mod hosted;
 mod outages;
 mod pool_process;
 mod rpc_node;
+mod redirects;
 mod thousand;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn trials() -> Vec<Trial> {
     trials.extend(declarations::trials());
     trials.extend(outages::trials());
     trials.extend(rpc_node::trials());
+    trials.extend(redirects::trials());
     trials.extend(foreign::trials());
     trials.extend(full_blocks::trials());
     trials.extend(thousand::trials());

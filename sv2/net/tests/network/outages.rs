@@ -66,7 +66,7 @@ async fn provider_restarts(kind: ChannelKind) -> Result<(), Failed> {
 }
 
 /// Shares that are sent from now on are accepted.
-async fn acknowledged(device: &mut Hosted) -> Result<(), Failed> {
+pub(crate) async fn acknowledged(device: &mut Hosted) -> Result<(), Failed> {
     let submitted = |event: &Event| match event {
         Event::ShareSubmitted { channel_id, sequence_number, hash, .. } => {
             Some((*channel_id, *sequence_number, *hash))
@@ -91,7 +91,7 @@ async fn acknowledged(device: &mut Hosted) -> Result<(), Failed> {
 }
 
 /// A pool that is not patient with its template provider.
-fn pool_config() -> PoolConfig {
+pub(crate) fn pool_config() -> PoolConfig {
     PoolConfig {
         redial_wait: (Duration::from_millis(10), Duration::from_millis(100)),
         ..hosted::pool_config()
