@@ -309,6 +309,11 @@ fn log_event(host: &str, event: &Event) {
             tracing::warn!(host, connection, "{what}");
         }
         Event::Noted { connection: None, what } => tracing::info!(host, "{what}"),
+        Event::AccountsFailed { .. } => tracing::error!(host, "{event}"),
+        Event::AccountsRecovered => tracing::info!(host, "{event}"),
+        Event::RejectionsUncounted { .. } | Event::CommandRefused { .. } => {
+            tracing::warn!(host, "{event}");
+        }
         Event::BlockFound { hash } => tracing::info!(host, %hash, "block found"),
         Event::TipChanged { prev_hash } => tracing::info!(host, %prev_hash, "new tip"),
         Event::UpstreamLeft { .. } | Event::MiningFor { .. } => tracing::info!(host, "{event}"),
