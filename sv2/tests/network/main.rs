@@ -6,9 +6,9 @@
 mod commands;
 mod custom_jobs;
 mod driver;
+mod failover;
 mod fallback;
 mod job_client;
-mod failover;
 mod pool;
 mod proxy;
 mod proxy_prefix;

@@ -16,8 +16,8 @@ mod full_blocks;
 mod hosted;
 mod outages;
 mod pool_process;
-mod rpc_node;
 mod redirects;
+mod rpc_node;
 mod thousand;
 
 use std::process::ExitCode;

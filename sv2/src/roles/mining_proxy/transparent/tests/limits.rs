@@ -43,7 +43,7 @@ fn an_upstream_that_says_nothing_while_shares_wait_is_left_and_any_word_is_a_wor
     for quiet in [without_shares, waited, waited_again] {
         assert_eq!(closed(&quiet), []);
     }
-    assert_eq!(closed(&too_long), [(UP, CloseReason::AnswerTimedOut)]);
+    assert_eq!(closed(&too_long), [(UP, CloseReason::Unanswered("a request"))]);
 }
 
 #[test]
