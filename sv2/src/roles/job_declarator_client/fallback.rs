@@ -91,9 +91,12 @@ impl JobDeclaratorClient {
         }
         let words = reason.to_string();
         out.tell(Event::UpstreamLeft { upstream, broke_word, reason: words });
-        self.end_session(out);
+        let was_paid = self.end_session(out);
         self.turn_to_next(now, upstream + 1, &reason, out);
-        self.renew_work(now, out);
+        // Whoever works for the miner already is not disturbed by one more that cannot be had.
+        if was_paid || self.client.standing.payee.is_none() {
+            self.renew_work(now, out);
+        }
     }
 
     pub(super) fn leave_silent(&mut self, now: Now, message: &'static str, out: &mut Outbox) {
@@ -108,20 +111,27 @@ impl JobDeclaratorClient {
 
     /// One side of the upstream has sent us elsewhere (spec 3.6.5): what was open is not.
     pub(super) fn restart_session(&mut self, now: Now, out: &mut Outbox) {
-        self.end_session(out);
-        self.renew_work(now, out);
+        if self.end_session(out) {
+            self.renew_work(now, out);
+        }
     }
 
-    /// Nothing of the upstream is worth anything any more.
-    fn end_session(&mut self, out: &mut Outbox) {
+    /// Nothing of the upstream is worth anything any more. Returns whether clients work for it.
+    fn end_session(&mut self, out: &mut Outbox) -> bool {
         let client = &mut self.client;
         for timer in [Timer::Channel, Timer::Token, Timer::Answer, Timer::Retry, Timer::Suspicion] {
             client.timers.cancel(timer);
         }
+        let was_paid = client.session.payee_outputs().is_some();
         client.session = Session::default();
-        client.jobs.drop_upstream();
         client.shares.lose_all(out);
-        self.server.forget_futures();
+        if was_paid {
+            client.jobs.drop_upstream();
+            let hardest_target = client.config.server.hardest_target;
+            self.server.set_hardest_target(hardest_target, out);
+            self.server.forget_futures();
+        }
+        was_paid
     }
 
     /// The upstream has given all that work for it needs.

@@ -215,6 +215,7 @@ fn who_has_broken_its_word_is_not_dialled_again() {
     let mut bench = declared();
     missing(&mut bench, &[7]);
     bench.dials.clear();
+    bench.take_names();
 
     // The second upstream cannot be reached, for ten minutes.
     for _ in 0..600 {
@@ -226,5 +227,6 @@ fn who_has_broken_its_word_is_not_dialled_again() {
         }
     }
 
+    assert!(!bench.names().contains(&"NewExtendedMiningJob"), "the miner is not disturbed");
     assert!(bench.left().len() > 3 && bench.left()[1..].iter().all(|left| *left == (1, false)));
 }
