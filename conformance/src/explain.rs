@@ -18,7 +18,9 @@ pub fn explain(case: &Case, registry: &Registry) -> String {
     if let Some(note) = &case.note {
         line(&mut text, 1, note);
     }
-    line(&mut text, 1, &format!("role {}, severity {}", case.role, case.severity.name()));
+    let roles: Vec<&str> = case.roles.iter().map(|role| role.name()).collect();
+    let roles = roles.join(", ");
+    line(&mut text, 1, &format!("role {roles}, severity {}", case.severity.name()));
     for (name, words) in [("tags", &case.tags), ("also known as", &case.aliases)] {
         if !words.is_empty() {
             line(&mut text, 1, &format!("{name}: {}", words.join(", ")));

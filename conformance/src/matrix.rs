@@ -1,6 +1,6 @@
 //! The kill matrix: which case notices which mutant.
 
-use crate::case::{Case, Suite};
+use crate::case::{Case, Suite, TargetRole};
 use crate::mutant::Mutant;
 use crate::runner::{Context, Outcome, run};
 use crate::verdict::Verdict;
@@ -23,8 +23,10 @@ pub struct Duel {
 
 /// Lets all permutations of a case loose on a mutant, until one notices it. An inconclusive
 /// verdict, an error of ours or a skip is no kill: an alarm must ring.
-pub fn duel(case: &Case, mutant: &Mutant, context: &Context<'_>) -> Duel {
-    let target = MemoryTarget::mutant(mutant.clone());
+///
+/// The mutant is our own of a role that the case concerns.
+pub fn duel(case: &Case, mutant: &Mutant, role: TargetRole, context: &Context<'_>) -> Duel {
+    let target = MemoryTarget::mutant(role, mutant.clone());
     let mut otherwise = Verdict::Pass;
     let mut killer = None;
     for permutation in case.permutations() {

@@ -7,6 +7,9 @@
 //! # or, instead of an address, a recipe to start it from, seen from this file:
 //! # program = "pool_sv2.recipe.toml"
 //!
+//! # for a pool that takes custom jobs: the job declarator server whose tokens it trusts
+//! # job_declarator = "stratum2+tcp://127.0.0.1:34264/9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72"
+//!
 //! profiles = ["sri-codes"]              # conventions beyond the specification that it follows
 //! expectations = "known-failures.toml"  # seen from this file
 //!
@@ -32,6 +35,7 @@ use sv2::noise::StratumUrl;
 use sv2_net::bitcoind::Network;
 use sv2_net::recipe::{Endpoint, Need, Recipe, Surroundings};
 
+use crate::case::TargetRole;
 use crate::case::document::{Data, Document, Keys, LoadError, Node};
 use crate::case::step::ControlKind;
 use crate::world::controls::{Controls, Either, Hooks};
@@ -52,6 +56,8 @@ pub struct TargetFile {
     pub hooks: Hooks,
     /// Our own provider, if the pool is to dial one.
     pub template_provider: Option<ProviderSettings>,
+    /// A job declarator server whose tokens a pool trusts.
+    pub job_declarator: Option<StratumUrl>,
     /// Further cases that make sense for it, such as `sri-codes`.
     pub profiles: Vec<String>,
     /// The file that says why cases fail that are known to.
@@ -108,6 +114,13 @@ impl TargetFile {
             .take("template_provider")
             .map(|node| provider(&document, node, &place))
             .transpose()?;
+        let job_declarator = keys
+            .take("job_declarator")
+            .map(|node| {
+                let url = document.string(node)?.parse();
+                url.map_err(|error| document.error(node.at, format!("{error}")))
+            })
+            .transpose()?;
         let profiles = match keys.take("profiles") {
             Some(node) => document.strings(node)?.into_iter().map(|(name, _)| name).collect(),
             None => Vec::new(),
@@ -123,11 +136,21 @@ impl TargetFile {
             "identities",
             "hooks",
             "template_provider",
+            "job_declarator",
             "profiles",
             "expectations",
         ])?;
         let hooks = hooks.unwrap_or_default();
-        Ok(TargetFile { name, place, identities, hooks, template_provider, profiles, expectations })
+        Ok(TargetFile {
+            name,
+            place,
+            identities,
+            hooks,
+            template_provider,
+            job_declarator,
+            profiles,
+            expectations,
+        })
     }
 
     /// Starts what the file asks for: our template provider, then the program, which is ready
@@ -136,7 +159,7 @@ impl TargetFile {
     /// # Errors
     /// [`WorldError::NotStarted`]: our template provider cannot listen, or the program does not
     /// run.
-    pub fn target(&self, seed: u64) -> Result<LiveTarget, WorldError> {
+    pub fn target(&self, role: TargetRole, seed: u64) -> Result<LiveTarget, WorldError> {
         let entropy = Entropy::from_seed(seed).fork("template provider", 0);
         let provider = self.template_provider.as_ref();
         let provider = provider.map(|one| OwnProvider::start(one, &entropy)).transpose()?;
@@ -151,7 +174,12 @@ impl TargetFile {
         // The user's own words come first. The program ends before what it needs.
         let controls: Arc<dyn Controls> =
             Arc::new(Either(self.hooks.clone(), Either(program, provider)));
-        Ok(LiveTarget::new(self.name.clone(), &url, self.identities.clone(), controls))
+        let (name, identities) = (self.name.clone(), self.identities.clone());
+        let target = LiveTarget::new(role, name, &url, identities, controls);
+        Ok(match &self.job_declarator {
+            Some(url) => target.beside(url),
+            None => target,
+        })
     }
 }
 

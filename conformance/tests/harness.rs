@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conformance::case::Suite;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::{Level, Registry};
 use conformance::explain::explain;
 use conformance::run::{RunOptions, select};
@@ -28,7 +28,7 @@ fn outcome_citing(clauses: &[&str], steps: &str) -> Outcome {
     }
     let case = suite.case("test.case").expect("it was just added");
     let target = match case.mutants.first() {
-        Some(recipe) => MemoryTarget::mutant(recipe.mutant()),
+        Some(recipe) => MemoryTarget::mutant(TargetRole::Pool, recipe.mutant()),
         None => MemoryTarget::pool(),
     };
     let facts = Default::default();
@@ -366,7 +366,7 @@ fn a_target_that_serves_nobody_is_told_before_any_case_runs() {
     .concat();
     suite.add("test.toml", &case, &is_clause).expect("it is a case");
 
-    let target = MemoryTarget::mutant(suite.mutants["test-mutant"].clone());
+    let target = MemoryTarget::mutant(TargetRole::Pool, suite.mutants["test-mutant"].clone());
     let error = probe(&target, &registry, 1, 1_000_000).expect_err("nobody answers");
 
     insta::assert_snapshot!(

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use conformance::case::Suite;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::runner::probe::probe;
 use conformance::runner::{Context, run};
@@ -34,7 +34,7 @@ fn passes(case_id: &str, deed: &str) {
         is_over: &|| false,
     };
     let case = suite.case(case_id).expect("the case exists");
-    let target = MemoryTarget::mutant(suite.mutants["legal"].clone());
+    let target = MemoryTarget::mutant(TargetRole::Pool, suite.mutants["legal"].clone());
 
     for permutation in case.permutations() {
         let outcome = run(&permutation, &target, &context);

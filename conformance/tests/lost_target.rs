@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use conformance::case::step::{CloseHow, ControlKind};
+use conformance::case::step::{CloseHow, ControlKind, Peer};
 use conformance::case::{Suite, WorldSettings};
 use conformance::clause::Registry;
 use conformance::run::{RunEvent, RunOptions, Summary, run_suite};
@@ -53,8 +53,8 @@ impl World for FragileWorld {
     fn now(&self) -> Now {
         self.inner.now()
     }
-    fn dial(&mut self) -> Result<LinkId, WorldError> {
-        self.inner.dial()
+    fn dial(&mut self, peer: Peer) -> Result<LinkId, WorldError> {
+        self.inner.dial(peer)
     }
     fn write(&mut self, link: LinkId, bytes: &[u8]) {
         if self.is_deadly {

@@ -152,6 +152,12 @@ pub(crate) struct Up {
 pub(crate) enum CheckedRole {
     /// A mining server.
     Pool,
+    /// Gives tokens for jobs that miners choose, and acknowledges their declarations.
+    #[value(alias = "jds")]
+    JobDeclaratorServer,
+    /// Gives the templates of a node.
+    #[value(alias = "tp")]
+    TemplateProvider,
 }
 
 #[derive(Debug, Args)]
@@ -162,6 +168,8 @@ pub(crate) enum CheckedRole {
         assay check pool stratum2+tcp://127.0.0.1:34254/9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72\n  \
         assay check pool --target my-pool.toml --report junit=sv2.xml,json=sv2.jsonl\n  \
         assay check pool --filter 'clause(MP-5.3.14*) & !tag(slow)'\n  \
+        assay check job-declarator-server stratum2+tcp://127.0.0.1:34264/KEY\n  \
+        assay check template-provider --chain bitcoind\n  \
         assay check pool --explain mining.share.stale"
 )]
 pub(crate) struct Check {
@@ -169,7 +177,7 @@ pub(crate) struct Check {
     #[arg(value_enum)]
     pub(crate) role: CheckedRole,
 
-    /// Where the peer listens; without it, our own pool on the embedded chain is started
+    /// Where the peer listens; without it, our own on the embedded chain is started
     #[arg(value_name = "stratum2+tcp://HOST:PORT/KEY", conflicts_with = "target")]
     pub(crate) address: Option<String>,
 
@@ -194,13 +202,21 @@ pub(crate) struct Check {
     #[arg(long, value_name = "CASE")]
     pub(crate) explain: Option<String>,
 
-    /// Run the suite against our pool with one broken behaviour at a time, in memory
+    /// Run the suite against our own with one broken behaviour at a time, in memory
     #[arg(long)]
     pub(crate) mutants: bool,
 
-    /// Run against our pool in memory, in virtual time
+    /// Run against our own in memory, in virtual time
     #[arg(long, conflicts_with_all = ["address", "target"])]
     pub(crate) memory: bool,
+
+    /// What our own builds on, whatever a case asks for: a bitcoind that we start on regtest
+    #[arg(long, value_enum, value_name = "CHAIN", conflicts_with_all = ["address", "target", "memory"])]
+    pub(crate) chain: Option<CheckedChain>,
+
+    /// The job declarator server whose tokens the pool at the address trusts
+    #[arg(long, value_name = "stratum2+tcp://HOST:PORT/KEY", requires = "address")]
+    pub(crate) job_declarator: Option<String>,
 
     /// Leave out floods, malformed frames and bad handshakes: for pools that ban
     #[arg(long)]
@@ -250,6 +266,13 @@ pub(crate) struct Check {
     /// Fail also on these
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) fail_on: Option<FailOn>,
+}
+
+/// What our own roles build on in a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckedChain {
+    /// A bitcoind (BITCOIND_EXE, then PATH) on regtest.
+    Bitcoind,
 }
 
 /// What else makes a run fail.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use conformance::baseline::Baseline;
-use conformance::case::Suite;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::expectations::Expectations;
 use conformance::explain::explain;
@@ -18,11 +18,12 @@ use conformance::report::{Changes, JUnit, JsonLines, Report, Results, Terminal};
 use conformance::run::{RunOptions, Summary, run_suite, select};
 use conformance::runner::probe::ProbeError;
 use conformance::target_file::{Place, TargetFile};
-use conformance::world::{Hooks, LiveTarget, MemoryTarget, OwnLiveTarget, Target};
+use conformance::world::{Hooks, LiveTarget, MemoryTarget, OwnLiveTarget, ProviderChain, Target};
 use sv2::noise::StratumUrl;
+use sv2_net::bitcoind::Network;
 use sv2_net::clock::Clock;
 
-use crate::arguments::{Check, FailOn};
+use crate::arguments::{Check, CheckedChain, CheckedRole, FailOn};
 use crate::mutants;
 use crate::outcome::Outcome;
 use crate::print;
@@ -31,8 +32,9 @@ use crate::progress::Progress;
 /// Runs `assay check`.
 pub(crate) fn run(arguments: &Check) -> Outcome {
     let registry = Registry::embedded();
+    let role = arguments.role.target_role();
     let suite = match built_in(&registry) {
-        Ok(suite) => suite,
+        Ok(suite) => suite.for_role(role),
         Err(outcome) => return outcome,
     };
     let file = match arguments.target.as_deref().map(TargetFile::read).transpose() {
@@ -44,13 +46,13 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
         Err(outcome) => return outcome,
     };
     if let Some(id) = &arguments.explain {
-        return explain_case(&suite, &registry, id);
+        return explain_case(&suite, &registry, role, id);
     }
     if arguments.list {
         return list(&suite, &registry, &options);
     }
     if arguments.mutants {
-        return mutants::run(&suite, &registry, &options, &Progress::new());
+        return mutants::run(&suite, &registry, role, &options, &Progress::new());
     }
     let progress = Progress::new();
     let stop = Arc::new(AtomicBool::new(false));
@@ -64,14 +66,15 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
     }
 }
 
-fn explain_case(suite: &Suite, registry: &Registry, id: &str) -> Outcome {
+fn explain_case(suite: &Suite, registry: &Registry, role: TargetRole, id: &str) -> Outcome {
     match suite.case(id) {
         Some(case) => {
             print::text(explain(case, registry));
             Outcome::Done
         }
         None => Outcome::usage(format!(
-            "no case is called \"{id}\"; `assay check pool --list` prints them all"
+            "no case is called \"{id}\"; `assay check {} --list` prints them all",
+            role.name()
         )),
     }
 }
@@ -96,11 +99,15 @@ fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, O
                 .map_err(|error| Outcome::usage(error.to_string()))?
         }
     };
+    let role = arguments.role.target_role().name();
     let rerun = match (&arguments.address, &arguments.target) {
-        (Some(address), _) => format!("assay check pool {address}"),
-        (None, Some(file)) => format!("assay check pool --target {}", file.display()),
-        (None, None) if arguments.memory => "assay check pool --memory".to_owned(),
-        (None, None) => default.rerun,
+        (Some(address), _) => format!("assay check {role} {address}"),
+        (None, Some(file)) => format!("assay check {role} --target {}", file.display()),
+        (None, None) if arguments.memory => format!("assay check {role} --memory"),
+        (None, None) if arguments.chain.is_some() => {
+            format!("assay check {role} --chain bitcoind")
+        }
+        (None, None) => format!("assay check {role}"),
     };
     let mut profiles = arguments.profile.clone();
     profiles.extend(file.iter().flat_map(|file| file.profiles.iter().cloned()));
@@ -125,23 +132,45 @@ fn target(
     file: Option<&TargetFile>,
     options: &RunOptions,
 ) -> Result<Box<dyn Target>, Outcome> {
+    let role = arguments.role.target_role();
     if arguments.memory {
-        return Ok(Box::new(MemoryTarget::pool()));
+        return Ok(Box::new(MemoryTarget::of(role)));
     }
     if let Some(file) = file {
-        let target =
-            file.target(options.seed).map_err(|error| Outcome::Unreachable(error.to_string()))?;
+        let target = file
+            .target(role, options.seed)
+            .map_err(|error| Outcome::Unreachable(error.to_string()))?;
         return Ok(Box::new(target));
     }
     let Some(address) = &arguments.address else {
-        let own = OwnLiveTarget::new(sv2_net::entropy::from_system())
+        let chain = arguments.chain.map(|chain| match chain {
+            CheckedChain::Bitcoind => ProviderChain::Node(Network::Regtest),
+        });
+        let own = OwnLiveTarget::of(role, chain, sv2_net::entropy::from_system())
             .map_err(|error| Outcome::Unreachable(error.to_string()))?;
         return Ok(Box::new(own));
     };
-    let url: StratumUrl =
-        address.parse().map_err(|error| Outcome::usage(format!("\"{address}\": {error}")))?;
-    let user = ("user".to_owned(), "assay".to_owned());
-    Ok(Box::new(LiveTarget::new(address.clone(), &url, vec![user], Arc::new(Hooks::default()))))
+    let url = parse(address)?;
+    let (user, hooks) = (("user".to_owned(), "assay".to_owned()), Arc::new(Hooks::default()));
+    let target = LiveTarget::new(role, address.clone(), &url, vec![user], hooks);
+    Ok(Box::new(match &arguments.job_declarator {
+        Some(declarator) => target.beside(&parse(declarator)?),
+        None => target,
+    }))
+}
+
+fn parse(address: &str) -> Result<StratumUrl, Outcome> {
+    address.parse().map_err(|error| Outcome::usage(format!("\"{address}\": {error}")))
+}
+
+impl CheckedRole {
+    fn target_role(self) -> TargetRole {
+        match self {
+            CheckedRole::Pool => TargetRole::Pool,
+            CheckedRole::JobDeclaratorServer => TargetRole::JobDeclaratorServer,
+            CheckedRole::TemplateProvider => TargetRole::TemplateProvider,
+        }
+    }
 }
 
 fn check(
@@ -180,7 +209,7 @@ fn check(
             target.profile().name
         )),
         Err(error) => Outcome::Unreachable(format!(
-            "{}: {error}\ntried: TCP, the Noise handshake, SetupConnection for mining, version 2",
+            "{}: {error}\ntried: TCP, the Noise handshake, SetupConnection for its protocol, version 2",
             target.profile().name
         )),
     }

@@ -1,9 +1,9 @@
-//! `assay check pool --mutants`: the kill matrix. Each case against each mutant, in memory.
+//! `assay check ROLE --mutants`: the kill matrix. Each case against each mutant, in memory.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use conformance::case::Suite;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::matrix::{Matrix, all_duels, duel};
 use conformance::run::RunOptions;
@@ -20,12 +20,14 @@ use crate::progress::Progress;
 pub(crate) fn run(
     suite: &Suite,
     registry: &Registry,
+    role: TargetRole,
     options: &RunOptions,
     progress: &Progress,
 ) -> Outcome {
-    let probed = match probe(&MemoryTarget::pool(), registry, options.seed, options.hash_budget) {
+    let own = MemoryTarget::of(role);
+    let probed = match probe(&own, registry, options.seed, options.hash_budget) {
         Ok(probed) => probed,
-        Err(error) => return Outcome::Internal(format!("our own pool: {error}")),
+        Err(error) => return Outcome::Internal(format!("our own {}: {error}", role.title())),
     };
     let context = Context {
         registry,
@@ -47,7 +49,7 @@ pub(crate) fn run(
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((case, mutant)) = next else { return };
-                    let duel = duel(case, mutant, &context);
+                    let duel = duel(case, mutant, role, &context);
                     progress.step();
                     matrix.lock().unwrap_or_else(PoisonError::into_inner).add(&duel);
                 }

@@ -12,6 +12,7 @@ macro_rules! files {
 /// Fixtures: path below `cases/fixtures`, without `.toml`, is the name.
 pub(super) const FIXTURES: &[(&str, &str)] = files! {
     "fixtures/extensions/worker-names.toml"
+    "fixtures/job-declaration/setup.toml"
     "fixtures/mining/extended-channel.toml"
     "fixtures/mining/good-share.toml"
     "fixtures/mining/open-extended.toml"
@@ -289,6 +290,8 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "pool/extensions/success-echoes-request-id.toml"
     "pool/extensions/worker-name-big.toml"
     "pool/extensions/worker-name-little.toml"
+    // job declarator server
+    "job-declarator-server/tokens/echoes-request-id.toml"
 };
 
 #[cfg(test)]

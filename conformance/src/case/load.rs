@@ -7,7 +7,7 @@ use super::load_step::{Clauses, StepLoader};
 use super::matcher::load_expression;
 use super::requirements::{Requires, WorldSettings};
 use super::value::Expression;
-use super::{Case, Parameter, Severity};
+use super::{Case, Parameter, Severity, TargetRole};
 use crate::mutant::MutantRecipe;
 
 /// Steps with a name and arguments.
@@ -61,7 +61,7 @@ pub fn load_case(
     let id = load_id(&document, keys.require("id")?)?;
     let title = document.string(keys.require("title")?)?.to_owned();
     let note = keys.take("note").map(|node| document.string(node)).transpose()?.map(str::to_owned);
-    let role = document.one_of(keys.require("role")?, "role", ROLES)?.to_owned();
+    let roles = load_roles(&document, keys.require("role")?)?;
     let severity = document.one_of(keys.require("severity")?, "severity", Severity::NAMES)?;
     let words = |node: Option<&Node>| match node {
         None => Ok(Vec::new()),
@@ -104,7 +104,7 @@ pub fn load_case(
         id,
         title,
         note,
-        role,
+        roles,
         severity,
         tags,
         profiles,
@@ -128,16 +128,14 @@ const KEYS: &[&str] = &[
     "requires", "world", "params", "step", "check", "mutants", "mutant",
 ];
 
-/// Roles that a target can have.
-const ROLES: &[(&str, &str)] = &[
-    ("pool", "pool"),
-    ("job-declarator-server", "job-declarator-server"),
-    ("template-provider", "template-provider"),
-    ("mining-device", "mining-device"),
-    ("mining-proxy", "mining-proxy"),
-    ("translator", "translator"),
-    ("job-declarator-client", "job-declarator-client"),
-];
+/// `"pool"`, or a list of roles: what holds for every server is asked of every server.
+fn load_roles(document: &Document, node: &Node) -> Result<Vec<TargetRole>, LoadError> {
+    let names = match &node.data {
+        super::document::Data::List(nodes) if !nodes.is_empty() => nodes.iter().collect(),
+        _ => vec![node],
+    };
+    names.into_iter().map(|node| document.one_of(node, "role", TargetRole::NAMES)).collect()
+}
 
 fn load_id(document: &Document, node: &Node) -> Result<String, LoadError> {
     let id = document.string(node)?;

@@ -16,7 +16,7 @@ use super::names::FUNCTIONS;
 use super::requirements::duration;
 use super::step::{
     Action, Authority, Call, CloseHow, Connect, Control, ControlKind, HandshakeOutcome, Layer,
-    MAIN, Save, Step, Until, Use,
+    MAIN, Peer, Save, Step, Until, Use,
 };
 use super::value::{Expression, Value};
 
@@ -130,6 +130,7 @@ impl<'a> StepLoader<'a> {
                 let connect = self.load_connect(&mut keys, main)?;
                 step.action = Action::Connect(Box::new(connect));
                 &[
+                    "to",
                     "authority",
                     "act1",
                     "act1_keep",
@@ -272,6 +273,13 @@ impl<'a> StepLoader<'a> {
             )?,
             ..Connect::default()
         };
+        if let Some(node) = keys.take("to") {
+            connect.peer = document.one_of(
+                node,
+                "peer",
+                &[("target", Peer::Target), ("job-declarator", Peer::JobDeclarator)],
+            )?;
+        }
         if let Some(node) = keys.take("authority") {
             connect.authority = document.one_of(
                 node,

@@ -8,6 +8,7 @@ mod load_step;
 pub mod matcher;
 mod names;
 mod requirements;
+mod role;
 pub mod step;
 pub mod suite;
 pub mod value;
@@ -16,6 +17,7 @@ pub use load::{Fixture, load_case, load_fixture};
 pub(crate) use load_step::{field_of, message_named};
 pub use names::{FUNCTIONS, Function, INVARIANTS, Invariant};
 pub use requirements::{Chain, Requires, WorldSettings};
+pub use role::TargetRole;
 pub use suite::Suite;
 
 pub use sv2_document as document;
@@ -33,8 +35,8 @@ pub struct Case {
     pub title: String,
     /// What a case teaches beyond its title: why it matters, what readers should know.
     pub note: Option<String>,
-    /// Which role of the target is tested: `pool`.
-    pub role: String,
+    /// Which roles of a target are tested; one at least.
+    pub roles: Vec<TargetRole>,
     /// How bad a failure is for people who use the target.
     pub severity: Severity,
     /// Words to select cases by.

@@ -19,6 +19,10 @@ pub struct Requires {
     pub time: Option<Duration>,
     /// A second user identity, or one that the target refuses, must be configured.
     pub identities: Vec<String>,
+    /// A job declarator server whose tokens the target trusts must be there.
+    pub job_declarator: bool,
+    /// A template of the chain behind the target must be had.
+    pub template: bool,
 }
 
 impl Requires {
@@ -52,7 +56,22 @@ impl Requires {
             requires.identities =
                 document.strings(node)?.into_iter().map(|(name, _)| name).collect();
         }
-        keys.finish(&["controls", "facts", "shares", "time", "identities"])?;
+        for (name, flag) in
+            [("job_declarator", &mut requires.job_declarator), ("template", &mut requires.template)]
+        {
+            if let Some(node) = keys.take(name) {
+                *flag = document.boolean(node)?;
+            }
+        }
+        keys.finish(&[
+            "controls",
+            "facts",
+            "shares",
+            "time",
+            "identities",
+            "job_declarator",
+            "template",
+        ])?;
         Ok(requires)
     }
 }
@@ -67,8 +86,10 @@ pub struct WorldSettings {
     pub requires_extended_channels: bool,
     /// The target allows no rolled version bits.
     pub requires_fixed_version: bool,
-    /// The target takes custom jobs.
+    /// The target takes custom jobs; a job declarator server stands beside it.
     pub supports_work_selection: bool,
+    /// A job declarator server refuses clients that do not reveal their transactions.
+    pub requires_transaction_data: bool,
     /// What clients must negotiate.
     pub required_extensions: Vec<u16>,
     /// Shares that one `SubmitShares.Success` acknowledges; 0 for the role's default.
@@ -101,6 +122,7 @@ impl WorldSettings {
             ("requires_extended_channels", &mut settings.requires_extended_channels),
             ("requires_fixed_version", &mut settings.requires_fixed_version),
             ("supports_work_selection", &mut settings.supports_work_selection),
+            ("requires_transaction_data", &mut settings.requires_transaction_data),
         ] {
             if let Some(node) = keys.take(name) {
                 *flag = document.boolean(node)?;
@@ -121,6 +143,7 @@ impl WorldSettings {
             "requires_extended_channels",
             "requires_fixed_version",
             "supports_work_selection",
+            "requires_transaction_data",
             "required_extensions",
             "share_batch",
         ])?;

@@ -69,6 +69,8 @@ pub struct Use {
 /// How a connection is opened.
 #[derive(Clone, Debug, Default)]
 pub struct Connect {
+    /// Whom to dial.
+    pub peer: Peer,
     /// How far it goes.
     pub layer: Layer,
     /// Whose certificate is accepted.
@@ -89,6 +91,16 @@ pub struct Connect {
     pub clauses: Vec<String>,
     /// Longest wait for act 2.
     pub within: Option<Duration>,
+}
+
+/// Whom the suite dials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Peer {
+    /// Who is tested.
+    #[default]
+    Target,
+    /// The job declarator server whose tokens the target trusts.
+    JobDeclarator,
 }
 
 /// How far a connection goes.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::document::LoadError;
 use super::load::{Fixture, load_case, load_fixture};
-use super::{Case, corpus};
+use super::{Case, TargetRole, corpus};
 use crate::family;
 use crate::mutant::{self, Mutant};
 
@@ -124,6 +124,15 @@ impl Suite {
                 Err(without_place(file, &format!("the mutant `{}` exists already", other.id)))
             }
         }
+    }
+
+    /// The cases for a role, and the mutants that one of them is after.
+    #[must_use]
+    pub fn for_role(mut self, role: TargetRole) -> Suite {
+        self.cases.retain(|case| case.roles.contains(&role));
+        let cases = &self.cases;
+        self.mutants.retain(|id, _| cases.iter().any(|case| case.kills.contains(id)));
+        self
     }
 
     /// The fixtures, for families.

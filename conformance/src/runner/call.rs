@@ -380,59 +380,6 @@ impl Session<'_> {
         Ok(Value::List(records))
     }
 
-    /// Sends a request and waits for its answer: everything before has been dealt with then.
-    /// False if no answer came.
-    pub(super) fn fence(&mut self, on: &str) -> Result<bool, Stop> {
-        if self.connection(on)?.is_closed || !self.connection(on)?.is_mining {
-            return Ok(false);
-        }
-        let last_opened = self.connection(on)?.tracker.last_opened;
-        let id = Self::fresh_request(self.connection(on)?);
-        let is_extended = self
-            .connection(on)?
-            .tracker
-            .channels
-            .values()
-            .any(|channel| channel.kind == ChannelKind::Extended);
-        let name =
-            if is_extended { "OpenExtendedMiningChannel" } else { "OpenStandardMiningChannel" };
-        let Some(descriptor) = by_name(name, None) else { return Ok(false) };
-        let stated = [("request_id", Value::Int(id.into()))];
-        let message = self.compose(on, descriptor, &stated)?;
-        self.send_message(on, message)?;
-        let deadline = self.deadline(None);
-        let mut looked_at = 0;
-        loop {
-            let connection = self.connection(on)?;
-            while let Some(item) = connection.items.get_mut(looked_at) {
-                looked_at += 1;
-                let ItemWhat::Frame(frame) = &item.what else { continue };
-                let Some(message) = frame.message() else { continue };
-                if message.number("request_id") != Some(id) {
-                    continue;
-                }
-                let opened = message.number("channel_id");
-                item.is_taken = true;
-                if let Some(channel) = opened {
-                    connection.tracker.last_opened = last_opened;
-                    self.close_channel(on, channel)?;
-                }
-                return Ok(true);
-            }
-            if !self.pump(on, deadline) {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// The fence's channel is of no use afterwards.
-    fn close_channel(&mut self, on: &str, channel: u32) -> Result<(), Stop> {
-        let Some(descriptor) = by_name("CloseChannel", None) else { return Ok(()) };
-        let stated = [("channel_id", Value::Int(channel.into()))];
-        let message = self.compose(on, descriptor, &stated)?;
-        self.send_message(on, message)
-    }
-
     fn alive(&mut self, on: &str, call: &Call) -> Result<(), Stop> {
         if self.fence(on)? {
             return Ok(());
@@ -477,7 +424,7 @@ impl Session<'_> {
         let message = self.compose(on, descriptor, &[])?;
         self.send_message(on, message)?;
         let deadline = self.deadline(None);
-        while !self.connection(on)?.is_mining {
+        while !self.connection(on)?.is_set_up {
             if !self.pump(on, deadline) {
                 let finding = Finding {
                     because: "SetupConnection was not answered with success".to_owned(),

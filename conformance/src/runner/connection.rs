@@ -13,7 +13,7 @@ use sv2::time::Instant;
 use sv2::wire::{FrameDecoder, FrameHeader};
 
 use super::{Finding, Session, Stop};
-use crate::case::step::{Authority, CloseHow, Connect, HandshakeOutcome, Layer};
+use crate::case::step::{Authority, CloseHow, Connect, HandshakeOutcome, Layer, Peer};
 use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::{Direction, FrameView, MessageView, Record, Segment, What};
 use crate::client::tracker::Tracker;
@@ -43,8 +43,10 @@ pub(super) struct Connection {
     /// What we have sent, each with the number of items that had come before.
     pub(super) sent: Vec<(usize, MessageView)>,
     pub(super) is_closed: bool,
-    /// A mining connection after set-up: a fence can be asked for.
-    pub(super) is_mining: bool,
+    /// Whom we have dialled.
+    pub(super) peer: Peer,
+    /// After set-up: a fence can be asked for.
+    pub(super) is_set_up: bool,
     pub(super) next_request: u32,
     pub(super) next_sequence: u32,
 }
@@ -64,7 +66,7 @@ pub(super) enum ItemWhat {
 
 impl Session<'_> {
     pub(super) fn connect(&mut self, on: &str, connect: &Connect) -> Result<(), Stop> {
-        let link = self.world.dial()?;
+        let link = self.world.dial(connect.peer)?;
         self.links += 1;
         let index = self.links;
         let mut connection = Connection {
@@ -85,7 +87,8 @@ impl Session<'_> {
             tracker: Tracker::default(),
             sent: Vec::new(),
             is_closed: false,
-            is_mining: false,
+            peer: connect.peer,
+            is_set_up: false,
             next_request: 1,
             next_sequence: 1,
         };
@@ -105,6 +108,9 @@ impl Session<'_> {
     ) -> Result<(), Stop> {
         let mut entropy = self.entropy.fork("handshake", connection.index as u64);
         let authority = match connect.authority {
+            Authority::Target if connect.peer == Peer::JobDeclarator => {
+                self.profile.job_declarator.and_then(|peer| peer.authority)
+            }
             Authority::Target => self.profile.authority,
             Authority::Wrong => {
                 Some(AuthoritySecretKey::generate(&mut Entropy::from_seed(0)).public_key())
@@ -281,7 +287,7 @@ impl Session<'_> {
                     if let Some(message) = view.message() {
                         connection.tracker.received(message);
                         if message.descriptor.name == "SetupConnection.Success" {
-                            connection.is_mining = connection.asked_for_mining();
+                            connection.is_set_up = true;
                         }
                     }
                     self.note_on(on, What::Frame(Direction::Received, view.clone()));
@@ -389,12 +395,6 @@ impl Session<'_> {
             let bytes = bytes::Bytes::copy_from_slice(bytes);
             self.exchange.segments.push(Segment { at, link, direction, bytes });
         }
-    }
-}
-
-impl Connection {
-    fn asked_for_mining(&self) -> bool {
-        self.tracker.asked_protocol == Some(0)
     }
 }
 

@@ -2,11 +2,14 @@
 //! would send.
 
 use bytes::Bytes;
+use sv2::job_declaration::DECLARE_TX_DATA;
 use sv2::message::Descriptor;
 use sv2::wire::{Field, Kind, U256};
 
 use super::Session;
 use super::connection::Connection;
+use crate::case::TargetRole;
+use crate::case::step::Peer;
 use crate::case::value::Value;
 use crate::client::tracker::{Channel, Tracker};
 
@@ -23,6 +26,20 @@ impl Session<'_> {
         };
         let tracker = &connection.tracker;
         match (message.name, field.name) {
+            ("SetupConnection", "protocol") => Value::Int(
+                match connection.peer {
+                    Peer::Target => self.profile.role.protocol(),
+                    Peer::JobDeclarator => TargetRole::JobDeclaratorServer.protocol(),
+                }
+                .into(),
+            ),
+            // Full-template mode (spec 6.4.1): some servers insist on it.
+            ("SetupConnection", "flags")
+                if connection.peer == Peer::JobDeclarator
+                    || self.profile.role == TargetRole::JobDeclaratorServer =>
+            {
+                Value::Int(DECLARE_TX_DATA.into())
+            }
             ("SetupConnection", "min_version" | "max_version") => Value::Int(2),
             ("SetupConnection", "endpoint_host") => Value::text(self.endpoint().0),
             ("SetupConnection", "endpoint_port") => Value::Int(self.endpoint().1.into()),

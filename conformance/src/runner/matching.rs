@@ -322,7 +322,7 @@ impl Session<'_> {
 
     pub(super) fn expect_none(&mut self, on: &str, none: &ExpectNone) -> Result<(), Stop> {
         let was_closed = self.connection(on)?.is_closed;
-        let can_fence = none.fence && self.connection(on)?.is_mining && !was_closed;
+        let can_fence = none.fence && self.connection(on)?.is_set_up && !was_closed;
         if can_fence {
             if !self.fence(on)? {
                 let finding = Finding {

@@ -5,6 +5,7 @@ mod call;
 mod coinbase;
 mod connection;
 mod defaults;
+mod fence;
 mod invariants;
 mod matching;
 pub mod probe;
@@ -195,6 +196,15 @@ fn unmet(
     }
     if let Some(name) = requires.identities.iter().find(|one| profile.identity(one).is_none()) {
         return skip(Skip::NoControl, format!("the target's file names no identity `{name}`"));
+    }
+    if requires.job_declarator && profile.job_declarator.is_none() {
+        let because = "the target's file names no job declarator server that it trusts".to_owned();
+        return skip(Skip::NoControl, because);
+    }
+    if requires.template && !profile.has_templates {
+        let because = "nothing here gives templates of the target's chain: without one no job can \
+                       be built for it";
+        return skip(Skip::NoControl, because.to_owned());
     }
     // Where our own target is set up for the case, the facts of another set-up do not count.
     let is_set_up = profile.is_ours && permutation.case.world != Default::default();

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sv2::job_declaration::DECLARE_TX_DATA;
 use sv2::message::by_name;
 use sv2::wire::Target as ShareTarget;
 
@@ -13,7 +14,7 @@ use super::connection::ItemWhat;
 use super::{Context, SHARE_PRICE, Session, Stop};
 use crate::case::step::{CloseHow, Connect};
 use crate::case::value::Value;
-use crate::case::{Case, Permutation, Requires, Severity, WorldSettings};
+use crate::case::{Case, Permutation, Requires, Severity, TargetRole, WorldSettings};
 use crate::clause::Registry;
 use crate::client::Exchange;
 use crate::client::exchange::MessageView;
@@ -22,7 +23,7 @@ use crate::world::{Target, WorldError};
 /// What was learned.
 #[derive(Debug, Default)]
 pub struct Probe {
-    /// By name; see [`FACTS`].
+    /// By name; see [`facts`].
     pub facts: BTreeMap<String, Value>,
     /// What went over the wires.
     pub exchange: Exchange,
@@ -39,7 +40,28 @@ pub struct Fact {
     pub text: &'static str,
 }
 
-/// All facts, in the order in which they are printed.
+/// The facts about targets of a role, in the order in which they are printed.
+pub fn facts(role: TargetRole) -> &'static [Fact] {
+    match role {
+        TargetRole::JobDeclaratorServer => JOB_DECLARATION_FACTS,
+        TargetRole::TemplateProvider => TEMPLATE_DISTRIBUTION_FACTS,
+        _ => FACTS,
+    }
+}
+
+const JOB_DECLARATION_FACTS: &[Fact] = &[
+    Fact { name: "protocol.version", text: "version that SetupConnection.Success names" },
+    Fact { name: "declaration.unsupported_flags", text: "flags refused when all are asked for" },
+    Fact { name: "declaration.full_template", text: "DECLARE_TX_DATA is accepted" },
+    Fact { name: "declaration.coinbase_only", text: "clients without DECLARE_TX_DATA are served" },
+];
+
+const TEMPLATE_DISTRIBUTION_FACTS: &[Fact] = &[
+    Fact { name: "protocol.version", text: "version that SetupConnection.Success names" },
+    Fact { name: "templates.unsupported_flags", text: "flags refused when all are asked for" },
+];
+
+/// All facts about mining servers, in the order in which they are printed.
 pub const FACTS: &[Fact] = &[
     Fact { name: "protocol.version", text: "version that SetupConnection.Success names" },
     Fact { name: "mining.flags", text: "flags of SetupConnection.Success, asked without flags" },
@@ -92,20 +114,13 @@ pub fn probe(
     let world = target.world(&WorldSettings::default(), seed).map_err(ProbeError::World)?;
     let mut session = Session::new(&permutation, world, target.profile(), &context, seed);
     let mut probe = Probe::default();
-    let success = session.set_up(0).map_err(|stop| ProbeError::NoSetup(stop.0.because))?;
-    let flags = success.number("flags").unwrap_or(0);
-    probe.learn("protocol.version", int(success.number("used_version").unwrap_or(0)));
-    probe.learn("mining.flags", int(flags));
-    probe.learn("mining.requires_fixed_version", Value::Bool(flags & 1 != 0));
-    probe.learn("mining.requires_extended_channels", Value::Bool(flags & 2 != 0));
-    session.learn_extensions(&mut probe);
-    session.hang_up();
-    session.learn_flags(&mut probe);
-    session.learn_standard(&mut probe);
-    session.learn_extended(&mut probe);
-    session.learn_batch(&mut probe);
-    probe.learn("wire.channel_bits", session.channel_bits());
-    for fact in FACTS {
+    let role = target.profile().role;
+    match role {
+        TargetRole::JobDeclaratorServer => session.learn_job_declarator(&mut probe)?,
+        TargetRole::TemplateProvider => session.learn_template_provider(&mut probe)?,
+        _ => session.learn_mining_server(&mut probe)?,
+    }
+    for fact in facts(role) {
         if !probe.facts.contains_key(fact.name) {
             probe.gaps.push(format!("{}: {}", fact.name, "not learned"));
         }
@@ -151,7 +166,7 @@ impl std::fmt::Display for ProbeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ProbeError::World(error) => error.fmt(f),
-            ProbeError::NoSetup(why) => write!(f, "the target does not serve miners: {why}"),
+            ProbeError::NoSetup(why) => write!(f, "the target does not serve its clients: {why}"),
         }
     }
 }
@@ -165,6 +180,57 @@ impl Probe {
 }
 
 impl Session<'_> {
+    fn learn_mining_server(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        let success = self.set_up(0).map_err(|stop| ProbeError::NoSetup(stop.0.because))?;
+        let flags = success.number("flags").unwrap_or(0);
+        probe.learn("protocol.version", int(success.number("used_version").unwrap_or(0)));
+        probe.learn("mining.flags", int(flags));
+        probe.learn("mining.requires_fixed_version", Value::Bool(flags & 1 != 0));
+        probe.learn("mining.requires_extended_channels", Value::Bool(flags & 2 != 0));
+        self.learn_extensions(probe);
+        self.hang_up();
+        self.learn_flags(probe);
+        self.learn_standard(probe);
+        self.learn_extended(probe);
+        self.learn_batch(probe);
+        probe.learn("wire.channel_bits", self.channel_bits());
+        Ok(())
+    }
+
+    fn learn_job_declarator(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        self.learn_version(DECLARE_TX_DATA, probe)?;
+        for (flags, name) in [(1, "declaration.full_template"), (0, "declaration.coinbase_only")] {
+            if let Some(is_served) = self.is_set_up_with(flags) {
+                probe.learn(name, Value::Bool(is_served));
+            }
+        }
+        if let Some(flags) = self.set_up_error(u32::MAX) {
+            probe.learn("declaration.unsupported_flags", int(flags));
+        }
+        Ok(())
+    }
+
+    fn learn_template_provider(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        self.learn_version(0, probe)?;
+        if let Some(flags) = self.set_up_error(u32::MAX) {
+            probe.learn("templates.unsupported_flags", int(flags));
+        }
+        Ok(())
+    }
+
+    fn learn_version(&mut self, flags: u32, probe: &mut Probe) -> Result<(), ProbeError> {
+        let success = self.set_up(flags).map_err(|stop| ProbeError::NoSetup(stop.0.because))?;
+        probe.learn("protocol.version", int(success.number("used_version").unwrap_or(0)));
+        self.hang_up();
+        Ok(())
+    }
+
+    /// `None` without an answer.
+    fn is_set_up_with(&mut self, flags: u32) -> Option<bool> {
+        let answer = self.ask_for_set_up(flags)?;
+        Some(answer.descriptor.name == "SetupConnection.Success")
+    }
+
     /// A connection with these flags, after set-up.
     fn set_up(&mut self, flags: u32) -> Result<MessageView, Stop> {
         self.connect(ON, &Connect::default())?;
@@ -239,6 +305,15 @@ impl Session<'_> {
 
     /// Flags of the error; 0 if there was none. `None` without an answer.
     fn set_up_error(&mut self, flags: u32) -> Option<u32> {
+        let answer = self.ask_for_set_up(flags)?;
+        match answer.descriptor.name {
+            "SetupConnection.Success" => Some(0),
+            _ => answer.number("flags"),
+        }
+    }
+
+    /// The answer, on a connection that ends with it.
+    fn ask_for_set_up(&mut self, flags: u32) -> Option<MessageView> {
         let answer = self.connect(ON, &Connect::default()).and_then(|()| {
             self.ask(
                 "SetupConnection",
@@ -247,11 +322,7 @@ impl Session<'_> {
             )
         });
         self.hang_up();
-        let answer = answer.ok()?;
-        match answer.descriptor.name {
-            "SetupConnection.Success" => Some(0),
-            _ => answer.number("flags"),
-        }
+        answer.ok()
     }
 
     fn learn_extensions(&mut self, probe: &mut Probe) {
@@ -459,7 +530,7 @@ fn blank_case() -> Case {
         id: "probe".to_owned(),
         title: "What the target is like".to_owned(),
         note: None,
-        role: "pool".to_owned(),
+        roles: Vec::new(),
         severity: Severity::Low,
         tags: Vec::new(),
         profiles: Vec::new(),

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
+
+use sv2::chain::BlockTemplate;
 
 use super::{ChainView, WorldError};
 use crate::case::step::ControlKind;
@@ -20,6 +23,16 @@ pub trait Controls: Send + Sync {
 
     /// The chain behind the target, where it can be looked at.
     fn chain(&self) -> Option<ChainView> {
+        None
+    }
+
+    /// Whether [`Controls::template`] gives templates.
+    fn has_templates(&self) -> bool {
+        false
+    }
+
+    /// What the node behind the target offers to be mined.
+    fn template(&self) -> Option<Arc<BlockTemplate>> {
         None
     }
 
@@ -79,6 +92,14 @@ impl<A: Controls, B: Controls> Controls for Either<A, B> {
         self.0.chain().or_else(|| self.1.chain())
     }
 
+    fn has_templates(&self) -> bool {
+        self.0.has_templates() || self.1.has_templates()
+    }
+
+    fn template(&self) -> Option<Arc<BlockTemplate>> {
+        self.0.template().or_else(|| self.1.template())
+    }
+
     fn last_words(&self) -> Vec<String> {
         let mut words = self.0.last_words();
         words.extend(self.1.last_words());
@@ -100,12 +121,20 @@ impl<T: Controls> Controls for Option<T> {
         self.as_ref()?.chain()
     }
 
+    fn has_templates(&self) -> bool {
+        self.as_ref().is_some_and(T::has_templates)
+    }
+
+    fn template(&self) -> Option<Arc<BlockTemplate>> {
+        self.as_ref()?.template()
+    }
+
     fn last_words(&self) -> Vec<String> {
         self.as_ref().map(T::last_words).unwrap_or_default()
     }
 }
 
-impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
+impl<T: Controls + ?Sized> Controls for Arc<T> {
     fn kinds(&self) -> Vec<ControlKind> {
         (**self).kinds()
     }
@@ -116,6 +145,14 @@ impl<T: Controls + ?Sized> Controls for std::sync::Arc<T> {
 
     fn chain(&self) -> Option<ChainView> {
         (**self).chain()
+    }
+
+    fn has_templates(&self) -> bool {
+        (**self).has_templates()
+    }
+
+    fn template(&self) -> Option<Arc<BlockTemplate>> {
+        (**self).template()
     }
 
     fn last_words(&self) -> Vec<String> {

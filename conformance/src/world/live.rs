@@ -7,48 +7,66 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sv2::chain::BlockTemplate;
 use sv2::noise::StratumUrl;
 use sv2::time::{Instant, Now};
 use sv2_net::clock::Clock;
 
 use super::controls::Controls;
-use super::{Arrival, ChainView, Lane, LinkId, Target, TargetProfile, World, WorldError};
-use crate::case::WorldSettings;
-use crate::case::step::{CloseHow, ControlKind};
+use super::{
+    Arrival, ChainView, Lane, LinkId, PeerProfile, Target, TargetProfile, World, WorldError,
+};
+use crate::case::step::{CloseHow, ControlKind, Peer};
+use crate::case::{TargetRole, WorldSettings};
 
 /// A target at an address: foreign, and as it is.
 pub struct LiveTarget {
     profile: TargetProfile,
     controls: Arc<dyn Controls>,
+    job_declarator: Option<String>,
     lanes: RwLock<()>,
 }
 
 impl LiveTarget {
     /// A target at `url`; without a key in it any certificate is taken.
     pub fn new(
+        role: TargetRole,
         name: impl Into<String>,
         url: &StratumUrl,
         identities: Vec<(String, String)>,
         controls: Arc<dyn Controls>,
     ) -> Self {
         let profile = TargetProfile {
+            role,
             name: name.into(),
             host: url.host.clone(),
             port: url.port,
             authority: url.authority,
             identities,
             controls: controls.kinds(),
+            job_declarator: None,
+            has_templates: controls.has_templates(),
             is_ours: false,
             is_virtual: false,
         };
-        LiveTarget { profile, controls, lanes: RwLock::new(()) }
+        LiveTarget { profile, controls, job_declarator: None, lanes: RwLock::new(()) }
+    }
+
+    /// With a job declarator server whose tokens it trusts.
+    #[must_use]
+    pub fn beside(mut self, job_declarator: &StratumUrl) -> Self {
+        let StratumUrl { host, port, authority } = job_declarator;
+        self.profile.job_declarator = Some(PeerProfile { authority: *authority });
+        self.job_declarator = Some(format!("{host}:{port}"));
+        self
     }
 }
 
 impl Target for LiveTarget {
     fn world(&self, _: &WorldSettings, _: u64) -> Result<Box<dyn World>, WorldError> {
         let address = format!("{}:{}", self.profile.host, self.profile.port);
-        Ok(Box::new(LiveWorld::new(address, Arc::clone(&self.controls))))
+        let world = LiveWorld::new(address, Arc::clone(&self.controls));
+        Ok(Box::new(world.beside(self.job_declarator.clone())))
     }
 
     fn profile(&self) -> &TargetProfile {
@@ -67,6 +85,7 @@ impl Target for LiveTarget {
 pub(crate) struct LiveWorld {
     clock: Clock,
     address: String,
+    job_declarator: Option<String>,
     controls: Arc<dyn Controls>,
     links: Vec<Link>,
 }
@@ -78,12 +97,19 @@ struct Link {
 
 impl LiveWorld {
     pub(crate) fn new(address: String, controls: Arc<dyn Controls>) -> Self {
-        LiveWorld { clock: Clock::of_process(), address, controls, links: Vec::new() }
+        let clock = Clock::of_process();
+        LiveWorld { clock, address, job_declarator: None, controls, links: Vec::new() }
     }
 
-    fn open(&self) -> Result<TcpStream, std::io::Error> {
+    /// With a job declarator server at an address.
+    pub(crate) fn beside(mut self, job_declarator: Option<String>) -> Self {
+        self.job_declarator = job_declarator;
+        self
+    }
+
+    fn open(address: &str) -> Result<TcpStream, std::io::Error> {
         let mut last = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
-        for address in self.address.to_socket_addrs()? {
+        for address in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                 Ok(stream) => {
                     // Each write is to be a segment of its own, as far as TCP allows.
@@ -108,10 +134,15 @@ impl World for LiveWorld {
         Some((host.to_owned(), port.parse().ok()?))
     }
 
-    fn dial(&mut self) -> Result<LinkId, WorldError> {
-        let stream = self
-            .open()
-            .map_err(|error| WorldError::Unreachable(format!("{}: {error}", self.address)))?;
+    fn dial(&mut self, peer: Peer) -> Result<LinkId, WorldError> {
+        let address = match peer {
+            Peer::Target => &self.address,
+            Peer::JobDeclarator => self.job_declarator.as_ref().ok_or_else(|| {
+                WorldError::Unreachable("no job declarator server is known".to_owned())
+            })?,
+        };
+        let stream = LiveWorld::open(address)
+            .map_err(|error| WorldError::Unreachable(format!("{address}: {error}")))?;
         self.links.push(Link { stream, is_closed: false });
         Ok(LinkId(self.links.len() - 1))
     }
@@ -185,6 +216,10 @@ impl World for LiveWorld {
 
     fn chain(&mut self) -> Option<ChainView> {
         self.controls.chain()
+    }
+
+    fn template(&mut self) -> Option<Arc<BlockTemplate>> {
+        self.controls.template()
     }
 }
 

@@ -1,4 +1,5 @@
-//! A world in memory: our pool, our template provider and the embedded chain, in virtual time.
+//! A world in memory: one of our roles, what it needs beside it, and the embedded chain, in
+//! virtual time.
 //!
 //! Nothing waits: a read that finds nothing moves the clock to the next moment at which a
 //! role wants to be woken. The bytes are real: Noise and frames as on a socket.
@@ -7,69 +8,73 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use sv2::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost, TransactionShape};
 use sv2::connection::Received;
 use sv2::entropy::Entropy;
 use sv2::message::Message;
 use sv2::noise::{AuthoritySecretKey, Certificate, Identity, StaticKey};
 use sv2::role::{
-    Answer, CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, Request, Role, Via,
+    Answer, ChainEvent, CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, Request,
+    Role, Via,
 };
 use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::Frame;
 
 use super::link_end::LinkEnd;
-use super::{Arrival, ChainView, LinkId, Target, TargetProfile, World, WorldError};
-use crate::case::step::{CloseHow, ControlKind};
-use crate::case::{Chain as ChainKind, WorldSettings};
+use super::{Arrival, ChainView, LinkId, PeerProfile, Target, TargetProfile, World, WorldError};
+use crate::case::step::{CloseHow, ControlKind, Peer};
+use crate::case::{Chain as ChainKind, TargetRole, WorldSettings};
 use crate::mutant::{CertificateFault, Make, Mutant, MutantRole};
 
-/// Our pool in memory, clean or as a mutant.
+/// One of our roles in memory, clean or as a mutant.
 #[derive(Debug)]
 pub struct MemoryTarget {
     profile: TargetProfile,
-    authority: AuthoritySecretKey,
+    authority: Arc<AuthoritySecretKey>,
     mutant: Option<Mutant>,
 }
 
 impl MemoryTarget {
     /// Our pool as it is.
     pub fn pool() -> Self {
-        MemoryTarget::with(None)
+        MemoryTarget::of(TargetRole::Pool)
     }
 
-    /// Our pool with one broken behaviour.
-    pub fn mutant(mutant: Mutant) -> Self {
-        MemoryTarget::with(Some(mutant))
+    /// Our own of a role, as it is.
+    pub fn of(role: TargetRole) -> Self {
+        MemoryTarget::with(role, None)
     }
 
-    fn with(mutant: Option<Mutant>) -> Self {
+    /// Our own of a role, with one broken behaviour.
+    pub fn mutant(role: TargetRole, mutant: Mutant) -> Self {
+        MemoryTarget::with(role, Some(mutant))
+    }
+
+    fn with(role: TargetRole, mutant: Option<Mutant>) -> Self {
         let authority = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED));
         let name = match &mutant {
-            None => "our pool, in memory".to_owned(),
-            Some(mutant) => format!("our pool as the mutant {}, in memory", mutant.id),
+            None => format!("our {}, in memory", role.title()),
+            Some(mutant) => format!("our {} as the mutant {}, in memory", role.title(), mutant.id),
         };
-        let identity = |name: &str, identity: &str| (name.to_owned(), identity.to_owned());
         let profile = TargetProfile {
+            role,
             name,
-            host: "pool.memory".to_owned(),
+            host: "target.memory".to_owned(),
             port: 34254,
             authority: Some(authority.public_key()),
-            identities: vec![
-                identity("user", "assay.1"),
-                identity("other", "assay.2"),
-                identity("bad", super::REFUSED_USER),
-            ],
+            identities: super::own_identities(),
             controls: vec![
                 ControlKind::NewBlock,
                 ControlKind::Reorg,
                 ControlKind::AddTransaction,
                 ControlKind::Restart,
             ],
+            job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),
+            has_templates: true,
             is_ours: true,
             is_virtual: true,
         };
-        MemoryTarget { profile, authority, mutant }
+        MemoryTarget { profile, authority: Arc::new(authority), mutant }
     }
 }
 
@@ -81,8 +86,14 @@ impl Target for MemoryTarget {
         }
         let entropy = Entropy::from_seed(seed).fork("memory world", 0);
         let identity = self.identity(&mut entropy.fork("identity", 0));
-        let world = MemoryWorld::new(settings, self.mutant.clone(), identity, entropy);
-        Ok(Box::new(world))
+        let parts = Parts {
+            role: self.profile.role,
+            settings,
+            mutant: self.mutant.clone(),
+            authority: Arc::clone(&self.authority),
+            identity: Arc::new(identity),
+        };
+        Ok(Box::new(MemoryWorld::new(parts, entropy)))
     }
 
     fn profile(&self) -> &TargetProfile {
@@ -122,35 +133,49 @@ impl MemoryTarget {
     }
 }
 
-/// Our pool and what it needs, for one case.
+/// Our role and what it needs, for one case.
 pub struct MemoryWorld {
     now: Now,
-    settings: WorldSettings,
-    mutant: Option<Mutant>,
-    identity: Arc<Identity>,
+    parts: Parts,
     entropy: Entropy,
     chain: ChainHost,
-    /// [`POOL`] and [`PROVIDER`].
-    roles: Vec<Box<dyn Role>>,
+    /// The one that is tested is [`SUBJECT`].
+    members: Vec<Member>,
     /// Message by message, between our own roles.
     inner_links: Vec<InnerLink>,
     /// Byte by byte, to the suite.
     links: Vec<Link>,
-    next_connection: [u32; 2],
     queue: VecDeque<(usize, Input)>,
     told: Vec<String>,
-    /// Pools that were started so far.
+    /// Times that the members were started so far.
     starts: u64,
     /// The coinbase transaction of the last one.
     last_solution: Option<Bytes>,
 }
 
-struct InnerLink {
-    pool: ConnectionId,
-    provider: ConnectionId,
+/// What a world is made of.
+struct Parts {
+    role: TargetRole,
+    settings: WorldSettings,
+    mutant: Option<Mutant>,
+    authority: Arc<AuthoritySecretKey>,
+    identity: Arc<Identity>,
 }
 
+/// A role of ours.
+struct Member {
+    role: Box<dyn Role>,
+    /// Whether its node is the chain.
+    follows_chain: bool,
+    next_connection: u32,
+}
+
+/// Both ends: member, and what it calls the connection.
+struct InnerLink([(usize, ConnectionId); 2]);
+
 struct Link {
+    /// Who is at the other end.
+    member: usize,
     connection: LinkEnd,
     /// Once the handshake is done.
     id: Option<ConnectionId>,
@@ -160,28 +185,20 @@ struct Link {
 }
 
 impl MemoryWorld {
-    fn new(
-        settings: WorldSettings,
-        mutant: Option<Mutant>,
-        identity: Identity,
-        entropy: Entropy,
-    ) -> Self {
-        let nbits = match settings.chain {
+    fn new(parts: Parts, entropy: Entropy) -> Self {
+        let nbits = match parts.settings.chain {
             ChainKind::Hard => ChainConfig::HARD,
             ChainKind::Easy => ChainConfig::EASY,
         };
         let chain = Chain::new(ChainConfig::new(nbits, START.unix), entropy.fork("chain", 0));
         let mut world = MemoryWorld {
             now: START,
-            settings,
-            mutant,
-            identity: Arc::new(identity),
+            parts,
             entropy,
             chain: ChainHost::new(chain),
-            roles: Vec::new(),
+            members: Vec::new(),
             inner_links: Vec::new(),
             links: Vec::new(),
-            next_connection: [0; 2],
             queue: VecDeque::new(),
             told: Vec::new(),
             starts: 0,
@@ -191,30 +208,55 @@ impl MemoryWorld {
         world
     }
 
-    /// Starts pool and template provider, and lets them find each other.
+    /// Starts all members, and lets them find each other.
     fn start(&mut self) {
         self.starts += 1;
+        let Parts { role, settings, authority, .. } = &self.parts;
         let entropy = |purpose| self.entropy.fork(purpose, self.starts);
-        let pool: Box<dyn Role> = Box::new(super::own_pool(&self.settings, None, entropy("pool")));
-        let pool: Box<dyn Role> = match &self.mutant {
-            Some(Mutant { make: Make::Rules(rules), .. }) => {
-                Box::new(MutantRole::new(pool, rules.clone()))
-            }
-            Some(Mutant { make: Make::Code(around), .. }) => around(pool),
-            _ => pool,
+        let declarator = || {
+            let entropy = entropy("job declarator");
+            Member::new(super::own_job_declarator(settings, authority, entropy), true)
         };
-        self.roles = vec![pool, Box::new(super::own_provider())];
+        let provider = || Member::new(super::own_provider(), true);
+        let mut members = match role {
+            TargetRole::JobDeclaratorServer => vec![declarator()],
+            TargetRole::TemplateProvider => vec![provider()],
+            _ => {
+                let pool = super::own_pool(settings, None, authority, entropy("pool"));
+                let declarator = settings.supports_work_selection.then(declarator);
+                [Member::new(pool, false), provider()].into_iter().chain(declarator).collect()
+            }
+        };
+        let subject = members.remove(SUBJECT);
+        let subject_role: Box<dyn Role> = match &self.parts.mutant {
+            Some(Mutant { make: Make::Rules(rules), .. }) => {
+                Box::new(MutantRole::new(subject.role, rules.clone()))
+            }
+            Some(Mutant { make: Make::Code(around), .. }) => around(subject.role),
+            _ => subject.role,
+        };
+        members.insert(SUBJECT, Member { role: subject_role, ..subject });
+        self.members = members;
         let news = self.chain.current(self.now);
-        self.queue.push_back((PROVIDER, Input::Chain(news)));
-        self.queue.push_back((POOL, Input::Woken));
+        self.spread(&news);
+        self.queue.push_back((SUBJECT, Input::Woken));
         self.settle();
+    }
+
+    /// Tells everybody who follows the chain.
+    fn spread(&mut self, news: &ChainEvent) {
+        for (index, member) in self.members.iter().enumerate() {
+            if member.follows_chain {
+                self.queue.push_back((index, Input::Chain(news.clone())));
+            }
+        }
     }
 
     /// Lets all roles do what is to be done at this moment.
     fn settle(&mut self) {
         let mut out = Outbox::new();
         while let Some((role, input)) = self.queue.pop_front() {
-            self.roles[role].handle(self.now, input, &mut out);
+            self.members[role].role.handle(self.now, input, &mut out);
             for output in out.take() {
                 self.carry_out(role, output);
             }
@@ -226,7 +268,7 @@ impl MemoryWorld {
 
     fn pass_on_news(&mut self) {
         if let Some(news) = self.chain.news(self.now) {
-            self.queue.push_back((PROVIDER, Input::Chain(news)));
+            self.spread(&news);
         }
     }
 
@@ -258,23 +300,21 @@ impl MemoryWorld {
                 if let Some((other, peer)) = self.peer(role, connection) {
                     let gone = CloseReason::ByPeer;
                     self.queue.push_back((other, Input::Closed { connection: peer, reason: gone }));
-                    self.inner_links.retain(|link| {
-                        (role == POOL && link.pool != connection)
-                            || (role == PROVIDER && link.provider != connection)
-                    });
+                    self.inner_links.retain(|link| !link.0.contains(&(role, connection)));
                 } else if let Some(link) = self.link_of(role, connection) {
                     link.is_closed = true;
                 }
                 self.tell(&format!("closes {connection:?}: {reason}"));
                 self.queue.push_back((role, Input::Closed { connection, reason }));
             }
-            Output::Dial { dial, .. } if role == POOL => {
-                let (pool, provider) = (self.new_connection(POOL), self.new_connection(PROVIDER));
-                self.inner_links.push(InnerLink { pool, provider });
-                let via = Via::Listener(0);
-                self.queue.push_back((PROVIDER, Input::Connected { connection: provider, via }));
-                let via = Via::Dial(dial);
-                self.queue.push_back((POOL, Input::Connected { connection: pool, via }));
+            Output::Dial { dial, .. } if self.parts.role == TargetRole::Pool && role == SUBJECT => {
+                let ends = [(PROVIDER, Via::Listener(0)), (SUBJECT, Via::Dial(dial))];
+                let ends = ends.map(|(member, via)| {
+                    let connection = self.new_connection(member);
+                    self.queue.push_back((member, Input::Connected { connection, via }));
+                    (member, connection)
+                });
+                self.inner_links.push(InnerLink(ends));
             }
             Output::Dial { dial, peer } => {
                 let reason = DialFailure::Unreachable(format!("no {} in memory", peer.host));
@@ -290,7 +330,7 @@ impl MemoryWorld {
                 }
             }
             Output::Event(event) => {
-                if role == POOL {
+                if role == SUBJECT {
                     self.tell(&format!("{event:?}"));
                 }
             }
@@ -305,22 +345,21 @@ impl MemoryWorld {
 
     /// The other end of a connection between our own roles.
     fn peer(&self, role: usize, connection: ConnectionId) -> Option<(usize, ConnectionId)> {
-        self.inner_links.iter().find_map(|link| match role {
-            POOL if link.pool == connection => Some((PROVIDER, link.provider)),
-            PROVIDER if link.provider == connection => Some((POOL, link.pool)),
+        self.inner_links.iter().find_map(|InnerLink([one, other])| match (role, connection) {
+            end if end == *one => Some(*other),
+            end if end == *other => Some(*one),
             _ => None,
         })
     }
 
     fn link_of(&mut self, role: usize, connection: ConnectionId) -> Option<&mut Link> {
-        if role != POOL {
-            return None;
-        }
-        self.links.iter_mut().find(|link| link.id == Some(connection) && !link.is_closed)
+        self.links
+            .iter_mut()
+            .find(|link| link.member == role && link.id == Some(connection) && !link.is_closed)
     }
 
     fn new_connection(&mut self, role: usize) -> ConnectionId {
-        let next = &mut self.next_connection[role];
+        let next = &mut self.members[role].next_connection;
         *next += 1;
         ConnectionId(*next - 1)
     }
@@ -336,14 +375,15 @@ impl MemoryWorld {
             match outcome {
                 Ok(None) => return,
                 Ok(Some(Received::Established { .. })) => {
-                    let connection = self.new_connection(POOL);
+                    let member = link.member;
+                    let connection = self.new_connection(member);
                     self.links[index].id = Some(connection);
                     let via = Via::Listener(0);
-                    self.queue.push_back((POOL, Input::Connected { connection, via }));
+                    self.queue.push_back((member, Input::Connected { connection, via }));
                 }
                 Ok(Some(Received::Frame(frame))) => {
                     if let Some(connection) = link.id {
-                        self.queue.push_back((POOL, received(connection, frame)));
+                        self.queue.push_back((link.member, received(connection, frame)));
                     }
                 }
                 Err(error) => self.lose(index, CloseReason::Connection(error)),
@@ -352,18 +392,19 @@ impl MemoryWorld {
         }
     }
 
-    /// Our pool's host gives a link up.
+    /// Our role's host gives a link up.
     fn lose(&mut self, index: usize, reason: CloseReason) {
         self.links[index].is_closed = true;
         self.tell(&format!("closes link {index}: {reason}"));
         if let Some(connection) = self.links[index].id {
-            self.queue.push_back((POOL, Input::Closed { connection, reason }));
+            let member = self.links[index].member;
+            self.queue.push_back((member, Input::Closed { connection, reason }));
         }
         self.settle();
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let roles = self.roles.iter().filter_map(|role| role.wake_at());
+        let roles = self.members.iter().filter_map(|member| member.role.wake_at());
         let links = self.links.iter().filter(|link| !link.is_closed);
         let deadlines = links.filter_map(|link| link.connection.deadline());
         roles.chain(deadlines).chain(self.chain.wake_at()).min()
@@ -381,8 +422,8 @@ impl MemoryWorld {
             wakes_here = if at > self.now.instant { 0 } else { wakes_here + 1 };
             assert!(wakes_here < WAKES_MAX, "a role wants to be woken again and again: our bug");
             self.move_clock(at);
-            for role in 0..self.roles.len() {
-                if self.roles[role].wake_at().is_some_and(|at| at <= self.now.instant) {
+            for role in 0..self.members.len() {
+                if self.members[role].role.wake_at().is_some_and(|at| at <= self.now.instant) {
                     self.queue.push_back((role, Input::Woken));
                     self.settle();
                 }
@@ -412,14 +453,25 @@ impl World for MemoryWorld {
         self.now
     }
 
-    fn dial(&mut self) -> Result<LinkId, WorldError> {
-        let fault = match &self.mutant {
-            Some(Mutant { make: Make::Connection(fault), .. }) => Some(*fault),
+    fn dial(&mut self, peer: Peer) -> Result<LinkId, WorldError> {
+        let member = match (peer, self.parts.role) {
+            (Peer::Target, _) | (_, TargetRole::JobDeclaratorServer) => SUBJECT,
+            (Peer::JobDeclarator, TargetRole::Pool) if self.members.len() > DECLARATOR => {
+                DECLARATOR
+            }
+            (Peer::JobDeclarator, _) => {
+                let why = "there is no job declarator server here".to_owned();
+                return Err(WorldError::Unreachable(why));
+            }
+        };
+        let fault = match &self.parts.mutant {
+            Some(Mutant { make: Make::Connection(fault), .. }) if member == SUBJECT => Some(*fault),
             _ => None,
         };
         let entropy = self.entropy.fork("link", self.links.len() as u64);
         self.links.push(Link {
-            connection: LinkEnd::new(Arc::clone(&self.identity), fault, self.now, entropy),
+            member,
+            connection: LinkEnd::new(Arc::clone(&self.parts.identity), fault, self.now, entropy),
             id: None,
             received: BytesMut::new(),
             to_suite: Vec::new(),
@@ -484,7 +536,6 @@ impl World for MemoryWorld {
                 self.links.iter_mut().for_each(|link| link.is_closed = true);
                 self.inner_links.clear();
                 self.queue.clear();
-                self.next_connection = [0; 2];
                 self.links.iter_mut().for_each(|link| link.id = None);
                 self.start();
             }
@@ -498,6 +549,11 @@ impl World for MemoryWorld {
         let now = self.now;
         let view = ChainView::of(self.chain.chain_mut(), now);
         Some(ChainView { last_solution: self.last_solution.clone(), ..view })
+    }
+
+    fn template(&mut self) -> Option<Arc<BlockTemplate>> {
+        let now = self.now;
+        Some(self.chain.chain_mut().template(now))
     }
 
     fn told(&mut self) -> Vec<String> {
@@ -517,13 +573,25 @@ fn received(connection: ConnectionId, frame: Frame) -> Input {
     }
 }
 
-const POOL: usize = 0;
+impl Member {
+    fn new(role: impl Role + 'static, follows_chain: bool) -> Member {
+        Member { role: Box::new(role), follows_chain, next_connection: 0 }
+    }
+}
+
+/// Who is tested.
+const SUBJECT: usize = 0;
+
+/// Beside a pool.
 const PROVIDER: usize = 1;
+
+/// Beside a pool that takes custom jobs.
+const DECLARATOR: usize = 2;
 
 /// Where virtual time starts: far enough from zero that nothing is mistaken for "never".
 const START: Now = Now { instant: Instant(1_000_000_000_000), unix: UnixTime(1_790_000_000) };
 
-/// The authority key of our pool in memory: the same in every run.
+/// The authority key of our roles in memory: the same in every run.
 const AUTHORITY_SEED: u64 = 0x5072_6f6f;
 
 /// Events that are kept for evidence; more would only bury them.

@@ -23,29 +23,31 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sv2::chain::Chain;
+use sv2::chain::{BlockTemplate, Chain};
 use sv2::entropy::Entropy;
-use sv2::noise::AuthorityPublicKey;
+use sv2::job_declaration::token::TokenKey;
+use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey};
 use sv2::role::PeerAddress;
+use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
 use sv2::roles::mining_server::MiningServerConfig;
-use sv2::roles::pool::{Pool, PoolConfig};
+use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
 use sv2::wire::{Target as ShareTarget, U256};
 
-use crate::case::WorldSettings;
-use crate::case::step::{CloseHow, ControlKind};
+use crate::case::step::{CloseHow, ControlKind, Peer};
+use crate::case::{TargetRole, WorldSettings};
 
 /// A target, with the world around it, for one case.
 pub trait World {
     /// The clock. Virtual worlds move it only in [`World::read`] and [`World::pass`].
     fn now(&self) -> Now;
 
-    /// Opens a TCP connection to the target.
+    /// Opens a TCP connection to the target, or to whom else there is beside it.
     ///
     /// # Errors
     /// [`WorldError::Unreachable`].
-    fn dial(&mut self) -> Result<LinkId, WorldError>;
+    fn dial(&mut self, peer: Peer) -> Result<LinkId, WorldError>;
 
     /// Sends bytes in one write. Whether the target still reads them shows later: a link that
     /// is closed swallows them.
@@ -73,6 +75,12 @@ pub trait World {
 
     /// The chain that the target works on, if the world has it.
     fn chain(&mut self) -> Option<ChainView> {
+        None
+    }
+
+    /// What the node behind the target offers to be mined: what a miner with a node of the same
+    /// network would have.
+    fn template(&mut self) -> Option<Arc<BlockTemplate>> {
         None
     }
 
@@ -193,6 +201,8 @@ pub enum Lane<'a> {
 /// What the suite knows of a target without asking it.
 #[derive(Clone, Debug)]
 pub struct TargetProfile {
+    /// What it is.
+    pub role: TargetRole,
     /// For people.
     pub name: String,
     /// Host and port as they go into `SetupConnection`.
@@ -206,10 +216,21 @@ pub struct TargetProfile {
     pub identities: Vec<(String, String)>,
     /// What the world can be asked for.
     pub controls: Vec<ControlKind>,
+    /// The job declarator server whose tokens it trusts, if there is one that we can reach.
+    pub job_declarator: Option<PeerProfile>,
+    /// Whether [`World::template`] gives templates.
+    pub has_templates: bool,
     /// Whether it is set up per case ([`WorldSettings`]); a foreign target is as it is.
     pub is_ours: bool,
     /// Whether time is virtual, so that waiting costs nothing.
     pub is_virtual: bool,
+}
+
+/// What the suite knows of a peer beside the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerProfile {
+    /// Whose certificate it must show; `None` if that is not known.
+    pub authority: Option<AuthorityPublicKey>,
 }
 
 impl TargetProfile {
@@ -235,6 +256,7 @@ impl<T: Target + ?Sized + Send> Target for Arc<T> {
 pub(crate) fn own_pool(
     settings: &WorldSettings,
     provider: Option<PeerAddress>,
+    authority: &AuthoritySecretKey,
     entropy: Entropy,
 ) -> Pool {
     let mut server = MiningServerConfig {
@@ -254,13 +276,44 @@ pub(crate) fn own_pool(
     if provider.is_some() {
         server.idle_timeout = LIVE_IDLE_TIMEOUT;
     }
-    let mut config = PoolConfig { server, ..PoolConfig::default() };
+    let custom_jobs =
+        settings.supports_work_selection.then(|| CustomJobsConfig::new(token_key(authority)));
+    let mut config = PoolConfig { server, custom_jobs, ..PoolConfig::default() };
     // Where time is real, it is reached over a socket.
     if let Some(provider) = provider {
         config.template_provider = provider;
     }
     Pool::new(config, entropy)
 }
+
+/// Our job declarator server as a case wants it: of the pool under the same key.
+pub(crate) fn own_job_declarator(
+    settings: &WorldSettings,
+    authority: &AuthoritySecretKey,
+    entropy: Entropy,
+) -> JobDeclaratorServer {
+    let payout_script = PoolConfig::default().payout_script;
+    let config = JobDeclaratorServerConfig {
+        further_scripts: vec![FURTHER_SCRIPT.to_vec()],
+        requires_transaction_data: settings.requires_transaction_data,
+        ..JobDeclaratorServerConfig::new(token_key(authority), payout_script)
+    };
+    JobDeclaratorServer::new(config, entropy)
+}
+
+fn token_key(authority: &AuthoritySecretKey) -> TokenKey {
+    TokenKey::new(authority.derive(TokenKey::PURPOSE))
+}
+
+/// Who is paid, and who is not.
+fn own_identities() -> Vec<(String, String)> {
+    [("user", "assay.1"), ("other", "assay.2"), ("bad", REFUSED_USER)]
+        .map(|(name, identity)| (name.to_owned(), identity.to_owned()))
+        .to_vec()
+}
+
+/// Of the further output that our job declarator server asks for: OP_RETURN, a push of five.
+const FURTHER_SCRIPT: &[u8] = b"\x6a\x05assay";
 
 /// How long our own pool bears a connection without a channel, where time is real: short enough
 /// to wait for, long enough for every case.

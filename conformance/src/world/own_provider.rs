@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sv2::chain::{Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost, TransactionShape};
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
+use sv2::role::Role;
 use sv2_net::bitcoind::{BitcoindChain, Network, Node, NodeConfig};
 use sv2_net::clock::Clock;
 use sv2_net::embedded::EmbeddedChain;
@@ -69,26 +70,34 @@ impl OwnProvider {
         settings: &ProviderSettings,
         entropy: &Entropy,
     ) -> Result<OwnProvider, WorldError> {
-        OwnProvider::start_on(Arc::new(runtime()?), settings, entropy)
-    }
-
-    pub(super) fn start_on(
-        runtime: Arc<Runtime>,
-        settings: &ProviderSettings,
-        entropy: &Entropy,
-    ) -> Result<OwnProvider, WorldError> {
-        let (security, authority) = match settings.is_plain {
-            true => (ListenerSecurity::Plain, None),
+        let certifier = match settings.is_plain {
+            true => None,
             false => {
                 let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
                 let public_key = authority.public_key();
-                let certifier = certifier(authority, entropy);
-                let suite = CipherSuite::default();
-                (ListenerSecurity::Noise { suite, certifier }, Some(public_key))
+                Some((certifier(authority, entropy), public_key))
+            }
+        };
+        OwnProvider::start_on(Arc::new(runtime()?), settings, certifier, entropy)
+    }
+
+    /// `certifier` goes with the public key of its authority; plain without one.
+    pub(super) fn start_on(
+        runtime: Arc<Runtime>,
+        settings: &ProviderSettings,
+        certifier: Option<(Arc<Certifier>, AuthorityPublicKey)>,
+        entropy: &Entropy,
+    ) -> Result<OwnProvider, WorldError> {
+        let authority = certifier.as_ref().map(|(_, key)| *key);
+        let security = match certifier {
+            None => ListenerSecurity::Plain,
+            Some((certifier, _)) => {
+                ListenerSecurity::Noise { suite: CipherSuite::default(), certifier }
             }
         };
         let mut host = HostConfig::new("template provider");
         host.listeners = vec![ListenerConfig { address: settings.listen.clone(), security }];
+        host.limits.connections_per_address_max = host.limits.connections_max;
         let host = runtime.block_on(Host::bind(host)).map_err(not_started)?;
         let guard = runtime.enter();
         let injector = host.injector();
@@ -112,9 +121,29 @@ impl OwnProvider {
         self.authority
     }
 
+    /// Starts another role on the same chain; it ends when its follower is dropped.
+    pub(super) fn start_beside<R: Role + Send + 'static>(&self, host: Host, role: R) -> Beside {
+        let _guard = self.runtime.enter();
+        let (follower, chain): (Follower, Arc<dyn World>) = match &self.source {
+            Source::Embedded(chain) => (chain.follow(host.injector()), Arc::new(chain.clone())),
+            Source::Node(node) => {
+                let chain = BitcoindChain::new(node.rpc(), FEE_REFRESH);
+                (chain.follow(host.injector()), Arc::new(chain))
+            }
+        };
+        let handle = host.start(role, Worlds { chain: Some(chain), accounts: None });
+        Beside { _handle: handle, _follower: follower }
+    }
+
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
     }
+}
+
+/// A role that runs on the chain of a provider.
+pub(super) struct Beside {
+    _handle: Handle,
+    _follower: Follower,
 }
 
 type Started = (Source, Arc<dyn World>, Follower);
@@ -173,6 +202,17 @@ impl Controls for OwnProvider {
             }
         }
         Ok(())
+    }
+
+    fn has_templates(&self) -> bool {
+        true
+    }
+
+    fn template(&self) -> Option<Arc<BlockTemplate>> {
+        match &self.source {
+            Source::Embedded(chain) => Some(chain.change(|chain, now| chain.template(now))),
+            Source::Node(node) => self.runtime.block_on(node.template()).ok().map(Arc::new),
+        }
     }
 
     fn chain(&self) -> Option<ChainView> {

@@ -1,11 +1,11 @@
-//! All cases for a pool: our own passes them in virtual time, and each catches the bugs that
+//! All cases: our own of each role passes them in virtual time, and each catches the bugs that
 //! it says it catches.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use conformance::case::Suite;
 use conformance::case::value::Value;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::matrix::{duel, named_duels};
 use conformance::runner::probe::probe;
@@ -14,7 +14,15 @@ use conformance::verdict::Verdict;
 use conformance::world::MemoryTarget;
 
 fn suite(registry: &Registry) -> Suite {
-    match Suite::built_in(&|id| registry.clause(id).is_some()) {
+    let is_clause = |id: &str| registry.clause(id).is_some();
+    let suite = Suite::built_in(&is_clause).and_then(|suite| {
+        // Cases that are not part of the program yet. For authors.
+        match std::env::var_os("CASES_FOLDER") {
+            Some(folder) => suite.add_folder(folder.as_ref(), &is_clause),
+            None => Ok(suite),
+        }
+    });
+    match suite {
         Ok(suite) => suite,
         Err(errors) => {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -23,10 +31,10 @@ fn suite(registry: &Registry) -> Suite {
     }
 }
 
-/// What the probe learns of our pool.
-fn facts(registry: &Registry) -> BTreeMap<String, Value> {
-    let probe = probe(&MemoryTarget::pool(), registry, 1, HASH_BUDGET);
-    probe.expect("our pool answers").facts
+/// What the probe learns of our own.
+fn facts(role: TargetRole, registry: &Registry) -> BTreeMap<String, Value> {
+    let probe = probe(&MemoryTarget::of(role), registry, 1, HASH_BUDGET);
+    probe.expect("our own answers").facts
 }
 
 /// Cases whose id contains what `CASES` names; all of them if it is unset. For authors.
@@ -69,20 +77,23 @@ fn the_probe_learns_every_fact_about_our_pool() {
     "#);
 }
 
-#[test]
-fn our_pool_passes_every_case() {
-    let registry = Registry::embedded();
-    let (suite, facts) = (suite(&registry), facts(&registry));
-    let context = Context {
-        registry: &registry,
-        facts: &facts,
+fn context<'a>(registry: &'a Registry, facts: &'a BTreeMap<String, Value>) -> Context<'a> {
+    Context {
+        registry,
+        facts,
         seed: 1,
         hash_budget: HASH_BUDGET,
         within: Duration::from_secs(5),
         time_budget: Duration::MAX,
         is_over: &|| false,
-    };
-    let target = MemoryTarget::pool();
+    }
+}
+
+#[track_caller]
+fn check_passes(role: TargetRole) {
+    let registry = Registry::embedded();
+    let (suite, facts) = (suite(&registry).for_role(role), facts(role, &registry));
+    let (context, target) = (context(&registry, &facts), MemoryTarget::of(role));
 
     let mut failures = Vec::new();
     for case in suite.cases.iter().filter(|case| is_selected(&case.id)) {
@@ -104,28 +115,50 @@ fn our_pool_passes_every_case() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-#[test]
-fn every_case_kills_the_mutants_that_it_names() {
+#[track_caller]
+fn check_kills(role: TargetRole) {
     let registry = Registry::embedded();
-    let (suite, facts) = (suite(&registry), facts(&registry));
-    let context = Context {
-        registry: &registry,
-        facts: &facts,
-        seed: 1,
-        hash_budget: HASH_BUDGET,
-        within: Duration::from_secs(5),
-        time_budget: Duration::MAX,
-        is_over: &|| false,
-    };
+    let (suite, facts) = (suite(&registry).for_role(role), facts(role, &registry));
+    let context = context(&registry, &facts);
 
     let survivors: Vec<String> = named_duels(&suite)
         .filter(|(case, _)| is_selected(&case.id))
-        .map(|(case, mutant)| duel(case, mutant, &context))
+        .map(|(case, mutant)| duel(case, mutant, role, &context))
         .filter(|duel| duel.killer.is_none())
-        .map(|duel| format!("{} does not notice {}", duel.case, duel.mutant))
+        .map(|duel| format!("{} does not notice {}: {:?}", duel.case, duel.mutant, duel.otherwise))
         .collect();
 
     assert!(survivors.is_empty(), "{}", survivors.join("\n"));
+}
+
+#[test]
+fn our_pool_passes_every_case() {
+    check_passes(TargetRole::Pool);
+}
+
+#[test]
+fn our_job_declarator_server_passes_every_case() {
+    check_passes(TargetRole::JobDeclaratorServer);
+}
+
+#[test]
+fn our_template_provider_passes_every_case() {
+    check_passes(TargetRole::TemplateProvider);
+}
+
+#[test]
+fn every_case_for_pools_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::Pool);
+}
+
+#[test]
+fn every_case_for_job_declarator_servers_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::JobDeclaratorServer);
+}
+
+#[test]
+fn every_case_for_template_providers_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::TemplateProvider);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! The same cases over real TCP and Noise: our pool passes them there too.
+//! The same cases over real TCP and Noise: our own of each role passes them there too.
 
 use std::time::Duration;
 
-use conformance::case::Suite;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::runner::probe::probe;
 use conformance::runner::{Context, run};
@@ -12,10 +12,26 @@ use sv2::entropy::Entropy;
 
 #[test]
 fn our_pool_passes_every_case_over_tcp() {
+    check(TargetRole::Pool);
+}
+
+#[test]
+fn our_job_declarator_server_passes_every_case_over_tcp() {
+    check(TargetRole::JobDeclaratorServer);
+}
+
+#[test]
+fn our_template_provider_passes_every_case_over_tcp() {
+    check(TargetRole::TemplateProvider);
+}
+
+#[track_caller]
+fn check(role: TargetRole) {
     let registry = Registry::embedded();
     let suite = Suite::built_in(&|id| registry.clause(id).is_some()).expect("the cases are right");
-    let target = OwnLiveTarget::new(Entropy::from_seed(1)).expect("the loopback is there");
-    let probe = probe(&target, &registry, 1, HASH_BUDGET).expect("our pool answers");
+    let suite = suite.for_role(role);
+    let target = OwnLiveTarget::of(role, None, Entropy::from_seed(1)).expect("a loopback");
+    let probe = probe(&target, &registry, 1, HASH_BUDGET).expect("our own answers");
     let context = Context {
         registry: &registry,
         facts: &probe.facts,

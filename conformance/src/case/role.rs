@@ -1,0 +1,50 @@
+//! The roles that a target can have: which of its peers the suite plays follows from it.
+
+/// What a target is to the suite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the specification's names")]
+pub enum TargetRole {
+    #[default]
+    Pool,
+    JobDeclaratorServer,
+    TemplateProvider,
+    MiningDevice,
+    MiningProxy,
+    Translator,
+    JobDeclaratorClient,
+}
+
+impl TargetRole {
+    /// As in cases and on the command line.
+    pub const NAMES: &'static [(&'static str, TargetRole)] = &[
+        ("pool", TargetRole::Pool),
+        ("job-declarator-server", TargetRole::JobDeclaratorServer),
+        ("template-provider", TargetRole::TemplateProvider),
+        ("mining-device", TargetRole::MiningDevice),
+        ("mining-proxy", TargetRole::MiningProxy),
+        ("translator", TargetRole::Translator),
+        ("job-declarator-client", TargetRole::JobDeclaratorClient),
+    ];
+
+    /// See [`TargetRole::NAMES`].
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, role)| *role == self).map_or("", |(name, _)| name)
+    }
+
+    /// For people.
+    pub fn title(self) -> String {
+        self.name().replace('-', " ")
+    }
+
+    /// Of the `SetupConnection` that the suite sends as its client (spec 3.6.1).
+    pub fn protocol(self) -> u8 {
+        match self {
+            TargetRole::Pool
+            | TargetRole::MiningDevice
+            | TargetRole::MiningProxy
+            | TargetRole::Translator => 0,
+            TargetRole::JobDeclaratorServer | TargetRole::JobDeclaratorClient => 1,
+            TargetRole::TemplateProvider => 2,
+        }
+    }
+}
