@@ -78,6 +78,54 @@ pub const FUNCTIONS: &[Function] = &[
                last SubmitSolution).",
     },
     Function {
+        name: "build-job",
+        arguments: &[
+            "outputs",
+            "pays",
+            "value",
+            "height",
+            "tag",
+            "extranonce_len",
+            "hidden",
+            "flaw",
+        ],
+        text: "a job of what the node behind the target offers, as a miner with a node of its own \
+               has it: the fields of DeclareMiningJob and SetCustomMiningJob, and `height`, \
+               `value`, `extranonce_len`. `outputs` came with a token; `pays` is \"first\" \
+               (default: all to the first of them), \"nothing\", \"stranger\" or \"both\". \
+               `hidden` transactions are ones that no node has heard of: `hidden` (their bytes), \
+               `hidden_positions`. `flaw` is \"overspends\", \"double-spend\" (both of hidden \
+               ones) or \"children-first\".",
+    },
+    Function {
+        name: "solve-job",
+        arguments: &["job", "extranonce_byte", "hash"],
+        text: "the fields of PushSolution for a `job` of build-job, and `hash`. With \
+               `hash = \"low\"` it is no block.",
+    },
+    Function {
+        name: "outputs",
+        arguments: &["bytes"],
+        text: "outputs that came with a token: is_well_formed (a count and so many outputs), \
+               count, first_script, is_first_spendable, value (of all).",
+    },
+    Function {
+        name: "examine-template",
+        arguments: &["template", "data"],
+        text: "the record of a NewTemplate, looked at: height (BIP 34), prefix_len, \
+               has_outputs_as_counted, has_commitment; with the record of its \
+               RequestTransactionData.Success as `data`: is_commitment_right, is_path_right, \
+               are_transactions, transaction_count, has_coinbase, have_witnesses, weight, sigops \
+               (of scripts).",
+    },
+    Function {
+        name: "solve-template",
+        arguments: &["template", "tip", "value", "extranonce_byte", "hash"],
+        text: "the fields of SubmitSolution for a NewTemplate and the SetNewPrevHash that it \
+               builds on, and `hash`. With `hash = \"low\"` it is no block; `value` is what the \
+               coinbase pays (default: all that remains).",
+    },
+    Function {
         name: "channel",
         arguments: &["id"],
         text: "a channel that was opened on the connection (default: the last): id, kind, \
@@ -177,6 +225,14 @@ pub const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "disjoint-extranonces",
         text: "no extranonce prefix of a channel, on any connection, begins with another's",
+    },
+    Invariant {
+        name: "rising-template-ids",
+        text: "every NewTemplate of a connection has a larger template_id than the one before",
+    },
+    Invariant {
+        name: "known-templates",
+        text: "every SetNewPrevHash names a future template that was sent before to its client",
     },
     Invariant { name: "one-answer-each", text: "no request and no share has been answered twice" },
     Invariant {

@@ -409,9 +409,14 @@ pub enum ControlKind {
     Reorg,
     /// A transaction with a fee, so that the template changes.
     AddTransaction,
+    /// A transaction with [`SIGOPS`] signature operations, on the embedded chain alone.
+    AddSigops,
     /// The target is stopped and started again.
     Restart,
 }
+
+/// Signature operations of an `add-sigops`, as the limit of 80,000 a block counts them.
+pub const SIGOPS: usize = 16_000;
 
 impl ControlKind {
     /// All of them, as cases and hooks call them.
@@ -419,6 +424,7 @@ impl ControlKind {
         ("new-block", ControlKind::NewBlock),
         ("reorg", ControlKind::Reorg),
         ("add-transaction", ControlKind::AddTransaction),
+        ("add-sigops", ControlKind::AddSigops),
         ("restart", ControlKind::Restart),
     ];
 
@@ -428,6 +434,7 @@ impl ControlKind {
             ControlKind::NewBlock => "new-block",
             ControlKind::Reorg => "reorg",
             ControlKind::AddTransaction => "add-transaction",
+            ControlKind::AddSigops => "add-sigops",
             ControlKind::Restart => "restart",
         }
     }

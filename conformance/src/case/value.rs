@@ -108,11 +108,21 @@ impl Value {
         })
     }
 
-    /// A part of a record, `len` of anything that has a length, or `[n]` of a list.
+    /// A part of a record, `len` of anything that has a length, or `[n]` of a list; of a list
+    /// also `distinct`, how many of its elements differ from all before, and `differing_bytes`,
+    /// in how many places two neighbours differ at least.
     pub fn part(&self, name: &str) -> Option<Value> {
         match self {
             Value::Record(fields) if fields.contains_key(name) => fields.get(name).cloned(),
             Value::List(items) if name == "len" => Some(Value::Int(items.len() as u64)),
+            Value::List(items) if name == "distinct" => {
+                let is_first = |(at, item): &(usize, &Value)| !items[..*at].contains(item);
+                Some(Value::Int(items.iter().enumerate().filter(is_first).count() as u64))
+            }
+            Value::List(items) if name == "differing_bytes" => {
+                let pairs = items.windows(2).map(|pair| differing_bytes(&pair[0], &pair[1]));
+                Some(Value::Int(pairs.min().unwrap_or(0)))
+            }
             Value::Bytes(bytes) | Value::Text(bytes) if name == "len" => {
                 Some(Value::Int(bytes.len() as u64))
             }
@@ -155,6 +165,12 @@ impl Value {
             _ => None,
         }
     }
+}
+
+fn differing_bytes(one: &Value, other: &Value) -> u64 {
+    let (Some(one), Some(other)) = (one.as_bytes(), other.as_bytes()) else { return 0 };
+    let differing = one.iter().zip(other).filter(|(a, b)| a != b).count();
+    (differing + one.len().abs_diff(other.len())) as u64
 }
 
 impl fmt::Display for Value {

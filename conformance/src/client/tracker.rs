@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use bitcoin::TxOut;
+use bitcoin::consensus::deserialize;
 use bytes::Bytes;
+use sv2::mining::coinbase::{Coinbase, CoinbaseParts};
 use sv2::mining::header::{Header, coinbase_txid, merkle_root};
 use sv2::wire::{Target, U256};
 
@@ -22,6 +25,10 @@ pub struct Tracker {
     requests: Vec<Request>,
     /// All request ids that were sent.
     pub request_ids: Vec<u32>,
+    /// Templates whose transaction data were asked for.
+    pub data_requests: Vec<u64>,
+    /// Custom jobs that were sent and not answered yet.
+    custom_jobs: Vec<MessageView>,
     /// All shares that were sent: channel, sequence number.
     pub sequence_numbers: Vec<(u32, u32)>,
     /// Groups that were named, those without members included.
@@ -171,6 +178,10 @@ impl Tracker {
                 self.close(id);
             }
             ("RequestExtensions", _) => self.asked_extensions = true,
+            ("SetCustomMiningJob", _) => self.custom_jobs.push(message.clone()),
+            ("RequestTransactionData", _) => {
+                self.data_requests.extend(message.field("template_id").and_then(Value::as_int));
+            }
             ("SetupConnection", _) => self.asked_protocol = number("protocol"),
             _ => {}
         }
@@ -247,9 +258,18 @@ impl Tracker {
                 });
             }
             "SetNewPrevHash" => self.set_tip(message),
-            "SetCustomMiningJob.Success"
-            | "SetCustomMiningJob.Error"
-            | "OpenMiningChannel.Error" => {
+            "SetCustomMiningJob.Success" | "SetCustomMiningJob.Error" => {
+                let Some(id) = number("request_id") else { return };
+                self.requests.retain(|request| request.id != id);
+                let (answered, open) = std::mem::take(&mut self.custom_jobs)
+                    .into_iter()
+                    .partition(|asked: &MessageView| asked.number("request_id") == Some(id));
+                self.custom_jobs = open;
+                if let (Some(job_id), [asked, ..]) = (number("job_id"), &answered[..]) {
+                    self.set_custom_job(job_id, asked);
+                }
+            }
+            "OpenMiningChannel.Error" => {
                 if let Some(id) = number("request_id") {
                     self.requests.retain(|request| request.id != id);
                 }
@@ -340,14 +360,7 @@ impl Tracker {
         let min_ntime = message.number("min_ntime");
         self.each(message.number("channel_id"), |channel| {
             let is_future = min_ntime.is_none();
-            if !is_future {
-                for job in channel.jobs.values_mut() {
-                    if job.state == JobState::Active {
-                        job.state = JobState::Past;
-                    }
-                }
-            }
-            let job = Job {
+            channel.activate(Job {
                 id,
                 min_ntime,
                 version,
@@ -356,10 +369,52 @@ impl Tracker {
                 state: if is_future { JobState::Future } else { JobState::Active },
                 target: (!is_future).then_some(channel.target),
                 tip: if is_future { None } else { channel.tip },
+            });
+        });
+    }
+
+    /// A job that we have brought is ours to work on (spec 5.3.19). One that makes no coinbase
+    /// transaction, which no target should have taken, is none.
+    fn set_custom_job(&mut self, id: u32, asked: &MessageView) {
+        let number = |name| asked.number(name).unwrap_or(0);
+        let bytes = |name| asked.field(name).and_then(Value::as_bytes).cloned().unwrap_or_default();
+        let Ok(outputs) = deserialize::<Vec<TxOut>>(&bytes("coinbase_tx_outputs")) else { return };
+        let path: Vec<U256> = match asked.field("merkle_path") {
+            Some(Value::List(path)) => path.iter().filter_map(Value::as_u256).collect(),
+            _ => Vec::new(),
+        };
+        let tip = Tip {
+            prev_hash: asked.field("prev_hash").and_then(Value::as_u256).unwrap_or(U256::ZERO),
+            min_ntime: number("min_ntime"),
+            nbits: number("nbits"),
+        };
+        self.each(asked.number("channel_id"), |channel| {
+            let coinbase = Coinbase::assemble(&CoinbaseParts {
+                version: number("coinbase_tx_version"),
+                script_start: &bytes("coinbase_prefix"),
+                extranonce_len: channel.extranonce_prefix.len() + channel.extranonce_size,
+                sequence: number("coinbase_tx_input_n_sequence"),
+                outputs: &outputs,
+                locktime: number("coinbase_tx_locktime"),
+            });
+            let Ok(coinbase) = coinbase else { return };
+            let part = |part: &[u8]| Bytes::copy_from_slice(part);
+            let body = JobBody::Coinbase {
+                prefix: part(coinbase.prefix().as_slice()),
+                suffix: part(coinbase.suffix().as_slice()),
+                path: path.clone(),
+                extranonce_prefix: channel.extranonce_prefix.clone(),
             };
-            channel.jobs.insert(id, job);
-            channel.job_order.retain(|other| *other != id);
-            channel.job_order.push(id);
+            channel.activate(Job {
+                id,
+                min_ntime: Some(tip.min_ntime),
+                version: number("version"),
+                version_rolling_allowed: true,
+                body,
+                state: JobState::Active,
+                target: Some(channel.target),
+                tip: Some(tip),
+            });
         });
     }
 
@@ -391,6 +446,18 @@ impl Tracker {
 }
 
 impl Channel {
+    /// Takes a job; one that is active takes the place of another.
+    fn activate(&mut self, job: Job) {
+        if job.state == JobState::Active {
+            for other in self.jobs.values_mut().filter(|one| one.state == JobState::Active) {
+                other.state = JobState::Past;
+            }
+        }
+        self.job_order.retain(|other| *other != job.id);
+        self.job_order.push(job.id);
+        self.jobs.insert(job.id, job);
+    }
+
     /// The newest job in one of these states.
     pub fn newest(&self, states: &[JobState]) -> Option<&Job> {
         self.job_order

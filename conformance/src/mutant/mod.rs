@@ -6,6 +6,7 @@
 mod around_role;
 mod channels;
 mod closing;
+mod declarations;
 mod edge;
 mod extranonces;
 mod frames;
@@ -13,6 +14,7 @@ mod recipe;
 mod remembering;
 mod set_up;
 mod targets;
+mod templates;
 mod tlvs;
 mod work;
 
@@ -27,10 +29,12 @@ pub fn in_code() -> Vec<Mutant> {
     [
         channels::mutants(),
         closing::mutants(),
+        declarations::mutants(),
         extranonces::mutants(),
         frames::mutants(),
         set_up::mutants(),
         targets::mutants(),
+        templates::mutants(),
         tlvs::mutants(),
         work::mutants(),
     ]

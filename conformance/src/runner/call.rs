@@ -34,7 +34,7 @@ impl Arguments {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    fn number(&self, name: &str) -> Result<Option<u32>, EvaluationError> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<u32>, EvaluationError> {
         self.get(name)
             .map(|value| {
                 value.as_u32().ok_or_else(|| EvaluationError(format!("`{name}` is {value}")))
@@ -60,7 +60,7 @@ impl Arguments {
         }
     }
 
-    fn word(&self, name: &str) -> Option<String> {
+    pub(super) fn word(&self, name: &str) -> Option<String> {
         let bytes = self.get(name)?.as_bytes()?;
         Some(String::from_utf8_lossy(bytes).into_owned())
     }
@@ -78,6 +78,11 @@ impl Session<'_> {
             "accepted" => self.accepted(on, call, &arguments)?,
             "coinbase" => self.coinbase(on, &arguments)?,
             "chain" => self.chain()?,
+            "build-job" => self.build_job(&arguments)?,
+            "solve-job" => self.solve_job(on, &arguments)?,
+            "outputs" => self.outputs(&arguments)?,
+            "examine-template" => self.examine_template(&arguments)?,
+            "solve-template" => self.solve_template(on, &arguments)?,
             "channel" => {
                 self.drain(on);
                 self.channel(on, arguments.number("id")?)?.record()

@@ -24,6 +24,7 @@ impl Session<'_> {
             "unique-channel-ids" => return self.unique_channel_ids(),
             "one-size-per-group" => return self.one_size_per_group(),
             "one-answer-each" => return self.one_answer_each(),
+            "rising-template-ids" | "known-templates" => return self.templates(name),
             _ => {}
         }
         let mut seen = 0;
@@ -118,26 +119,69 @@ impl Session<'_> {
         Ok(pairs)
     }
 
+    fn templates(&self, name: &str) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values() {
+            let (mut last, mut future) = (None, BTreeSet::new());
+            for message in connection.messages() {
+                let id = message.field("template_id").and_then(Value::as_int);
+                match (message.descriptor.name, name) {
+                    ("NewTemplate", "rising-template-ids") => {
+                        seen += u64::from(last.is_some());
+                        if last >= id && last.is_some() {
+                            return Err(format!("{}: the last one was {last:?}", message.line()));
+                        }
+                        last = id;
+                    }
+                    ("NewTemplate", _) => {
+                        if message.field("future_template").and_then(Value::as_int) == Some(1) {
+                            future.extend(id);
+                        }
+                    }
+                    ("SetNewPrevHash", "known-templates") => {
+                        seen += 1;
+                        if !id.is_some_and(|id| future.contains(&id)) {
+                            let line = message.line();
+                            return Err(format!("{line}: no such future template was sent before"));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(seen)
+    }
+
     fn one_answer_each(&self) -> Result<u64, String> {
         let mut seen = 0;
         for connection in self.connections.values() {
-            let mut answers: BTreeMap<(&str, u32, u32), &MessageView> = BTreeMap::new();
+            let mut answers: BTreeMap<(&str, u32, u64), &MessageView> = BTreeMap::new();
             for message in connection.messages() {
                 let number = |name| message.number(name);
+                let long = |name| message.field(name).and_then(Value::as_int);
                 let key = match message.descriptor.name {
                     "OpenStandardMiningChannel.Success"
                     | "OpenExtendedMiningChannel.Success"
-                    | "OpenMiningChannel.Error" => number("request_id").map(|id| ("open", 0, id)),
+                    | "OpenMiningChannel.Error" => long("request_id").map(|id| ("open", 0, id)),
                     "SetCustomMiningJob.Success" | "SetCustomMiningJob.Error" => {
-                        number("request_id").map(|id| ("custom", 0, id))
+                        long("request_id").map(|id| ("custom", 0, id))
                     }
                     "RequestExtensions.Success" | "RequestExtensions.Error" => {
-                        number("request_id").map(|id| ("extensions", 0, id))
+                        long("request_id").map(|id| ("extensions", 0, id))
                     }
-                    "SubmitShares.Error" => number("sequence_number")
+                    "AllocateMiningJobToken.Success" => {
+                        long("request_id").map(|id| ("token", 0, id))
+                    }
+                    "DeclareMiningJob.Success" | "DeclareMiningJob.Error" => {
+                        long("request_id").map(|id| ("declare", 0, id))
+                    }
+                    "RequestTransactionData.Success" | "RequestTransactionData.Error" => {
+                        long("template_id").map(|id| ("data", 0, id))
+                    }
+                    "SubmitShares.Error" => long("sequence_number")
                         .zip(number("channel_id"))
                         .map(|(id, channel)| ("share", channel, id)),
-                    "SubmitShares.Success" => number("last_sequence_number")
+                    "SubmitShares.Success" => long("last_sequence_number")
                         .zip(number("channel_id"))
                         .map(|(id, channel)| ("share", channel, id)),
                     _ => None,

@@ -418,6 +418,13 @@ fn family(name: &str) -> Option<(&'static str, &'static str)> {
         "SubmitShares.Success" => ("submit", "last_sequence_number"),
         "SubmitShares.Error" => ("submit", "sequence_number"),
         "SetCustomMiningJob.Success" | "SetCustomMiningJob.Error" => ("custom", "request_id"),
+        "AllocateMiningJobToken.Success" => ("token", "request_id"),
+        "DeclareMiningJob.Success" | "DeclareMiningJob.Error" | "ProvideMissingTransactions" => {
+            ("declare", "request_id")
+        }
+        "RequestTransactionData.Success" | "RequestTransactionData.Error" => {
+            ("data", "template_id")
+        }
         "RequestExtensions.Success" | "RequestExtensions.Error" => ("extensions", "request_id"),
         _ => return None,
     })
@@ -426,6 +433,9 @@ fn family(name: &str) -> Option<(&'static str, &'static str)> {
 /// Whether the value names another exchange of ours, so that the message is not about the one
 /// that is waited for.
 fn is_of_another(tracker: &Tracker, field: &Field, value: &Value) -> bool {
+    if let ("template_id", Some(id)) = (field.name, value.as_int()) {
+        return tracker.data_requests.contains(&id);
+    }
     let Some(value) = value.as_u32() else { return false };
     match field.name {
         "request_id" => tracker.request_ids.contains(&value),

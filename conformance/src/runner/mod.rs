@@ -1,6 +1,7 @@
 //! Runs one permutation of a case in a world, and judges it.
 
 mod accepted;
+mod building;
 mod call;
 mod coinbase;
 mod connection;
@@ -11,6 +12,7 @@ mod matching;
 pub mod probe;
 mod sending;
 mod session;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -523,6 +525,13 @@ impl<'a> Session<'a> {
     fn endpoint(&self) -> (String, u16) {
         let known = || (self.profile.host.clone(), self.profile.port);
         self.world.endpoint().unwrap_or_else(known)
+    }
+
+    /// The number of a stream of randomness that nothing else has drawn from.
+    fn draw(&self) -> u64 {
+        let draw = self.draws.get();
+        self.draws.set(draw + 1);
+        draw
     }
 
     fn view(&self, on: &str) -> View<'_> {

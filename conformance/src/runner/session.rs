@@ -85,8 +85,7 @@ impl Scope for View<'_> {
 
     fn random(&self, len: usize) -> Bytes {
         let Some(session) = self.session else { return Bytes::from(vec![0; len]) };
-        let draw = session.draws.get();
-        session.draws.set(draw + 1);
+        let draw = session.draw();
         let mut bytes = vec![0; len];
         session.entropy.fork("random", draw).fill(&mut bytes);
         Bytes::from(bytes)

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost};
 use sv2::connection::Received;
 use sv2::entropy::Entropy;
 use sv2::message::Message;
@@ -67,6 +67,7 @@ impl MemoryTarget {
                 ControlKind::NewBlock,
                 ControlKind::Reorg,
                 ControlKind::AddTransaction,
+                ControlKind::AddSigops,
                 ControlKind::Restart,
             ],
             job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),
@@ -526,10 +527,10 @@ impl World for MemoryWorld {
                     WorldError::ControlFailed(format!("at most {depth_max} blocks can go"))
                 })?;
             }
-            ControlKind::AddTransaction => {
+            ControlKind::AddTransaction | ControlKind::AddSigops => {
                 self.chain
                     .chain_mut()
-                    .generate_transaction(TransactionShape::default())
+                    .generate_transaction(super::shape(kind))
                     .ok_or_else(|| WorldError::ControlFailed("no coin is free".to_owned()))?;
             }
             ControlKind::Restart => {

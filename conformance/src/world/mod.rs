@@ -23,7 +23,7 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sv2::chain::{BlockTemplate, Chain};
+use sv2::chain::{BlockTemplate, Chain, TransactionShape};
 use sv2::entropy::Entropy;
 use sv2::job_declaration::token::TokenKey;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey};
@@ -35,7 +35,7 @@ use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
 use sv2::wire::{Target as ShareTarget, U256};
 
-use crate::case::step::{CloseHow, ControlKind, Peer};
+use crate::case::step::{CloseHow, ControlKind, Peer, SIGOPS};
 use crate::case::{TargetRole, WorldSettings};
 
 /// A target, with the world around it, for one case.
@@ -322,6 +322,16 @@ const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Our template provider.
 pub(crate) fn own_provider() -> TemplateProvider {
     TemplateProvider::new(TemplateProviderConfig::default())
+}
+
+/// What a control adds to the mempool of the embedded chain.
+fn shape(kind: ControlKind) -> TransactionShape {
+    match kind {
+        ControlKind::AddSigops => {
+            TransactionShape { sigops: SIGOPS, ..TransactionShape::default() }
+        }
+        _ => TransactionShape::default(),
+    }
 }
 
 /// An identity that our pool refuses.

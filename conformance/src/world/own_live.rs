@@ -123,7 +123,7 @@ impl OwnLiveTarget {
         let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
         let mut controls = vec![ControlKind::NewBlock, ControlKind::Reorg];
         if !matches!(chain, Some(ProviderChain::Node(_))) {
-            controls.push(ControlKind::AddTransaction);
+            controls.extend([ControlKind::AddTransaction, ControlKind::AddSigops]);
         }
         if role == TargetRole::Pool {
             controls.push(ControlKind::Restart);

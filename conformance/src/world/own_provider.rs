@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost, TransactionShape};
+use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost};
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite};
 use sv2::role::Role;
@@ -168,9 +168,12 @@ async fn node(network: Network, role: Injector) -> Result<Started, WorldError> {
 impl Controls for OwnProvider {
     fn kinds(&self) -> Vec<ControlKind> {
         match self.source {
-            Source::Embedded(_) => {
-                vec![ControlKind::NewBlock, ControlKind::Reorg, ControlKind::AddTransaction]
-            }
+            Source::Embedded(_) => vec![
+                ControlKind::NewBlock,
+                ControlKind::Reorg,
+                ControlKind::AddTransaction,
+                ControlKind::AddSigops,
+            ],
             // A node shows a transaction in its templates only after seconds, and has no coin to
             // spend before its hundredth block.
             Source::Node(_) => vec![ControlKind::NewBlock, ControlKind::Reorg],
@@ -186,9 +189,8 @@ impl Controls for OwnProvider {
             (Source::Embedded(chain), ControlKind::Reorg) => {
                 chain.reorganise(1).map_err(|error| failed(&error))?;
             }
-            (Source::Embedded(chain), ControlKind::AddTransaction) => {
-                let made = chain
-                    .change(|chain, _| chain.generate_transaction(TransactionShape::default()));
+            (Source::Embedded(chain), ControlKind::AddTransaction | ControlKind::AddSigops) => {
+                let made = chain.change(|chain, _| chain.generate_transaction(super::shape(kind)));
                 made.ok_or_else(|| failed(&"no coin is free"))?;
             }
             (Source::Node(node), ControlKind::NewBlock) => {
@@ -197,7 +199,8 @@ impl Controls for OwnProvider {
             (Source::Node(node), ControlKind::Reorg) => {
                 self.runtime.block_on(node.reorganise(1)).map_err(|error| failed(&error))?;
             }
-            (Source::Node(_), ControlKind::AddTransaction) | (_, ControlKind::Restart) => {
+            (Source::Node(_), ControlKind::AddTransaction | ControlKind::AddSigops)
+            | (_, ControlKind::Restart) => {
                 return Err(WorldError::NoControl(kind));
             }
         }
