@@ -37,8 +37,11 @@ fn cases_count_for_the_role_that_they_are_written_for() {
     let registry = Registry::embedded();
     let citations = citations(&registry);
 
-    let pool = registry.role_coverage(Role::Pool, &citations);
-
-    assert!(pool.testable_tested_count > 0, "no case of the pool cites a testable clause");
-    assert!(pool.testable_tested_count <= pool.testable_count);
+    for role in [Role::Pool, Role::Jds, Role::TemplateProvider] {
+        let coverage = registry.role_coverage(role, &citations);
+        assert!(coverage.testable_tested_count > 0, "no case cites a testable clause of {role}");
+        assert!(coverage.testable_tested_count <= coverage.testable_count);
+    }
+    let device = registry.role_coverage(Role::MiningDevice, &citations);
+    assert_eq!(device.tested_count, 0, "there is no case for mining devices");
 }

@@ -404,6 +404,7 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "template-provider/start/first-pair.toml"
     "template-provider/start/header-timestamp.toml"
     "template-provider/start/several-clients.toml"
+    "template-provider/start/target-within-nbits.toml"
     "template-provider/start/tip-is-the-chains.toml"
 };
 

@@ -111,12 +111,13 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "examine-template",
-        arguments: &["template", "data"],
+        arguments: &["template", "data", "tip"],
         text: "the record of a NewTemplate, looked at: height (BIP 34), prefix_len, \
                has_outputs_as_counted, has_commitment; with the record of its \
                RequestTransactionData.Success as `data`: is_commitment_right, is_path_right, \
                are_transactions, transaction_count, has_coinbase, have_witnesses, weight, sigops \
-               (of scripts).",
+               (of scripts); with the record of a SetNewPrevHash as `tip`: \
+               is_target_within_nbits.",
     },
     Function {
         name: "solve-template",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::case::Suite;
+use crate::case::{Suite, TargetRole};
 
 use super::{Clause, Observe, Reason, Registry, Role};
 
@@ -11,6 +11,8 @@ use super::{Clause, Observe, Reason, Registry, Role};
 #[derive(Clone, Debug, Default)]
 pub struct Citations {
     cases_by_clause: BTreeMap<String, Vec<String>>,
+    /// Whom a case is about; one that is not here, everybody.
+    roles_by_case: BTreeMap<String, Vec<Role>>,
 }
 
 /// A case that cites what is no clause.
@@ -75,10 +77,15 @@ impl Citations {
     /// As [`Citations::new`], for a suite that was read with another registry.
     pub fn of(registry: &Registry, suite: &Suite) -> Result<Citations, Vec<UnknownClause>> {
         let cases = suite.cases.iter();
-        Citations::new(
+        let mut citations = Citations::new(
             registry,
             cases.map(|case| (case.id.as_str(), case.clauses.iter().map(String::as_str))),
-        )
+        )?;
+        for case in &suite.cases {
+            let roles = case.roles.iter().map(|role| program(*role)).collect();
+            citations.roles_by_case.insert(case.id.clone(), roles);
+        }
+        Ok(citations)
     }
 
     /// Cases that cite a clause, in the order in which they came.
@@ -86,9 +93,28 @@ impl Citations {
         self.cases_by_clause.get(clause).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a case for programs of this role cites it.
+    pub fn is_tested_for(&self, role: Role, clause: &Clause) -> bool {
+        let concerns =
+            |case: &String| self.roles_by_case.get(case).is_none_or(|roles| roles.contains(&role));
+        self.cases(&clause.id).iter().any(concerns)
+    }
+
     /// Whether any case cites it.
     pub fn is_tested(&self, clause: &Clause) -> bool {
         !self.cases(&clause.id).is_empty()
+    }
+}
+
+fn program(role: TargetRole) -> Role {
+    match role {
+        TargetRole::Pool => Role::Pool,
+        TargetRole::JobDeclaratorServer => Role::Jds,
+        TargetRole::TemplateProvider => Role::TemplateProvider,
+        TargetRole::MiningDevice => Role::MiningDevice,
+        TargetRole::MiningProxy => Role::Proxy,
+        TargetRole::Translator => Role::Translator,
+        TargetRole::JobDeclaratorClient => Role::Jdc,
     }
 }
 
@@ -157,11 +183,14 @@ impl Registry {
         for clause in self.clauses().iter().filter(|clause| clause.binds(role)) {
             coverage.clause_count += 1;
             coverage.testable_count += usize::from(clause.is_testable());
-            if citations.is_tested(clause) {
+            if citations.is_tested_for(role, clause) {
                 coverage.tested_count += 1;
                 coverage.testable_tested_count += usize::from(clause.is_testable());
             } else if let Some(untested) = &clause.untested {
                 *coverage.untested_counts.entry(untested.reason).or_default() += 1;
+            } else if citations.is_tested(clause) {
+                // Asked of others: nothing but a case is missing.
+                *coverage.untested_counts.entry(Reason::NotYet).or_default() += 1;
             } else {
                 coverage.unexplained.push(clause.id.clone());
             }

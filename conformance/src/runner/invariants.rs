@@ -133,10 +133,10 @@ impl Session<'_> {
                         }
                         last = id;
                     }
-                    ("NewTemplate", _) => {
-                        if message.field("future_template").and_then(Value::as_int) == Some(1) {
-                            future.extend(id);
-                        }
+                    ("NewTemplate", _)
+                        if message.field("future_template").and_then(Value::as_int) == Some(1) =>
+                    {
+                        future.extend(id);
                     }
                     ("SetNewPrevHash", "known-templates") => {
                         seen += 1;

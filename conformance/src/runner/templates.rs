@@ -47,7 +47,16 @@ impl Session<'_> {
         let sigops: u64 = decoded.iter().map(|one| one.total_sigop_cost(|_| None) as u64).sum();
         let has_witness =
             |one: &Transaction| one.input.iter().any(|input| !input.witness.is_empty());
+        let is_target_right = match arguments.get("tip") {
+            None => Value::List(Vec::new()),
+            Some(_) => {
+                let tip = tip(arguments)?;
+                let most = Target::from_compact(tip.nbits).unwrap_or_default();
+                Value::Bool(tip.target <= most)
+            }
+        };
         Ok(Value::record([
+            ("is_target_within_nbits", is_target_right),
             (
                 "height",
                 script_height(prefix)
@@ -79,12 +88,7 @@ impl Session<'_> {
         arguments: &Arguments,
     ) -> Result<Value, Stop> {
         let template = new_template(arguments)?;
-        let Message::TemplateSetNewPrevHash(tip) =
-            message(arguments, "tip", "template.SetNewPrevHash")?
-        else {
-            return Err(EvaluationError("`tip` is no SetNewPrevHash of a template".into()).into());
-        };
-        let tip: SetNewPrevHash = *tip;
+        let tip = tip(arguments)?;
         let value = match arguments.get("value").and_then(Value::as_int) {
             Some(value) => value,
             None => template.coinbase_tx_value_remaining,
@@ -143,6 +147,13 @@ fn new_template(arguments: &Arguments) -> Result<NewTemplate, Stop> {
     match message(arguments, "template", "NewTemplate")? {
         Message::NewTemplate(template) => Ok(*template),
         _ => Err(EvaluationError("`template` is no NewTemplate".into()).into()),
+    }
+}
+
+fn tip(arguments: &Arguments) -> Result<SetNewPrevHash, Stop> {
+    match message(arguments, "tip", "template.SetNewPrevHash")? {
+        Message::TemplateSetNewPrevHash(tip) => Ok(*tip),
+        _ => Err(EvaluationError("`tip` is no SetNewPrevHash of a template".into()).into()),
     }
 }
 
