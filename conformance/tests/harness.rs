@@ -371,7 +371,7 @@ fn a_target_that_serves_nobody_is_told_before_any_case_runs() {
 
     insta::assert_snapshot!(
         error,
-        @"the target does not serve miners: SetupConnection was not answered"
+        @"the target does not serve its clients: SetupConnection was not answered"
     );
 }
 
