@@ -312,7 +312,7 @@ pub enum CloseReason {
     #[error("set-up was refused: {0}")]
     SetupRefused(&'static str),
     /// The peer answered `SetupConnection.Error`, or something that we cannot work with.
-    #[error("the peer refused set-up: {0}")]
+    #[error("the peer refused: {0}")]
     RefusedByPeer(String),
     /// The peer has not answered within the time that we grant.
     #[error("{0} was not answered in time")]

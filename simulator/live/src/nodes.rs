@@ -31,6 +31,8 @@ pub enum LiveNode {
         node: Arc<Node>,
         /// What roles follow.
         chain: Arc<BitcoindChain>,
+        /// Nodes that it is linked to.
+        peers: Vec<Arc<Node>>,
     },
 }
 
@@ -99,12 +101,22 @@ impl LiveNode {
     pub(crate) async fn start_again(&self) -> Result<(), NodeError> {
         match self {
             LiveNode::Embedded(_) => Ok(()),
-            LiveNode::Bitcoind { node, .. } => node.start_again().await,
+            LiveNode::Bitcoind { node, peers, .. } => {
+                node.start_again().await?;
+                // Those that it was told of before are forgotten, and those that were told of it
+                // try again only after a minute.
+                for peer in peers {
+                    if let Err(error) = node.connect(peer).await {
+                        tracing::warn!(%error, "a node is not linked again");
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
     pub(crate) async fn stop(&self) {
-        let LiveNode::Bitcoind { node, chain } = self else { return };
+        let LiveNode::Bitcoind { node, chain, .. } = self else { return };
         chain.leave();
         if let Err(error) = node.stop().await {
             tracing::warn!(%error, "a node cannot be waited for");
@@ -213,11 +225,17 @@ async fn processes(
             }
         }
     }
-    let live = |node: Arc<Node>| {
-        let chain = Arc::new(BitcoindChain::new(node.rpc(), FEE_REFRESH));
-        LiveNode::Bitcoind { node, chain }
+    let live = |(index, node): (usize, &Arc<Node>)| {
+        let linked = scenario.links.iter().filter_map(|(NodeId(a), NodeId(b))| {
+            [(*a, *b), (*b, *a)].into_iter().find(|(near, _)| *near == index)
+        });
+        LiveNode::Bitcoind {
+            node: Arc::clone(node),
+            chain: Arc::new(BitcoindChain::new(node.rpc(), FEE_REFRESH)),
+            peers: linked.map(|(_, far)| Arc::clone(&nodes[far])).collect(),
+        }
     };
-    Ok(Nodes { all: nodes.into_iter().map(live).collect(), _relays: Vec::new() })
+    Ok(Nodes { all: nodes.iter().enumerate().map(live).collect(), _relays: Vec::new() })
 }
 
 /// Those whose blocks come from the first as well, through others if not directly.
