@@ -596,6 +596,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_list_tells_how_many_elements_differ_and_how_much_neighbours_do() {
+        let tokens = |tokens: &[&[u8]]| {
+            Value::List(
+                tokens.iter().map(|one| Value::Bytes(Bytes::copy_from_slice(one))).collect(),
+            )
+        };
+        for (list, distinct, differing) in [
+            (tokens(&[]), 0, 0),
+            (tokens(&[&[1, 2], &[1, 3], &[1, 2]]), 2, 1),
+            (tokens(&[&[1, 2, 3], &[4]]), 2, 3),
+        ] {
+            assert_eq!(list.part("distinct"), Some(Value::Int(distinct)));
+            assert_eq!(list.part("differing_bytes"), Some(Value::Int(differing)));
+        }
+    }
+
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let value = match Expression::parse(text) {

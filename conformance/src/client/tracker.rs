@@ -564,9 +564,10 @@ mod tests {
     use sv2::message::Message;
     use sv2::mining::{
         CloseChannel, NewMiningJob, OpenMiningChannelError, OpenStandardMiningChannel,
-        OpenStandardMiningChannelSuccess, SetNewPrevHash, SetTarget,
+        OpenStandardMiningChannelSuccess, SetCustomMiningJob, SetCustomMiningJobError,
+        SetCustomMiningJobSuccess, SetNewPrevHash, SetTarget,
     };
-    use sv2::wire::{B32, Str255, Tlvs};
+    use sv2::wire::{B32, B64K, B255, Seq255, Str255, Tlvs};
 
     use super::*;
     use crate::client::exchange::FrameView;
@@ -638,6 +639,45 @@ mod tests {
         let states: Vec<JobState> =
             states(&tracker).into_iter().map(|(_, state, _)| state).collect();
         assert_eq!(states, [JobState::Stale, JobState::Stale, JobState::Active]);
+    }
+
+    #[test]
+    fn a_custom_job_is_worked_on_once_it_was_accepted() {
+        let mut tracker = opened();
+        receive(&mut tracker, job(1, Some(60)));
+        let request = |request_id| SetCustomMiningJob {
+            channel_id: 3,
+            request_id,
+            mining_job_token: B255::default(),
+            version: 4,
+            prev_hash: U256::MAX,
+            min_ntime: 70,
+            nbits: 0x207f_ffff,
+            coinbase_tx_version: 2,
+            coinbase_prefix: B255::new(vec![1, 102]).unwrap(),
+            coinbase_tx_input_n_sequence: u32::MAX,
+            coinbase_tx_outputs: B64K::new(vec![0]).unwrap(),
+            coinbase_tx_locktime: 0,
+            merkle_path: Seq255::default(),
+        };
+        for request_id in [5, 6] {
+            let frame = Message::from(request(request_id)).to_frame(&Tlvs::NONE);
+            tracker.sent(FrameView::of(&frame).message().unwrap());
+        }
+
+        let error_code = Str255::from_static("no");
+        receive(&mut tracker, SetCustomMiningJobError { channel_id: 3, request_id: 5, error_code });
+        let refused = states(&tracker);
+        receive(
+            &mut tracker,
+            SetCustomMiningJobSuccess { channel_id: 3, request_id: 6, job_id: 9 },
+        );
+
+        let target = |number| Some(U256::from_limbs([number, 0, 0, 0]));
+        assert_eq!(refused, [(1, JobState::Active, target(100))]);
+        let accepted = [(1, JobState::Past, target(100)), (9, JobState::Active, target(100))];
+        assert_eq!(states(&tracker), accepted);
+        assert_eq!(tracker.channels[&3].jobs[&9].tip.map(|tip| tip.prev_hash), Some(U256::MAX));
     }
 
     #[test]
