@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) custom_job_count: usize,
     /// What client and upstream have agreed on (extension 0x0001).
     pub(super) extensions: Vec<u16>,
+    /// A request lacked something that the upstream requires.
+    pub(super) was_refused: bool,
     /// Waits for what the upstream agrees on.
     pub(super) held_request: Option<RequestExtensions>,
     pub(super) useless: Useless,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::MiningProxyConfig;
 use super::group::Group;
 use crate::common::{Protocol, SetupConnectionError};
-use crate::extensions::RequestExtensions;
+use crate::extensions::{RequestExtensions, RequestExtensionsError};
 use crate::message::Message;
 use crate::mining::UpdateChannel;
 use crate::mining::channel::ChannelKind;
@@ -31,6 +31,8 @@ pub(super) struct Lane {
     /// Extensions that are asked for.
     wanted: Vec<u16>,
     pub(super) extensions: Extensions,
+    /// Extensions that the upstream requires of whoever opens channels.
+    pub(super) required: Vec<u16>,
     /// By our request ids, which ascend with time.
     pub(super) opens: BTreeMap<u32, OpenRequest>,
     /// By our request ids.
@@ -113,8 +115,10 @@ impl Lane {
     pub(super) const COUNT: usize = 4;
     /// Requests for channels that wait for an answer, of all clients.
     pub(super) const OPENS_MAX: usize = 65_536;
-    /// Of our only `RequestExtensions` on a connection.
-    pub(super) const EXTENSIONS_REQUEST_ID: u16 = 1;
+    /// Of our first `RequestExtensions` on a connection.
+    pub(super) const REQUIREMENTS_REQUEST_ID: u16 = 1;
+    /// Of our second one.
+    pub(super) const EXTENSIONS_REQUEST_ID: u16 = 2;
 
     /// The flags that are passed on are neighbours.
     const FLAGS_SHIFT: u32 = REQUIRES_WORK_SELECTION.trailing_zeros();
@@ -143,6 +147,7 @@ impl Lane {
             client_count: 0,
             wanted: config.server.supported_extensions.clone(),
             extensions: Extensions::Agreed(Vec::new()),
+            required: Vec::new(),
             opens: BTreeMap::new(),
             custom_jobs: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -172,16 +177,34 @@ impl Lane {
         }
     }
 
-    /// Before anything else on a new connection, since an upstream may require some.
+    /// Before anything else on a new connection, since an upstream may require some: which, it
+    /// says when asked for none.
     pub(super) fn ask_for_extensions(&mut self, now: Now, out: &mut Outbox) {
         if self.wanted.is_empty() {
             self.extensions = Extensions::Agreed(Vec::new());
             return;
         }
         self.extensions = Extensions::Asked { until: now.instant + self.answer_timeout };
-        let requested_extensions = Seq64K::new(self.wanted.clone()).unwrap_or_default();
-        let request_id = Self::EXTENSIONS_REQUEST_ID;
-        self.send(RequestExtensions { request_id, requested_extensions }, out);
+        for (request_id, requested) in [
+            (Self::REQUIREMENTS_REQUEST_ID, Vec::new()),
+            (Self::EXTENSIONS_REQUEST_ID, self.wanted.clone()),
+        ] {
+            let requested_extensions = Seq64K::new(requested).unwrap_or_default();
+            self.send(RequestExtensions { request_id, requested_extensions }, out);
+        }
+    }
+
+    /// What the upstream requires and does not get from us ends with the connection.
+    pub(super) fn handle_extensions_error(&mut self, error: &RequestExtensionsError) {
+        match error.request_id {
+            Self::REQUIREMENTS_REQUEST_ID => {
+                let required = error.required_extensions.as_slice();
+                self.required.clone_from(&self.wanted);
+                self.required.retain(|extension| required.contains(extension));
+            }
+            Self::EXTENSIONS_REQUEST_ID => self.extensions = Extensions::Agreed(Vec::new()),
+            _ => {}
+        }
     }
 
     pub(super) fn take_request_id(&mut self) -> u32 {
@@ -289,6 +312,7 @@ impl Lane {
         self.granted = None;
         self.silent_since = None;
         self.extensions = Extensions::Agreed(Vec::new());
+        self.required.clear();
         self.opens.clear();
         self.custom_jobs.clear();
         self.channels.clear();

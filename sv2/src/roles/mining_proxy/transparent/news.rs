@@ -9,7 +9,7 @@ use super::opening::Opened;
 use super::requests::extension_channel;
 use super::{Passage, Timer, Transparent, tell_lost};
 use crate::event::Event;
-use crate::extensions::{RequestExtensionsError, RequestExtensionsSuccess};
+use crate::extensions::RequestExtensionsSuccess;
 use crate::message::Message;
 use crate::mining::coinbase::Coinbase;
 use crate::mining::job::Work;
@@ -141,8 +141,8 @@ impl Transparent {
             Message::RequestExtensionsSuccess(success) => {
                 self.handle_extensions(now, lane, &success, out);
             }
-            Message::RequestExtensionsError(RequestExtensionsError { .. }) => {
-                self.lanes[lane].extensions = Extensions::Agreed(Vec::new());
+            Message::RequestExtensionsError(error) => {
+                self.lanes[lane].handle_extensions_error(&error);
                 self.answer_extensions(now, lane, out);
             }
             other => self.lanes[lane].uplink.note_ignored(upstream, other.name(), out),

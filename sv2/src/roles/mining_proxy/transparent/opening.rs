@@ -1,6 +1,7 @@
 //! Opening channels: a client asks, the upstream answers (spec 5.3.2 to 5.3.6).
 
 use super::lane::{Channel, Lane, OpenRequest};
+use super::setup::missing_from;
 use super::{Timer, Transparent};
 use crate::event::Event;
 use crate::message::Message;
@@ -37,6 +38,15 @@ impl Transparent {
         let client = self.client(connection)?;
         let (lane, count) = (client.lane?, client.channels.len() + client.open_count);
         let reads_standard_jobs = client.requires_standard_jobs();
+        let agreed = client.extensions.clone();
+        // Without a channel nothing is served, so this is where going on without a required
+        // extension ends.
+        let missing = missing_from(&self.lanes[lane].required, &agreed);
+        if let Some(extension) = missing.first().copied() {
+            let violation = Violation::RequiredExtensionMissing { extension };
+            self.close(connection, violation.into(), out);
+            return None;
+        }
         // AMB-28: the upstream does not know that this client could not read the jobs.
         let error_code = if kind == ChannelKind::Extended && reads_standard_jobs {
             error_code::EXTENDED_CHANNELS_NOT_SUPPORTED_FOR_STANDARD_JOBS

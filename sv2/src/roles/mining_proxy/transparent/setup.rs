@@ -15,6 +15,7 @@ use crate::extensions::{
 use crate::mining::setup_flag::{REQUIRES_STANDARD_JOBS, REQUIRES_VERSION_ROLLING, success};
 use crate::role::{CloseReason, ConnectionId, Outbox};
 use crate::time::Now;
+use crate::violation::Violation;
 use crate::wire::{Seq64K, Str255};
 
 impl Transparent {
@@ -47,7 +48,13 @@ impl Transparent {
         request: &SetupConnection,
         out: &mut Outbox,
     ) {
-        if let Err(refusal) = self.offer.answer(request) {
+        // A refusal over flags names all that are not supported (spec 3.6.3), and what the
+        // upstream supports is not known before it has answered.
+        let without_unknown = SetupConnection {
+            flags: request.flags & self.offer.supported_flags,
+            ..request.clone()
+        };
+        if let Err(refusal) = self.offer.answer(&without_unknown) {
             return self.refuse_setup(connection, refusal.into(), out);
         }
         let lane = Lane::of_flags(request.flags);
@@ -67,9 +74,12 @@ impl Transparent {
             return;
         };
         let Some(flags) = self.lanes[lane].granted else { return };
-        let reads_standard_jobs = asked & REQUIRES_STANDARD_JOBS != 0;
-        if reads_standard_jobs && flags & success::REQUIRES_EXTENDED_CHANNELS != 0 {
-            return self.refuse_setup(connection, unsupported(REQUIRES_STANDARD_JOBS), out);
+        let mut refused = !self.offer.supported_flags;
+        if flags & success::REQUIRES_EXTENDED_CHANNELS != 0 {
+            refused |= REQUIRES_STANDARD_JOBS;
+        }
+        if asked & refused != 0 {
+            return self.refuse_setup(connection, unsupported(refused), out);
         }
         let Some(client) = self.client(connection) else { return };
         client.phase = Phase::Open;
@@ -129,9 +139,12 @@ impl Transparent {
     pub(super) fn handle_upstream_refusal(
         &mut self,
         lane: usize,
-        refusal: SetupConnectionError,
+        mut refusal: SetupConnectionError,
         out: &mut Outbox,
     ) {
+        if refusal.flags != 0 {
+            refusal.flags |= !self.offer.supported_flags;
+        }
         let at = &mut self.lanes[lane];
         at.refusal_count += 1;
         at.refusal = Some(refusal.clone());
@@ -162,6 +175,7 @@ impl Transparent {
     /// Answers everybody on the lane who waits for what the upstream agrees on.
     pub(super) fn answer_extensions(&mut self, now: Now, lane: usize, out: &mut Outbox) {
         let Extensions::Agreed(agreed) = self.lanes[lane].extensions.clone() else { return };
+        let required = self.lanes[lane].required.clone();
         for connection in self.clients_of(lane, Phase::Open) {
             let Some(client) = self.client(connection) else { continue };
             let Some(request) = client.held_request.take() else { continue };
@@ -173,9 +187,17 @@ impl Transparent {
             let request_id = request.request_id;
             client.extensions.clone_from(&supported);
             client.extensions.retain(|extension| *extension != NEGOTIATION);
-            if supported.is_empty() && !unsupported.is_empty() {
+            let missing = missing_from(&required, requested);
+            if let Some(extension) = missing.first().copied().filter(|_| client.was_refused) {
+                let violation = Violation::RequiredExtensionMissing { extension };
+                self.close(connection, violation.into(), out);
+                continue;
+            }
+            client.was_refused = !missing.is_empty();
+            if !missing.is_empty() || supported.is_empty() && !unsupported.is_empty() {
+                client.extensions.clear();
                 let unsupported_extensions = sequence(unsupported);
-                let required_extensions = Seq64K::default();
+                let required_extensions = sequence(missing);
                 out.send(
                     connection,
                     RequestExtensionsError {
@@ -196,6 +218,10 @@ impl Transparent {
 fn unsupported(flags: u32) -> SetupConnectionError {
     let error_code = Str255::from_static(setup_error_code::UNSUPPORTED_FEATURE_FLAGS);
     SetupConnectionError { flags, error_code }
+}
+
+pub(super) fn missing_from(required: &[u16], present: &[u16]) -> Vec<u16> {
+    required.iter().copied().filter(|extension| !present.contains(extension)).collect()
 }
 
 /// Part of a request.

@@ -94,7 +94,7 @@ fn fields_of_extensions_are_kept_where_they_were_agreed_on_and_dropped_where_not
         bench.open_extended(ALICE, 1, 11);
         if is_agreed {
             let supported_extensions = extensions.clone();
-            bench.say(UP, RequestExtensionsSuccess { request_id: 1, supported_extensions });
+            bench.say(UP, RequestExtensionsSuccess { request_id: 2, supported_extensions });
             bench.say(ALICE, RequestExtensions { request_id: 4, requested_extensions: extensions });
         }
         let tlvs = Tlvs::from_bytes(Bytes::from_static(&[2, 0, 1, 1, 0, b'x']));
