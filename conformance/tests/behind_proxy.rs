@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use conformance::case::Suite;
+use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::mutant::{Make, Mutant};
 use conformance::runner::probe::probe;
@@ -192,11 +192,15 @@ fn arrived(connection: ConnectionId, frame: Frame) -> Input {
 fn failures(id: &str, around: fn(Box<dyn Role>) -> Box<dyn Role>) -> Vec<(String, String)> {
     let registry = Registry::embedded();
     let suite = Suite::built_in(&|id| registry.clause(id).is_some()).expect("cases can be read");
-    let target = MemoryTarget::mutant(Mutant {
-        id: id.to_owned(),
-        stands_for: "no bug: a proxy in front".to_owned(),
-        make: Make::Code(around),
-    });
+    let suite = suite.for_role(TargetRole::Pool);
+    let target = MemoryTarget::mutant(
+        TargetRole::Pool,
+        Mutant {
+            id: id.to_owned(),
+            stands_for: "no bug: a proxy in front".to_owned(),
+            make: Make::Code(around),
+        },
+    );
     let facts = probe(&target, &registry, 1, HASH_BUDGET).expect("it answers").facts;
     let context = Context {
         registry: &registry,
@@ -245,6 +249,8 @@ fn an_aggregating_proxy_passes_every_case_for_a_pool_but_those_that_are_not_abou
 
     let mut ids: Vec<&str> = failures.iter().map(|(id, _)| &**id).collect();
     ids.dedup();
+    // It takes no custom jobs, so that a whole folder of cases is not about it.
+    ids.retain(|id| !id.starts_with("custom-jobs."));
     let excepted: Vec<&str> = EXCEPTED.iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, excepted, "{}", in_words(&failures));
 }
