@@ -1,6 +1,8 @@
 //! Random `kill -9` among all processes of configuration A: whatever is killed is started again,
 //! mining goes on, and every share is accounted for. `ci/kill` runs it for ten minutes.
 
+#![allow(clippy::unwrap_used, reason = "a test, whose parts clippy does not know as such")]
+
 mod kill;
 
 use kill::books::{Books, Role};
