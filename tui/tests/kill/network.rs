@@ -71,7 +71,8 @@ impl Network {
             if processes.is_empty() {
                 continue;
             }
-            let victim = &processes[(next(&mut random) % processes.len() as u64) as usize];
+            let at = next(&mut random) % u64::try_from(processes.len()).unwrap();
+            let victim = &processes[usize::try_from(at).unwrap()];
             let outcome = Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap();
             killed += u64::from(outcome.success());
         }
