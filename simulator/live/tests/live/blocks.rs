@@ -1,11 +1,11 @@
 //! Networks that find blocks.
 
 use libtest_mimic::{Failed, Trial};
-use simulator::scenario::{ChainKind, Kind};
+use simulator::scenario::{ChainKind, Kind, Scenario};
 use sv2::event::Event;
 
 use crate::record::Record;
-use crate::{run, scenario, start};
+use crate::{changed, run, scenario, start};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let embedded = [
@@ -15,6 +15,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         Trial::test("devices_that_choose_transactions_find_blocks", || {
             run(|| finds_blocks("config-a.toml", None))
+        }),
+        Trial::test("devices_behind_a_proxy_that_passes_channels_on_find_blocks", || {
+            run(async || all_find_blocks(changed("config-b.toml", None, TRANSPARENT)?).await)
+        }),
+        Trial::test("devices_find_blocks_whose_transactions_nobody_is_told", || {
+            run(async || all_find_blocks(changed("config-a.toml", None, COINBASE_ONLY)?).await)
         }),
     ];
     let real = [
@@ -32,9 +38,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     embedded.into_iter().chain(real).collect()
 }
 
-/// Three blocks, and at every level shares that were taken; refused ones came late.
 async fn finds_blocks(name: &str, chain: Option<ChainKind>) -> Result<(), Failed> {
-    let mut network = start(scenario(name, chain)?).await?;
+    all_find_blocks(scenario(name, chain)?).await
+}
+
+/// Three blocks, and at every level shares that were taken; refused ones came late.
+async fn all_find_blocks(scenario: Scenario) -> Result<(), Failed> {
+    let mut network = start(scenario).await?;
     let scenario = network.scenario().clone();
     let mut record = Record::default();
 
@@ -56,3 +66,6 @@ async fn finds_blocks(name: &str, chain: Option<ChainKind>) -> Result<(), Failed
 fn is_accepted(event: &Event) -> bool {
     matches!(event, Event::ShareAccepted { .. } | Event::SharesAcknowledged { .. })
 }
+
+const TRANSPARENT: (&str, &str) = ("mode = \"aggregated\"", "mode = \"transparent\"");
+const COINBASE_ONLY: (&str, &str) = ("mode = \"full-template\"", "mode = \"coinbase-only\"");

@@ -43,8 +43,19 @@ fn run(test: impl AsyncFnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
 
 /// A scenario of `simulator/scenarios`, on ports that are free.
 fn scenario(name: &str, chain: Option<ChainKind>) -> Result<Scenario, Failed> {
+    changed(name, chain, ("", ""))
+}
+
+/// The same with another text in the place of one.
+fn changed(
+    name: &str,
+    chain: Option<ChainKind>,
+    (from, to): (&str, &str),
+) -> Result<Scenario, Failed> {
     let file = format!("{}/../scenarios/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&file)?;
+    assert!(text.contains(from), "{name} says nothing of {from}");
+    let text = if from.is_empty() { text } else { text.replace(from, to) };
     let overrides = Overrides { ports: Ports::Free, chain, ..Overrides::default() };
     Ok(Scenario::load(&file, &text, &overrides)?)
 }
