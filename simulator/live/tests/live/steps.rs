@@ -21,8 +21,9 @@ pub(crate) fn pool_starts(leg: &mut Leg) -> Result<(), Failed> {
 
 /// A future template, and strictly behind it the block that it builds on.
 pub(crate) fn follows_a_pair(leg: &mut Leg) -> Result<(), Failed> {
-    let template = message!(leg.expect(Received, NewTemplate))?;
-    assert!(template.future_template, "{template:?}");
+    let template = leg.expect(Received, "a future NewTemplate", |message| {
+        kind!(NewTemplate)(message).filter(|template| template.future_template)
+    })?;
     let prev_hash = message!(leg.expect(Received, TemplateSetNewPrevHash))?;
     assert_eq!(prev_hash.template_id, template.template_id);
     Ok(())
