@@ -41,19 +41,7 @@ fn table(statement: &Statement) {
     let head = ["user", "worker", "accepted", "difficulty", "blocks", "rejected"];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(statement.accounts.iter().map(row));
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.len());
-        }
-    }
-    for [user, worker, accepted, difficulty, blocks, rejected] in &rows {
-        let [user_width, worker_width, accepted_width, difficulty_width, blocks_width, _] = widths;
-        print::line(format_args!(
-            "{user:user_width$}  {worker:worker_width$}  {accepted:>accepted_width$}  \
-             {difficulty:>difficulty_width$}  {blocks:>blocks_width$}  {rejected}"
-        ));
-    }
+    print::table(&rows, 2);
     if !statement.rejected_of_others.is_empty() {
         let rejected = rejections(&statement.rejected_of_others);
         print::line(format_args!("rejected, of workers with no share accepted: {rejected}"));

@@ -33,6 +33,9 @@ pub(super) struct Board {
 /// A line of the table, in the order of [`COLUMNS`].
 pub(super) type Row = [String; COLUMNS.len()];
 
+/// How many of the columns are words; the others are numbers.
+pub(super) const WORD_COLUMNS: usize = 2;
+
 /// What the table shows of each role.
 pub(super) const COLUMNS: [&str; 10] = [
     "role",

@@ -6,7 +6,7 @@ use simulator_live::{Happening, Subject, What};
 use sv2::event::Event;
 use sv2::role::CloseReason;
 
-use super::board::{Board, COLUMNS, Row};
+use super::board::{Board, COLUMNS, Row, WORD_COLUMNS};
 use super::{Ending, View};
 use crate::print;
 
@@ -36,13 +36,13 @@ impl View for Lines {
     fn tick(&mut self, board: &Board) -> std::io::Result<()> {
         if board.elapsed() >= self.next_table_at {
             self.next_table_at = board.elapsed() + TABLE_INTERVAL;
-            print::text(table(board));
+            print_table(board);
         }
         Ok(())
     }
 
     fn finish(&mut self, board: &Board, ending: Ending) {
-        print::text(table(board));
+        print_table(board);
         print::line(summary(board, ending));
     }
 }
@@ -93,25 +93,13 @@ pub(super) fn summary(board: &Board, ending: Ending) -> String {
     )
 }
 
-fn table(board: &Board) -> String {
+fn print_table(board: &Board) {
     let heading = COLUMNS.map(str::to_owned);
     let rows: Vec<Row> = std::iter::once(heading).chain(board.rows()).collect();
-    let widths: Vec<usize> = (0..COLUMNS.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    print::table(&rows, WORD_COLUMNS);
     for (name, error) in board.last_errors() {
-        text.push_str(&format!("{name}: last error: {error}\n"));
+        print::line(format_args!("{name}: last error: {error}"));
     }
-    text
 }
 
 /// Between two tables.

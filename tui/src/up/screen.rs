@@ -13,7 +13,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table};
 use simulator_live::Happening;
 
-use super::board::{Board, COLUMNS};
+use super::board::{Board, COLUMNS, WORD_COLUMNS};
 use super::{Ending, View, lines};
 
 /// The terminal, until it is dropped.
@@ -134,7 +134,7 @@ fn table(board: &Board) -> Table<'_> {
 /// Words to the left, numbers to the right.
 fn cell(column: usize, text: String) -> Cell<'static> {
     let line = Line::from(text);
-    Cell::from(if column < 2 { line } else { line.right_aligned() })
+    Cell::from(if column < WORD_COLUMNS { line } else { line.right_aligned() })
 }
 
 fn endpoints(board: &Board) -> Paragraph<'_> {

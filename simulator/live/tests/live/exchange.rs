@@ -71,16 +71,7 @@ impl Leg {
         what: &str,
         is_it: impl Fn(&Message) -> Option<T>,
     ) -> Result<T, Failed> {
-        while let Some(seen) = self.seen.get(self.next) {
-            self.next += 1;
-            if let Some(found) = is_it(&seen.message).filter(|_| seen.direction == direction) {
-                return Ok(found);
-            }
-            if !is_noise(&seen.message) {
-                return Err(self.failure(what, &format!("{:?}", seen.message)));
-            }
-        }
-        Err(self.failure(what, "nothing more"))
+        self.advance(direction, what, is_it, is_noise)
     }
 
     /// Goes on to the next message that is this, whatever lies before it.
@@ -90,10 +81,23 @@ impl Leg {
         what: &str,
         is_it: impl Fn(&Message) -> Option<T>,
     ) -> Result<T, Failed> {
+        self.advance(direction, what, is_it, |_| true)
+    }
+
+    fn advance<T>(
+        &mut self,
+        direction: Direction,
+        what: &str,
+        is_it: impl Fn(&Message) -> Option<T>,
+        may_lie_before: impl Fn(&Message) -> bool,
+    ) -> Result<T, Failed> {
         while let Some(seen) = self.seen.get(self.next) {
             self.next += 1;
             if let Some(found) = is_it(&seen.message).filter(|_| seen.direction == direction) {
                 return Ok(found);
+            }
+            if !may_lie_before(&seen.message) {
+                return Err(self.failure(what, &format!("{:?}", seen.message)));
             }
         }
         Err(self.failure(what, "nothing more"))
