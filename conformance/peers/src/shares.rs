@@ -156,7 +156,8 @@ impl Pair {
         let (template, outputs) = template(job_id, self.setup.path_len);
         let coinbase = Coinbase::new(&template, b"tag", &outputs, 20).expect("a usable template");
         let work = Arc::new(Work {
-            template_id: template.template_id,
+            template_id: Some(template.template_id),
+            min_ntime: None,
             version: template.version,
             version_rolling_allowed: self.setup.version_rolling_allowed,
             merkle_path: template.merkle_path.clone(),
