@@ -16,7 +16,8 @@ pub struct Figures {
     pub connection_count: u64,
     /// Channels that are open, of clients.
     pub channel_count: u64,
-    /// Shares that this role has accepted, or that an upstream has accepted from a device.
+    /// Shares that were accepted: by a server, or from a device. What a proxy sends up is its
+    /// upstream's to count.
     pub accepted_count: u64,
     /// Shares that were refused for another reason than being late.
     pub rejected_count: u64,
@@ -30,7 +31,18 @@ pub struct Figures {
     pub tip_count: u64,
     /// What went wrong last, in words.
     pub last_error: Option<String>,
+    side: Side,
     work: Work,
+}
+
+/// Which end of shares a role counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// It judges those of its clients.
+    #[default]
+    Server,
+    /// It finds them.
+    Device,
 }
 
 /// What a device has shown of its hash rate.
@@ -43,6 +55,11 @@ struct Work {
 }
 
 impl Figures {
+    /// Nothing has happened yet.
+    pub fn new(side: Side) -> Self {
+        Figures { side, ..Figures::default() }
+    }
+
     /// Counts an event of the role; of a fleet, of one of its members.
     pub fn count(&mut self, now: Instant, member: u32, event: &Event) {
         match event {
@@ -57,12 +74,16 @@ impl Figures {
             Event::ChannelClosed { .. } => {
                 self.channel_count = self.channel_count.saturating_sub(1);
             }
-            Event::ShareAccepted { .. } => self.accepted_count += 1,
-            Event::SharesAcknowledged { accepted_count, .. } => {
+            Event::ShareAccepted { .. } if self.side == Side::Server => self.accepted_count += 1,
+            Event::SharesAcknowledged { accepted_count, .. } if self.side == Side::Device => {
                 self.accepted_count += u64::from(*accepted_count);
             }
-            Event::ShareRejected { error_code, .. } => self.refused(error_code.as_bytes()),
-            Event::ShareRefused { error_code, .. } => self.refused(error_code.as_slice()),
+            Event::ShareRejected { error_code, .. } if self.side == Side::Server => {
+                self.refused(error_code.as_bytes());
+            }
+            Event::ShareRefused { error_code, .. } if self.side == Side::Device => {
+                self.refused(error_code.as_slice());
+            }
             Event::WorkStarted { channel_id, target, .. } => {
                 self.job_count += 1;
                 self.work.price((member, *channel_id), target.expected_hashes());
@@ -87,7 +108,11 @@ impl Figures {
                 self.last_error = Some(reason.clone());
             }
             Event::Noted { what, .. } => self.last_error = Some(what.clone()),
-            Event::WorkerNamed { .. }
+            Event::ShareAccepted { .. }
+            | Event::SharesAcknowledged { .. }
+            | Event::ShareRejected { .. }
+            | Event::ShareRefused { .. }
+            | Event::WorkerNamed { .. }
             | Event::ShareFiltered { .. }
             | Event::TokenAllocated { .. }
             | Event::MiningFor { .. }
@@ -185,7 +210,7 @@ mod tests {
 
     #[test]
     fn late_shares_are_told_from_wrong_ones() {
-        let mut figures = Figures::default();
+        let mut figures = Figures::new(Side::Device);
         for code in ["stale-share", "duplicate-share"] {
             let (channel_id, sequence_number) = (1, 1);
             let error_code = Str255::from_static(code);
@@ -196,5 +221,27 @@ mod tests {
         }
 
         assert_eq!((figures.stale_count, figures.rejected_count), (1, 1));
+    }
+
+    #[test]
+    fn a_share_that_a_proxy_passes_on_is_counted_once() {
+        let mut figures = Figures::new(Side::Server);
+        let (connection, channel_id, sequence_number) = (CONNECTION, 1, 1);
+        let hash = U256::ZERO;
+
+        for event in [
+            Event::ShareAccepted { connection, channel_id, sequence_number, hash },
+            Event::SharesAcknowledged {
+                connection,
+                channel_id,
+                last_sequence_number: 1,
+                accepted_count: 1,
+                difficulty_sum: 0,
+            },
+        ] {
+            figures.count(at(0), 0, &event);
+        }
+
+        assert_eq!(figures.accepted_count, 1);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use simulator::figures::Figures;
+use simulator::figures::{Figures, Side};
 use simulator::goal::Goal;
-use simulator::scenario::{HeldBy, NodeId, RoleId, RoleKind, Scenario};
+use simulator::scenario::{HeldBy, Kind, NodeId, Role, RoleId, RoleKind, Scenario};
 use simulator_live::{Happening, Network, Subject, What};
 use sv2::event::Event;
 use sv2::noise::StratumUrl;
@@ -56,7 +56,7 @@ impl Board {
         let now = Clock::of_process().now().instant;
         Board {
             urls: scenario.role_ids().map(|id| network.url(id)).collect(),
-            figures: vec![Figures::default(); scenario.roles.len()],
+            figures: scenario.roles.iter().map(|role| Figures::new(side(role))).collect(),
             down: vec![BTreeSet::new(); scenario.roles.len()],
             nodes: vec![(None, false); scenario.nodes.len()],
             tips: BTreeSet::new(),
@@ -218,12 +218,15 @@ impl Board {
     }
 
     pub(super) fn is_device(&self, id: RoleId) -> bool {
-        self.scenario.role(id).kind.kind() == simulator::scenario::Kind::MiningDevice
+        self.scenario.role(id).kind.kind() == Kind::MiningDevice
     }
 
     fn serves_devices(&self, id: RoleId) -> bool {
-        use simulator::scenario::Kind;
         let kind = self.scenario.role(id).kind.kind();
         matches!(kind, Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient)
     }
+}
+
+fn side(role: &Role) -> Side {
+    if role.kind.kind() == Kind::MiningDevice { Side::Device } else { Side::Server }
 }
