@@ -41,8 +41,8 @@ pub enum Side {
     /// It judges those of its clients.
     #[default]
     Server,
-    /// It finds them.
-    Device,
+    /// It has its own judged: a device, or a proxy that passes channels on.
+    Client,
 }
 
 /// What a device has shown of its hash rate.
@@ -75,13 +75,13 @@ impl Figures {
                 self.channel_count = self.channel_count.saturating_sub(1);
             }
             Event::ShareAccepted { .. } if self.side == Side::Server => self.accepted_count += 1,
-            Event::SharesAcknowledged { accepted_count, .. } if self.side == Side::Device => {
+            Event::SharesAcknowledged { accepted_count, .. } if self.side == Side::Client => {
                 self.accepted_count += u64::from(*accepted_count);
             }
             Event::ShareRejected { error_code, .. } if self.side == Side::Server => {
                 self.refused(error_code.as_bytes());
             }
-            Event::ShareRefused { error_code, .. } if self.side == Side::Device => {
+            Event::ShareRefused { error_code, .. } if self.side == Side::Client => {
                 self.refused(error_code.as_slice());
             }
             Event::WorkStarted { channel_id, target, .. } => {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn late_shares_are_told_from_wrong_ones() {
-        let mut figures = Figures::new(Side::Device);
+        let mut figures = Figures::new(Side::Client);
         for code in ["stale-share", "duplicate-share"] {
             let (channel_id, sequence_number) = (1, 1);
             let error_code = Str255::from_static(code);

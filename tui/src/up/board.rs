@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use simulator::figures::{Figures, Side};
 use simulator::goal::Goal;
-use simulator::scenario::{HeldBy, Kind, NodeId, Role, RoleId, RoleKind, Scenario};
+use simulator::scenario::{HeldBy, Kind, NodeId, ProxyMode, Role, RoleId, RoleKind, Scenario};
 use simulator_live::{Happening, Network, Subject, What};
 use sv2::event::Event;
 use sv2::noise::StratumUrl;
@@ -228,5 +228,9 @@ impl Board {
 }
 
 fn side(role: &Role) -> Side {
-    if role.kind.kind() == Kind::MiningDevice { Side::Device } else { Side::Server }
+    match &role.kind {
+        RoleKind::MiningDevice(_) => Side::Client,
+        RoleKind::MiningProxy(proxy) if proxy.mode == ProxyMode::Transparent => Side::Client,
+        _ => Side::Server,
+    }
 }
