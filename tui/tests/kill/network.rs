@@ -11,8 +11,18 @@ use super::books;
 
 /// A network that runs.
 pub(crate) struct Network {
-    up: Child,
+    up: Up,
     folder: TempDir,
+}
+
+/// `assay up`, which ends its network when it is killed, also where a test has failed.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Network {
@@ -27,14 +37,14 @@ impl Network {
             .stderr(log)
             .spawn()
             .unwrap();
-        Network { up, folder }
+        Network { up: Up(up), folder }
     }
 
     /// Until the pool has accepted so many.
     pub(crate) fn wait_for_shares(&mut self, count: u64) {
         let deadline = Instant::now() + PATIENCE;
         while self.accepted_by_pool() < count {
-            let ended = self.up.try_wait().unwrap();
+            let ended = self.up.0.try_wait().unwrap();
             assert!(ended.is_none(), "the network has ended: {}", self.last_words());
             assert!(Instant::now() < deadline, "no share is accepted: {}", self.last_words());
             std::thread::sleep(POLL);
@@ -81,16 +91,16 @@ impl Network {
 
     /// Ends the network; nothing of it is left but what it has written.
     pub(crate) fn stop(mut self) -> TempDir {
-        let told = Command::new("kill").args(["-TERM", &self.up.id().to_string()]).status();
+        let told = Command::new("kill").args(["-TERM", &self.up.0.id().to_string()]).status();
         assert!(told.unwrap().success());
-        assert!(self.up.wait().unwrap().success());
+        assert!(self.up.0.wait().unwrap().success());
         assert_eq!(self.processes(), Vec::<u32>::new(), "left behind");
         self.folder
     }
 
     /// The programs: children of the helpers that are the children of `assay up`.
     fn processes(&self) -> Vec<u32> {
-        let helpers = children_of(self.up.id());
+        let helpers = children_of(self.up.0.id());
         helpers.into_iter().flat_map(children_of).collect()
     }
 }
