@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sv2::event::Event;
-use sv2::role::CloseReason;
+use sv2::role::{CloseReason, ConnectionId};
 use sv2::time::Instant;
 
 use crate::units::HashRate;
@@ -12,10 +12,6 @@ use crate::units::HashRate;
 /// Counts of one role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
-    /// Connections that are set up, of clients.
-    pub connection_count: u64,
-    /// Channels that are open, of clients.
-    pub channel_count: u64,
     /// Shares that were accepted: by a server, or from a device. What a proxy sends up is its
     /// upstream's to count.
     pub accepted_count: u64,
@@ -32,6 +28,8 @@ pub struct Figures {
     /// What went wrong last, in words.
     pub last_error: Option<String>,
     side: Side,
+    /// Channels of each connection that is set up, by member; as many as a host takes.
+    channels: BTreeMap<(u32, ConnectionId), u64>,
     work: Work,
 }
 
@@ -63,16 +61,24 @@ impl Figures {
     /// Counts an event of the role; of a fleet, of one of its members.
     pub fn count(&mut self, now: Instant, member: u32, event: &Event) {
         match event {
-            Event::SetupDone { .. } => self.connection_count += 1,
-            Event::ConnectionClosed { connection: _, reason } => {
-                self.connection_count = self.connection_count.saturating_sub(1);
+            Event::SetupDone { connection, .. } => {
+                self.channels.insert((member, *connection), 0);
+            }
+            Event::ConnectionClosed { connection, reason } => {
+                self.channels.remove(&(member, *connection));
                 if !matches!(reason, CloseReason::ByPeer | CloseReason::ByUs) {
                     self.last_error = Some(reason.to_string());
                 }
             }
-            Event::ChannelOpened { .. } => self.channel_count += 1,
-            Event::ChannelClosed { .. } => {
-                self.channel_count = self.channel_count.saturating_sub(1);
+            Event::ChannelOpened { connection, .. } => {
+                if let Some(count) = self.channels.get_mut(&(member, *connection)) {
+                    *count += 1;
+                }
+            }
+            Event::ChannelClosed { connection, .. } => {
+                if let Some(count) = self.channels.get_mut(&(member, *connection)) {
+                    *count = count.saturating_sub(1);
+                }
             }
             Event::ShareAccepted { .. } if self.side == Side::Server => self.accepted_count += 1,
             Event::SharesAcknowledged { accepted_count, .. } if self.side == Side::Client => {
@@ -123,6 +129,21 @@ impl Figures {
         }
     }
 
+    /// A member has ended, and its connections with it, whether it could tell of that or not.
+    pub fn member_ended(&mut self, member: u32) {
+        self.channels.retain(|(of, _), _| *of != member);
+    }
+
+    /// Connections that are set up.
+    pub fn connection_count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Channels that are open on them.
+    pub fn channel_count(&self) -> u64 {
+        self.channels.values().sum()
+    }
+
     /// By the shares of the last minute; only of a device.
     pub fn hash_rate(&self, now: Instant) -> HashRate {
         self.work.rate(now)
@@ -171,7 +192,6 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
-    use sv2::role::ConnectionId;
     use sv2::wire::{Str255, Target, U256};
 
     use super::*;
@@ -243,5 +263,28 @@ mod tests {
         }
 
         assert_eq!(figures.accepted_count, 1);
+    }
+
+    #[test]
+    fn connections_end_with_their_channels_and_with_their_role() {
+        let mut figures = Figures::default();
+        let set_up = |figures: &mut Figures, connection| {
+            figures.count(at(0), 0, &Event::SetupDone { connection, protocol: 0, flags: 0 });
+            figures.count(at(0), 0, &Event::ChannelOpened { connection, channel_id: 1 });
+        };
+        let closed =
+            |connection| Event::ConnectionClosed { connection, reason: CloseReason::ByPeer };
+        let counts = |figures: &Figures| (figures.connection_count(), figures.channel_count());
+        set_up(&mut figures, CONNECTION);
+        set_up(&mut figures, ConnectionId(1));
+
+        // One that was never set up, and one that was.
+        figures.count(at(0), 0, &closed(ConnectionId(2)));
+        assert_eq!(counts(&figures), (2, 2));
+        figures.count(at(0), 0, &closed(CONNECTION));
+        assert_eq!(counts(&figures), (1, 1));
+        figures.member_ended(0);
+
+        assert_eq!(counts(&figures), (0, 0));
     }
 }

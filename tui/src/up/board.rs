@@ -91,6 +91,7 @@ impl Board {
                 }
                 What::Down(why) => {
                     self.down[index].insert(member);
+                    self.figures[index].member_ended(member);
                     self.figures[index].last_error = why.lines().next().map(str::to_owned);
                 }
                 What::Up => {
@@ -206,8 +207,8 @@ impl Board {
         [
             role.name.clone(),
             self.state(id),
-            cell(serves, figures.connection_count),
-            cell(self.serves_devices(id), figures.channel_count),
+            cell(serves, figures.connection_count() as u64),
+            cell(self.serves_devices(id), figures.channel_count()),
             if mines && is_ours { figures.hash_rate(self.now).to_string() } else { String::new() },
             cell(shares, figures.accepted_count),
             cell(shares, figures.rejected_count),
