@@ -158,7 +158,7 @@ impl Network {
     }
 
     /// Ends a role, or one member of a fleet, as if it had been killed, until
-    /// [`Network::resume`].
+    /// [`Network::resume`]. A node is not halted.
     pub async fn halt(&self, subject: Subject) {
         if let Some(part) = self.part(subject) {
             part.halt().await;

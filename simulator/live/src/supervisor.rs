@@ -296,8 +296,16 @@ impl NodePart {
                 }
                 why = self.node.ended() => {
                     self.tell(What::Down(why)).await;
-                    sleep(wait).await;
-                    match self.node.start_again().await {
+                    let again = async {
+                        sleep(wait).await;
+                        self.node.start_again().await
+                    };
+                    let outcome = tokio::select! {
+                        outcome = again => outcome,
+                        // A node may take a minute to start: nobody who leaves waits for it.
+                        () = told_to_stop(&mut self.commands) => return self.node.stop().await,
+                    };
+                    match outcome {
                         Ok(()) => {
                             wait = RESTART_WAIT_MIN;
                             self.tell(What::Up).await;
@@ -315,6 +323,11 @@ impl NodePart {
     async fn tell(&self, what: What) {
         self.happenings.tell(Subject::Node(self.id), what).await;
     }
+}
+
+/// Of a node, for which the other commands mean nothing.
+async fn told_to_stop(commands: &mut mpsc::Receiver<Command>) {
+    while let Some(Command::Halt(_) | Command::Resume(_)) = commands.recv().await {}
 }
 
 /// Before the first attempt to start a part again; doubles up to the second.
