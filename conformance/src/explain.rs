@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::case::Case;
 use crate::case::step::{
-    Action, Check, CipherLies, Connect, Expect, FrameLies, HandshakeOutcome, Layer, MAIN, Raw,
-    Send, Step, Until, WriteStyle,
+    Accept, Action, Certificate, Check, CipherLies, Connect, Door, Expect, FrameLies,
+    HandshakeOutcome, Layer, MAIN, Raw, Send, Step, Until, WriteStyle,
 };
 use crate::clause::Registry;
 use crate::runner::describe;
@@ -89,6 +89,7 @@ fn step(text: &mut String, depth: usize, step: &Step) {
             fixture.steps.iter().for_each(|inner| self::step(text, depth + 1, inner));
         }
         Action::Connect(one) => say(connect(one)),
+        Action::Accept(one) => say(accept(one)),
         Action::Send(one) => say(send(one)),
         Action::SendRaw(one) => {
             let what = match &one.raw {
@@ -142,6 +143,35 @@ fn connect(connect: &Connect) -> String {
         HandshakeOutcome::Established => "",
         HandshakeOutcome::Refused => ", which must come to nothing",
         HandshakeOutcome::Unfinished => ", and do not wait for an answer",
+    };
+    words
+}
+
+fn accept(accept: &Accept) -> String {
+    let mut words = match accept.layer {
+        Layer::Noise => "wait for the target to dial, and shake hands".to_owned(),
+        Layer::Tcp => "wait for the target to dial".to_owned(),
+        Layer::Plain => "wait for the target to dial, without encryption".to_owned(),
+    };
+    if accept.door != Door::Upstream {
+        words += ", as its next mining server";
+    }
+    if accept.certificate != Certificate::Good {
+        let known = Certificate::NAMES.iter().find(|(_, one)| *one == accept.certificate);
+        words += &format!(", with a certificate that is {}", known.map_or("", |(name, _)| name));
+    }
+    if let Some(at) = &accept.act2_corrupt {
+        words += &format!(", byte {at} of act 2 is wrong");
+    }
+    if let Some(keep) = &accept.act2_keep {
+        words += &format!(", {keep} bytes of act 2");
+    }
+    if !accept.by_hand.is_empty() {
+        words += &format!(", and leave {} unanswered", accept.by_hand.join(", "));
+    }
+    words += match accept.outcome {
+        HandshakeOutcome::Refused => "; the target must leave",
+        HandshakeOutcome::Established | HandshakeOutcome::Unfinished => "",
     };
     words
 }

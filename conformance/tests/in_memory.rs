@@ -147,6 +147,26 @@ fn our_template_provider_passes_every_case() {
 }
 
 #[test]
+fn our_mining_device_passes_every_case() {
+    check_passes(TargetRole::MiningDevice);
+}
+
+#[test]
+fn our_mining_proxy_passes_every_case() {
+    check_passes(TargetRole::MiningProxy);
+}
+
+#[test]
+fn every_case_for_mining_devices_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::MiningDevice);
+}
+
+#[test]
+fn every_case_for_mining_proxies_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::MiningProxy);
+}
+
+#[test]
 fn every_case_for_pools_kills_the_mutants_that_it_names() {
     check_kills(TargetRole::Pool);
 }

@@ -25,6 +25,9 @@ pub(super) const FIXTURES: &[(&str, &str)] = files! {
     "fixtures/mining/setup.toml"
     "fixtures/mining/standard-channel.toml"
     "fixtures/noise/handshake.toml"
+    "fixtures/served/accepted.toml"
+    "fixtures/served/proxied.toml"
+    "fixtures/served/working.toml"
     "fixtures/server/setup.toml"
     "fixtures/template-distribution/setup.toml"
     "fixtures/template-distribution/started.toml"
@@ -406,6 +409,10 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "template-provider/start/several-clients.toml"
     "template-provider/start/target-within-nbits.toml"
     "template-provider/start/tip-is-the-chains.toml"
+    // mining devices
+    "mining-device/jobs/works-on-its-job.toml"
+    // mining proxies
+    "mining-proxy/channels/standard-opens.toml"
 };
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From a table to a step, checked against the message table.
 
 mod judging;
+mod opening;
 mod sending;
 
 use std::collections::BTreeSet;
@@ -15,8 +16,7 @@ use super::matcher::{Matcher, load_expression};
 use super::names::FUNCTIONS;
 use super::requirements::duration;
 use super::step::{
-    Action, Authority, Call, CloseHow, Connect, Control, ControlKind, HandshakeOutcome, Layer,
-    MAIN, Peer, Save, Step, Until, Use,
+    Action, Call, CloseHow, Control, ControlKind, HandshakeOutcome, MAIN, Save, Step, Until, Use,
 };
 use super::value::{Expression, Value};
 
@@ -142,6 +142,22 @@ impl<'a> StepLoader<'a> {
                     "within",
                 ]
             }
+            "accept" => {
+                step.action = Action::Accept(Box::new(self.load_accept(&mut keys, main)?));
+                &[
+                    "door",
+                    "certificate",
+                    "act2_corrupt",
+                    "act2_keep",
+                    "act2_chunks",
+                    "outcome",
+                    "by_hand",
+                    "extensions",
+                    "share_seconds",
+                    "clause",
+                    "within",
+                ]
+            }
             "send" => {
                 step.action = Action::Send(Box::new(self.load_send(&mut keys, main)?));
                 &["fields", "from", "frame", "write", "cipher", "save"]
@@ -261,61 +277,6 @@ impl<'a> StepLoader<'a> {
             }
         }
         Ok(Use { fixture: name.to_owned(), arguments, steps, saves })
-    }
-
-    fn load_connect(&mut self, keys: &mut Keys<'_>, main: &Node) -> Result<Connect, LoadError> {
-        let document = self.document;
-        let mut connect = Connect {
-            layer: document.one_of(
-                main,
-                "layer",
-                &[("noise", Layer::Noise), ("tcp", Layer::Tcp), ("plain", Layer::Plain)],
-            )?,
-            ..Connect::default()
-        };
-        if let Some(node) = keys.take("to") {
-            connect.peer = document.one_of(
-                node,
-                "peer",
-                &[("target", Peer::Target), ("job-declarator", Peer::JobDeclarator)],
-            )?;
-        }
-        if let Some(node) = keys.take("authority") {
-            connect.authority = document.one_of(
-                node,
-                "authority",
-                &[
-                    ("target", Authority::Target),
-                    ("wrong", Authority::Wrong),
-                    ("none", Authority::None),
-                ],
-            )?;
-        }
-        connect.act1 = self.optional(keys, "act1", Some(&BYTES))?;
-        connect.act1_keep = self.optional(keys, "act1_keep", Some(&U64))?;
-        connect.early = self.optional(keys, "early", Some(&BYTES))?;
-        if let Some(node) = keys.take("act1_chunks") {
-            connect.act1_chunks = self.chunks(node)?;
-        }
-        if let Some(node) = keys.take("outcome") {
-            connect.outcome = document.one_of(
-                node,
-                "outcome",
-                &[
-                    ("established", HandshakeOutcome::Established),
-                    ("refused", HandshakeOutcome::Refused),
-                    ("unfinished", HandshakeOutcome::Unfinished),
-                ],
-            )?;
-        }
-        if let Some(node) = keys.take("save") {
-            let name = document.string(node)?;
-            self.define(name);
-            connect.save = Some(name.to_owned());
-        }
-        connect.clauses = self.load_clause(keys)?;
-        connect.within = self.within(keys)?;
-        Ok(connect)
     }
 
     fn load_call(&mut self, keys: &mut Keys<'_>, main: &Node) -> Result<Call, LoadError> {
@@ -499,6 +460,7 @@ impl Step {
             Action::Check(check) => check.clauses.iter().collect(),
             Action::Call(call) => call.clauses.iter().collect(),
             Action::Connect(connect) => connect.clauses.iter().collect(),
+            Action::Accept(accept) => accept.clauses.iter().collect(),
             Action::Use(_)
             | Action::Send(_)
             | Action::SendRaw(_)
@@ -518,6 +480,7 @@ impl Step {
             Action::Connect(connect) if connect.outcome == HandshakeOutcome::Refused => {
                 Some(&mut connect.clauses)
             }
+            Action::Accept(accept) => Some(&mut accept.clauses),
             _ => None,
         }
     }
@@ -526,6 +489,7 @@ impl Step {
 const OPERATIONS: &[&str] = &[
     "use",
     "connect",
+    "accept",
     "send",
     "send_raw",
     "expect",

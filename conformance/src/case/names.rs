@@ -140,6 +140,23 @@ pub const FUNCTIONS: &[Function] = &[
                min_ntime, is_future, target, prev_hash, version_rolling_allowed.",
     },
     Function {
+        name: "next-share",
+        arguments: &["channel", "job", "seconds"],
+        text: "where the target has dialled: waits (30 s, or `seconds`) for its next share of a \
+               channel, or of one `job`, since the last stimulus. Returns the fields of the submit \
+               message, and kind (\"standard\" or \"extended\"), hash, target, state of its job \
+               (\"active\", \"past\", \"stale\", \"future\", \"unknown\"), error (the code that it \
+               is refused with; empty if it is paid), is_good, is_block, rolled_bits (of the \
+               version), seconds_on (of ntime, from the smallest). Silence fails where a share was \
+               all but certain at the claimed hash rate, and is inconclusive otherwise.",
+    },
+    Function {
+        name: "give-work",
+        arguments: &[],
+        text: "where the target has dialled: sends a future job and the SetNewPrevHash that makes \
+               it active, to the channel opened last. Returns the job.",
+    },
+    Function {
         name: "received",
         arguments: &["message", "channel"],
         text: "all messages of a name on the connection, oldest first, as a list of records.",

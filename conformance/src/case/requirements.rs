@@ -94,6 +94,12 @@ pub struct WorldSettings {
     pub required_extensions: Vec<u16>,
     /// Shares that one `SubmitShares.Success` acknowledges; 0 for the role's default.
     pub share_batch: u32,
+    /// A proxy passes channels on one by one.
+    pub is_transparent: bool,
+    /// A device opens an extended channel.
+    pub is_extended: bool,
+    /// Channels that a device opens beside the first.
+    pub further_channels: u32,
 }
 
 /// How hard a block is on the embedded chain.
@@ -123,6 +129,8 @@ impl WorldSettings {
             ("requires_fixed_version", &mut settings.requires_fixed_version),
             ("supports_work_selection", &mut settings.supports_work_selection),
             ("requires_transaction_data", &mut settings.requires_transaction_data),
+            ("transparent", &mut settings.is_transparent),
+            ("extended", &mut settings.is_extended),
         ] {
             if let Some(node) = keys.take(name) {
                 *flag = document.boolean(node)?;
@@ -138,6 +146,9 @@ impl WorldSettings {
         if let Some(node) = keys.take("share_batch") {
             settings.share_batch = document.integer(node)?;
         }
+        if let Some(node) = keys.take("further_channels") {
+            settings.further_channels = document.integer(node)?;
+        }
         keys.finish(&[
             "chain",
             "requires_extended_channels",
@@ -146,6 +157,9 @@ impl WorldSettings {
             "requires_transaction_data",
             "required_extensions",
             "share_batch",
+            "transparent",
+            "extended",
+            "further_channels",
         ])?;
         Ok(settings)
     }

@@ -36,6 +36,19 @@ impl TargetRole {
         self.name().replace('-', " ")
     }
 
+    /// Whether it opens connections to the suite, which is its mining server.
+    pub fn dials(self) -> bool {
+        match self {
+            TargetRole::MiningDevice
+            | TargetRole::MiningProxy
+            | TargetRole::Translator
+            | TargetRole::JobDeclaratorClient => true,
+            TargetRole::Pool | TargetRole::JobDeclaratorServer | TargetRole::TemplateProvider => {
+                false
+            }
+        }
+    }
+
     /// Of the `SetupConnection` that the suite sends as its client (spec 3.6.1).
     pub fn protocol(self) -> u8 {
         match self {

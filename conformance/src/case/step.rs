@@ -33,6 +33,8 @@ pub enum Action {
     Use(Use),
     /// Opens a connection.
     Connect(Box<Connect>),
+    /// Takes a connection that the target opens.
+    Accept(Box<Accept>),
     /// Sends a message, perhaps with a lie in it.
     Send(Box<Send>),
     /// Sends bytes or a frame that no message of the table makes.
@@ -113,6 +115,78 @@ pub enum Layer {
     Tcp,
     /// TCP, and frames without encryption.
     Plain,
+}
+
+/// How a connection of the target's is taken: the suite is its server.
+#[derive(Clone, Debug, Default)]
+pub struct Accept {
+    /// Where the target dials.
+    pub door: Door,
+    /// How far it goes.
+    pub layer: Layer,
+    /// What the target is shown.
+    pub certificate: Certificate,
+    /// One bit of this byte of act 2 is flipped.
+    pub act2_corrupt: Option<Expression>,
+    /// Act 2 is cut to so many bytes.
+    pub act2_keep: Option<Expression>,
+    /// Act 2 is written in pieces of these sizes, the rest in one.
+    pub act2_chunks: Vec<usize>,
+    /// `Refused`: the target must leave, without a frame.
+    pub outcome: HandshakeOutcome,
+    /// Messages that the suite does not answer by itself.
+    pub by_hand: Vec<&'static str>,
+    /// Extensions that it agrees to.
+    pub extensions: Vec<u16>,
+    /// Seconds that a share takes on average at the claimed hash rate.
+    pub share_seconds: Option<Expression>,
+    /// Clauses that the outcome observes.
+    pub clauses: Vec<String>,
+    /// Longest wait for the target to dial.
+    pub within: Option<Duration>,
+}
+
+/// Where a target dials: a server that the suite plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// Its mining server.
+    #[default]
+    Upstream,
+    /// The mining server that it turns to when the first one fails.
+    Backup,
+}
+
+impl Door {
+    /// All of them, as cases call them.
+    pub const NAMES: &'static [(&'static str, Door)] =
+        &[("upstream", Door::Upstream), ("backup", Door::Backup)];
+}
+
+/// What a target that dials us is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Certificate {
+    /// One that is in order.
+    #[default]
+    Good,
+    /// Its validity has ended.
+    Expired,
+    /// Its validity has not begun.
+    NotYetValid,
+    /// Signed by a key that is not the one that the target was told.
+    WrongAuthority,
+    /// It certifies another static key.
+    WrongKey,
+}
+
+impl Certificate {
+    /// All of them, as cases call them.
+    pub const NAMES: &'static [(&'static str, Certificate)] = &[
+        ("good", Certificate::Good),
+        ("expired", Certificate::Expired),
+        ("not-yet-valid", Certificate::NotYetValid),
+        ("wrong-authority", Certificate::WrongAuthority),
+        ("wrong-key", Certificate::WrongKey),
+    ];
 }
 
 /// Whose certificate the suite accepts.

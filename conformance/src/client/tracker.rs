@@ -1,6 +1,6 @@
-//! What a mining client knows of its channels: jobs, tips and targets, as the specification
-//! times them, from the messages that it has seen. It believes the target; that the target
-//! keeps the rules is for cases to find out.
+//! What both ends of a connection know of its channels: jobs, tips and targets, as the
+//! specification times them, from the messages of both. It believes what they say; that the
+//! target keeps the rules is for cases to find out.
 
 use std::collections::BTreeMap;
 
@@ -151,7 +151,15 @@ pub enum JobState {
 }
 
 impl Tracker {
-    /// Takes note of a message that we have sent.
+    /// Takes note of a message, of the client or of the server.
+    pub fn note(&mut self, is_client: bool, message: &MessageView) {
+        match is_client {
+            true => self.sent(message),
+            false => self.received(message),
+        }
+    }
+
+    /// Takes note of a message of the client.
     pub fn sent(&mut self, message: &MessageView) {
         let number = |name| message.number(name);
         if let Some(id) = number("request_id") {
@@ -187,7 +195,7 @@ impl Tracker {
         }
     }
 
-    /// Takes note of a message that the target has sent.
+    /// Takes note of a message of the server.
     pub fn received(&mut self, message: &MessageView) {
         let number = |name| message.number(name);
         let u256 = |name| message.field(name).and_then(Value::as_u256);

@@ -24,9 +24,18 @@ pub(crate) struct LyingSealer {
 }
 
 impl LyingSealer {
-    pub(crate) fn new(secrets: &SessionSecrets) -> Self {
-        let key = CipherKey::new(CipherSuite::default(), &secrets.initiator_to_responder);
-        LyingSealer { key, nonce: 0 }
+    /// Of the side that opened the connection.
+    pub(crate) fn initiator(secrets: &SessionSecrets) -> Self {
+        LyingSealer::new(&secrets.initiator_to_responder)
+    }
+
+    /// Of the side that accepted it.
+    pub(crate) fn responder(secrets: &SessionSecrets) -> Self {
+        LyingSealer::new(&secrets.responder_to_initiator)
+    }
+
+    fn new(key: &[u8; 32]) -> Self {
+        LyingSealer { key: CipherKey::new(CipherSuite::default(), key), nonce: 0 }
     }
 
     fn seal(&mut self, text: &[u8], out: &mut Vec<u8>) {
@@ -138,7 +147,7 @@ mod tests {
         let (act_2, target) =
             Responder::respond(suite, &identity, &initiator.act_1(), &mut entropy);
         let (ours, _) = initiator.finish(&act_2, UnixTime(50)).unwrap();
-        (LyingSealer::new(&ours.secrets), target.opener)
+        (LyingSealer::initiator(&ours.secrets), target.opener)
     }
 
     fn header(payload_len: usize) -> FrameHeader {

@@ -92,6 +92,14 @@ impl Session<'_> {
                 job.record(&channel)
             }
             "received" => self.received(on, &arguments)?,
+            "next-share" => self.next_share(on, call, &arguments)?,
+            "give-work" => {
+                self.drain(on);
+                self.mark(on);
+                self.give_work(on)?;
+                let channel = self.channel(on, None)?;
+                channel.active().map_or(Value::List(Vec::new()), |job| job.record(&channel))
+            }
             "alive" => {
                 self.alive(on, call)?;
                 Value::Bool(true)
@@ -123,7 +131,7 @@ impl Session<'_> {
     }
 
     /// The channel with an id, or the one that was opened last.
-    fn channel(&mut self, on: &str, id: Option<u32>) -> Result<Channel, Stop> {
+    pub(super) fn channel(&mut self, on: &str, id: Option<u32>) -> Result<Channel, Stop> {
         let tracker = &self.connection(on)?.tracker;
         let id = id.or(tracker.last_opened);
         let channel = id.and_then(|id| tracker.channels.get(&id)).cloned();

@@ -12,14 +12,15 @@ use sv2::noise::{
 use sv2::time::Instant;
 use sv2::wire::{FrameDecoder, FrameHeader};
 
+use super::serving::Service;
 use super::{Finding, Session, Stop};
-use crate::case::step::{Authority, CloseHow, Connect, HandshakeOutcome, Layer, Peer};
+use crate::case::step::{Authority, CloseHow, Connect, Door, HandshakeOutcome, Layer, Peer};
 use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::{Direction, FrameView, MessageView, Record, Segment, What};
 use crate::client::tracker::Tracker;
 use crate::client::wire::{Incoming, LyingSealer, Parsed, cut};
 use crate::verdict::Verdict;
-use crate::world::{Arrival, LinkId};
+use crate::world::{Arrival, LinkId, Ready};
 
 /// A connection of the suite.
 pub(super) struct Connection {
@@ -49,6 +50,8 @@ pub(super) struct Connection {
     pub(super) is_set_up: bool,
     pub(super) next_request: u32,
     pub(super) next_sequence: u32,
+    /// Where the target has dialled us.
+    pub(super) service: Option<Service>,
 }
 
 /// Something that came from the target.
@@ -69,29 +72,12 @@ impl Session<'_> {
         let link = self.world.dial(connect.peer)?;
         self.links += 1;
         let index = self.links;
-        let mut connection = Connection {
-            link,
-            index,
-            sealer: None,
-            has_frames: connect.layer == Layer::Plain,
-            incoming: match connect.layer {
-                Layer::Plain => Incoming::Plain(FrameDecoder::new(PAYLOAD_LEN_MAX)),
-                Layer::Noise | Layer::Tcp => Incoming::Raw,
-            },
-            input: BytesMut::new(),
-            glued: Vec::new(),
-            items: Vec::new(),
-            mark: 0,
-            is_mark_used: false,
-            last_matched: None,
-            tracker: Tracker::default(),
-            sent: Vec::new(),
-            is_closed: false,
-            peer: connect.peer,
-            is_set_up: false,
-            next_request: 1,
-            next_sequence: 1,
-        };
+        let mut connection = Connection::new(link, index);
+        connection.peer = connect.peer;
+        if connect.layer == Layer::Plain {
+            connection.has_frames = true;
+            connection.incoming = Incoming::Plain(FrameDecoder::new(PAYLOAD_LEN_MAX));
+        }
         self.note_on(on, What::Opened);
         if connect.layer == Layer::Noise {
             self.handshake(on, &mut connection, connect)?;
@@ -147,7 +133,7 @@ impl Session<'_> {
         match (outcome, expected) {
             (Ok((session, record)), HandshakeOutcome::Established) => {
                 self.keep_secrets(connection, &session.secrets);
-                connection.sealer = Some(LyingSealer::new(&session.secrets));
+                connection.sealer = Some(LyingSealer::initiator(&session.secrets));
                 connection.incoming = Incoming::Sealed(Box::new(session.opener));
                 connection.has_frames = true;
                 if let Some(name) = &connect.save {
@@ -215,7 +201,7 @@ impl Session<'_> {
     }
 
     /// Reads what comes next, at the latest at `until`.
-    fn read(&mut self, link: LinkId, until: Instant) -> Arrival {
+    pub(super) fn read(&mut self, link: LinkId, until: Instant) -> Arrival {
         loop {
             let slice = self.slice(until);
             match self.world.read(link, slice) {
@@ -223,6 +209,32 @@ impl Session<'_> {
                 other => return other,
             }
         }
+    }
+
+    /// Waits for news of any connection, or until the target dials `door`.
+    pub(super) fn await_news(&mut self, door: Option<Door>, until: Instant) -> Option<Ready> {
+        loop {
+            let open = self.connections.values().filter(|connection| !connection.is_closed);
+            let links: Vec<LinkId> = open.map(|connection| connection.link).collect();
+            let slice = self.slice(until);
+            match self.world.wait(door, &links, slice) {
+                None if slice < until && !self.is_over() => {}
+                Some(Ready::Link(link)) if door.is_some() => self.take_news(link),
+                news => return news,
+            }
+        }
+    }
+
+    /// Reads what has come from a link, and serves it.
+    fn take_news(&mut self, link: LinkId) {
+        let named = self.connections.iter().find(|(_, connection)| connection.link == link);
+        let Some(name) = named.map(|(name, _)| name.clone()) else { return };
+        let now = self.world.now().instant;
+        if let Some(mut connection) = self.connections.remove(&name) {
+            self.pump_connection(&name, &mut connection, now);
+            self.connections.insert(name.clone(), connection);
+        }
+        self.serve(&name);
     }
 
     /// Lets time pass.
@@ -251,10 +263,26 @@ impl Session<'_> {
 
     /// Reads what comes next into the connection's items; false if nothing came in time.
     pub(super) fn pump(&mut self, on: &str, until: Instant) -> bool {
+        if self.connections.values().any(Connection::is_served) {
+            return self.pump_all(on, until);
+        }
         let Some(mut connection) = self.connections.remove(on) else { return false };
         let came = self.pump_connection(on, &mut connection, until);
         self.connections.insert(on.to_owned(), connection);
         came
+    }
+
+    /// The same where the suite is a server too: whoever asks meanwhile is answered.
+    fn pump_all(&mut self, on: &str, until: Instant) -> bool {
+        let count = |session: &Self| session.connections.get(on).map(|one| one.items.len());
+        let before = count(self);
+        while count(self) == before {
+            match self.await_news(None, until) {
+                Some(Ready::Link(link)) => self.take_news(link),
+                _ => return false,
+            }
+        }
+        true
     }
 
     fn pump_connection(&mut self, on: &str, connection: &mut Connection, until: Instant) -> bool {
@@ -285,7 +313,8 @@ impl Session<'_> {
                 Parsed::Frame(frame) => {
                     let view = FrameView::of(&frame);
                     if let Some(message) = view.message() {
-                        connection.tracker.received(message);
+                        let is_client = connection.is_served();
+                        connection.tracker.note(is_client, message);
                         if message.descriptor.name == "SetupConnection.Success" {
                             connection.is_set_up = true;
                         }
@@ -389,7 +418,7 @@ impl Session<'_> {
         }
     }
 
-    fn log(&mut self, link: usize, direction: Direction, bytes: &[u8]) {
+    pub(super) fn log(&mut self, link: usize, direction: Direction, bytes: &[u8]) {
         let at = self.world.now().instant;
         if self.exchange.segments.len() < RECORDS_MAX {
             let bytes = bytes::Bytes::copy_from_slice(bytes);
@@ -430,7 +459,7 @@ const ELLSWIFT_LEN: usize = 64;
 
 /// Longest payload that we take: all that a header can name.
 #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
-const PAYLOAD_LEN_MAX: u32 = FrameHeader::PAYLOAD_LEN_MAX as u32;
+pub(super) const PAYLOAD_LEN_MAX: u32 = FrameHeader::PAYLOAD_LEN_MAX as u32;
 
 /// Arrivals that one drain takes.
 const DRAINED_MAX: usize = 100_000;

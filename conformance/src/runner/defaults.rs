@@ -16,11 +16,16 @@ use crate::client::tracker::{Channel, Tracker};
 impl Session<'_> {
     /// The default of a field of `message` on a connection; it may draw a fresh number.
     pub(super) fn default_field(
-        &self,
+        &mut self,
         connection: &mut Connection,
         message: &'static Descriptor,
         field: &'static Field,
+        stated: &[(&'static str, Value)],
     ) -> Value {
+        if connection.is_served() {
+            let value = self.server_field(connection, message, field, stated);
+            return value.unwrap_or_else(|| zero(field.kind));
+        }
         let channel = |tracker: &Tracker| -> Option<Channel> {
             tracker.channels.get(&tracker.last_opened?).cloned()
         };

@@ -34,13 +34,13 @@ impl Session<'_> {
             let mut sent = connection.sent_messages();
             for (index, item) in connection.items.iter().enumerate() {
                 while let Some((_, message)) = sent.next_if(|(before, _)| *before <= index) {
-                    tracker.sent(message);
+                    tracker.note(!connection.is_served(), message);
                 }
                 let ItemWhat::Frame(frame) = &item.what else { continue };
                 let outcome = look(name, frame, &tracker);
                 seen += outcome.map_err(|why| format!("{frame}: {why}"))?;
                 if let Some(message) = frame.message() {
-                    tracker.received(message);
+                    tracker.note(connection.is_served(), message);
                 }
             }
         }
@@ -75,11 +75,11 @@ impl Session<'_> {
             let mut sent = connection.sent_messages();
             for (index, item) in connection.items.iter().enumerate() {
                 while let Some((_, message)) = sent.next_if(|(before, _)| *before <= index) {
-                    tracker.sent(message);
+                    tracker.note(!connection.is_served(), message);
                 }
                 let ItemWhat::Frame(frame) = &item.what else { continue };
                 let Some(message) = frame.message() else { continue };
-                tracker.received(message);
+                tracker.note(connection.is_served(), message);
                 let named = [message.number("channel_id"), message.number("group_channel_id")];
                 for group in named.into_iter().flatten().filter_map(|id| tracker.group_of(id)) {
                     let sizes = tracker.members(group).into_iter().filter_map(|id| {

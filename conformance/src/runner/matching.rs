@@ -70,6 +70,7 @@ impl Session<'_> {
     ) -> Result<Option<(usize, usize)>, Stop> {
         let connection = self.connection(on)?;
         let (mark, count) = (connection.mark, connection.items.len());
+        let is_served = connection.is_served();
         let after = if expect.in_order { connection.last_matched } else { None };
         let mut closed = None;
         for index in 0..count {
@@ -80,7 +81,7 @@ impl Session<'_> {
             if matches!(item.what, ItemWhat::Closed) {
                 closed = Some(index);
             }
-            if index < mark && is_unasked(&item.what) {
+            if index < mark && is_unasked(&item.what, is_served) {
                 continue;
             }
             let mut wrong = None;
@@ -322,7 +323,10 @@ impl Session<'_> {
 
     pub(super) fn expect_none(&mut self, on: &str, none: &ExpectNone) -> Result<(), Stop> {
         let was_closed = self.connection(on)?.is_closed;
-        let can_fence = none.fence && self.connection(on)?.is_set_up && !was_closed;
+        // No client must answer anything.
+        let connection = self.connection(on)?;
+        let can_fence =
+            none.fence && connection.is_set_up && !connection.is_served() && !was_closed;
         if can_fence {
             if !self.fence(on)? {
                 let finding = Finding {
@@ -392,10 +396,15 @@ pub(super) fn is_same(one: &Descriptor, other: &Descriptor) -> bool {
     one.extension == other.extension && one.number == other.number
 }
 
-/// What a server may send without having been asked; old news when a new stimulus begins.
-fn is_unasked(what: &ItemWhat) -> bool {
+/// What a peer may send without having been asked; old news when a new stimulus begins.
+fn is_unasked(what: &ItemWhat, is_served: bool) -> bool {
     match what {
         ItemWhat::Frame(frame) => match frame.message() {
+            // Of a client: its shares, and what it says of its hash rate.
+            Some(message) if is_served => {
+                let name = message.descriptor.name;
+                name.starts_with("SubmitShares") || name == "UpdateChannel"
+            }
             Some(message) => {
                 message.descriptor.sender != Sender::Client
                     && family(message.descriptor.name).is_none()

@@ -1,6 +1,7 @@
 //! Runs one permutation of a case in a world, and judges it.
 
 mod accepted;
+mod accepting;
 mod building;
 mod call;
 mod coinbase;
@@ -9,9 +10,13 @@ mod defaults;
 mod fence;
 mod invariants;
 mod matching;
+mod mint;
 pub mod probe;
 mod sending;
+mod server_defaults;
+mod serving;
 mod session;
+mod shares;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +26,7 @@ use sv2::entropy::Entropy;
 use sv2::time::Instant;
 
 use crate::case::Permutation;
-use crate::case::step::{Action, Check, Reading, Step, Until};
+use crate::case::step::{Action, Check, ControlKind, Reading, Step, Until};
 use crate::case::value::{EvaluationError, Value};
 use crate::clause::{Basis, Level, Registry};
 use crate::client::{Exchange, What};
@@ -30,6 +35,7 @@ use crate::world::{Target, TargetProfile, World, WorldError};
 use call::Arguments;
 use connection::Connection;
 pub(crate) use matching::describe;
+use mint::Mint;
 use session::View;
 
 /// What a run of a case needs beside the case and the target.
@@ -312,6 +318,8 @@ struct Session<'a> {
     /// Random draws so far: each is a stream of its own.
     draws: std::cell::Cell<u64>,
     links: usize,
+    /// Where the suite is a mining server: its chain.
+    mint: Option<Mint>,
     /// Whether a wait was given up because the run is over.
     is_cut: bool,
 }
@@ -340,6 +348,7 @@ impl<'a> Session<'a> {
             line: 0,
             draws: std::cell::Cell::new(0),
             links: 0,
+            mint: None,
             is_cut: false,
         }
     }
@@ -395,6 +404,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             Action::Connect(connect) => self.connect(on, connect),
+            Action::Accept(accept) => self.accept(on, accept),
             Action::Send(send) => self.send(on, send),
             Action::SendRaw(raw) => self.send_raw(on, raw),
             Action::Expect(expect) => self.expect(on, expect),
@@ -404,7 +414,7 @@ impl<'a> Session<'a> {
                 self.drain_all();
                 self.mark_all();
                 for _ in 0..count.min(REPEAT_MAX) {
-                    self.world.control(control.kind)?;
+                    self.control(control.kind)?;
                     self.note_on(on, What::Control(control.kind.name()));
                 }
                 Ok(())
@@ -420,6 +430,16 @@ impl<'a> Session<'a> {
             Action::WaitUntil(Until::Closed) => self.wait_closed(on),
             Action::Check(check) => self.check(on, check),
         }
+    }
+
+    /// Of a target that dials us, the chain is ours.
+    fn control(&mut self, kind: ControlKind) -> Result<(), Stop> {
+        if kind == ControlKind::NewBlock && self.profile.role.dials() {
+            let now = self.world.now();
+            self.mint().new_block(now);
+            return Ok(());
+        }
+        Ok(self.world.control(kind)?)
     }
 
     fn check(&mut self, on: &str, check: &Check) -> Result<(), Stop> {

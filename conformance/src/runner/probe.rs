@@ -3,6 +3,8 @@
 //! Flags, kinds of channels, prices and revisions are facts, not failures: a case asks for the
 //! facts that it needs. Nothing here judges.
 
+mod clients;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub fn facts(role: TargetRole) -> &'static [Fact] {
     match role {
         TargetRole::JobDeclaratorServer => JOB_DECLARATION_FACTS,
         TargetRole::TemplateProvider => TEMPLATE_DISTRIBUTION_FACTS,
+        TargetRole::MiningDevice => clients::DEVICE_FACTS,
+        TargetRole::MiningProxy => clients::PROXY_FACTS,
         _ => FACTS,
     }
 }
@@ -118,6 +122,8 @@ pub fn probe(
     match role {
         TargetRole::JobDeclaratorServer => session.learn_job_declarator(&mut probe)?,
         TargetRole::TemplateProvider => session.learn_template_provider(&mut probe)?,
+        TargetRole::MiningDevice => session.learn_device(&mut probe)?,
+        TargetRole::MiningProxy => session.learn_proxy(&mut probe)?,
         _ => session.learn_mining_server(&mut probe)?,
     }
     for fact in facts(role) {
@@ -134,6 +140,10 @@ pub fn probe(
 /// # Errors
 /// Why not, in words.
 pub fn serves(target: &dyn Target, registry: &Registry, within: Duration) -> Result<(), String> {
+    // Who dials us need not serve anybody; the next case finds out whether it still dials.
+    if target.profile().role.dials() {
+        return Ok(());
+    }
     let case = blank_case();
     let permutation = Permutation { case: &case, name: "sanity".to_owned(), bindings: Vec::new() };
     let no_facts = BTreeMap::new();
@@ -160,12 +170,15 @@ pub enum ProbeError {
     World(WorldError),
     /// It does not answer `SetupConnection`.
     NoSetup(String),
+    /// It does not dial us, or says nothing.
+    NoDial(String),
 }
 
 impl std::fmt::Display for ProbeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ProbeError::World(error) => error.fmt(f),
+            ProbeError::NoDial(why) => write!(f, "the target is no client of ours: {why}"),
             ProbeError::NoSetup(why) => write!(f, "the target does not serve its clients: {why}"),
         }
     }

@@ -59,10 +59,10 @@ impl Session<'_> {
             .fields
             .iter()
             .map(|field| {
-                let stated = stated.iter().find(|(name, _)| *name == field.name);
-                let value = match stated {
+                let known = stated.iter().find(|(name, _)| *name == field.name);
+                let value = match known {
                     Some((_, value)) => value.clone(),
-                    None => self.default_field(&mut connection, descriptor, field),
+                    None => self.default_field(&mut connection, descriptor, field, stated),
                 };
                 (field.name, value)
             })
@@ -221,7 +221,9 @@ impl Session<'_> {
     ) -> Result<(), Stop> {
         if let Some(message) = &message {
             let connection = self.connection(on)?;
-            connection.tracker.sent(message);
+            let is_client = !connection.is_served();
+            connection.tracker.note(is_client, message);
+            connection.is_set_up |= message.descriptor.name == "SetupConnection.Success";
             connection.sent.push((connection.items.len(), message.clone()));
         }
         let payload = Bytes::from(payload);

@@ -1,12 +1,14 @@
-//! Our pool's end of a connection in memory: honest, or with a fault beneath the messages.
+//! Our role's end of a connection in memory: honest, or with a fault beneath the messages.
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use sv2::connection::{Connection, ConnectionConfig, ConnectionError, Received, ResponderSecurity};
+use sv2::connection::{
+    Connection, ConnectionConfig, ConnectionError, InitiatorSecurity, Received, ResponderSecurity,
+};
 use sv2::entropy::Entropy;
 use sv2::message::Message;
-use sv2::noise::{CipherSuite, Identity};
+use sv2::noise::{AuthorityPublicKey, CipherSuite, Identity};
 use sv2::time::{Instant, Now};
 use sv2::wire::{Frame, Tlvs};
 
@@ -36,6 +38,18 @@ impl LinkEnd {
             }
             Some(fault) => LinkEnd::Faulty(Box::new(FaultyEnd::new(fault, identity, entropy))),
         }
+    }
+
+    /// The end of a role that dials the suite. Appends act 1 to `out`.
+    pub(super) fn dialled(
+        authority: Option<AuthorityPublicKey>,
+        now: Now,
+        mut entropy: Entropy,
+        out: &mut Vec<u8>,
+    ) -> LinkEnd {
+        let security = InitiatorSecurity::Noise { suite: CipherSuite::default(), authority };
+        let config = ConnectionConfig::default();
+        LinkEnd::Honest(Box::new(Connection::initiator(config, security, now, &mut entropy, out)))
     }
 
     /// As `Connection::receive`.

@@ -42,6 +42,7 @@ impl LiveTarget {
             host: url.host.clone(),
             port: url.port,
             authority: url.authority,
+            suite_authority: None,
             identities,
             controls: controls.kinds(),
             job_declarator: None,

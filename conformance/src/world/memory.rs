@@ -12,17 +12,19 @@ use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost};
 use sv2::connection::Received;
 use sv2::entropy::Entropy;
 use sv2::message::Message;
-use sv2::noise::{AuthoritySecretKey, Certificate, Identity, StaticKey};
+use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, Certificate, Identity, StaticKey};
 use sv2::role::{
-    Answer, ChainEvent, CloseReason, ConnectionId, DialFailure, Input, Outbox, Output, Request,
-    Role, Via,
+    Answer, ChainEvent, CloseReason, ConnectionId, DialFailure, DialId, Input, Outbox, Output,
+    PeerAddress, Request, Role, Via,
 };
 use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::Frame;
 
 use super::link_end::LinkEnd;
-use super::{Arrival, ChainView, LinkId, PeerProfile, Target, TargetProfile, World, WorldError};
-use crate::case::step::{CloseHow, ControlKind, Peer};
+use super::{
+    Arrival, ChainView, LinkId, PeerProfile, Ready, Target, TargetProfile, World, WorldError,
+};
+use crate::case::step::{CloseHow, ControlKind, Door, Peer};
 use crate::case::{Chain as ChainKind, TargetRole, WorldSettings};
 use crate::mutant::{CertificateFault, Make, Mutant, MutantRole};
 
@@ -31,6 +33,7 @@ use crate::mutant::{CertificateFault, Make, Mutant, MutantRole};
 pub struct MemoryTarget {
     profile: TargetProfile,
     authority: Arc<AuthoritySecretKey>,
+    suite_authority: Arc<AuthoritySecretKey>,
     mutant: Option<Mutant>,
 }
 
@@ -52,6 +55,8 @@ impl MemoryTarget {
 
     fn with(role: TargetRole, mutant: Option<Mutant>) -> Self {
         let authority = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED));
+        let suite = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED + 1));
+        let suite_authority = Arc::new(suite);
         let name = match &mutant {
             None => format!("our {}, in memory", role.title()),
             Some(mutant) => format!("our {} as the mutant {}, in memory", role.title(), mutant.id),
@@ -62,6 +67,7 @@ impl MemoryTarget {
             host: "target.memory".to_owned(),
             port: 34254,
             authority: Some(authority.public_key()),
+            suite_authority: Some(Arc::clone(&suite_authority)),
             identities: super::own_identities(),
             controls: vec![
                 ControlKind::NewBlock,
@@ -75,7 +81,7 @@ impl MemoryTarget {
             is_ours: true,
             is_virtual: true,
         };
-        MemoryTarget { profile, authority: Arc::new(authority), mutant }
+        MemoryTarget { profile, authority: Arc::new(authority), suite_authority, mutant }
     }
 }
 
@@ -92,6 +98,7 @@ impl Target for MemoryTarget {
             settings,
             mutant: self.mutant.clone(),
             authority: Arc::clone(&self.authority),
+            suite_authority: self.suite_authority.public_key(),
             identity: Arc::new(identity),
         };
         Ok(Box::new(MemoryWorld::new(parts, entropy)))
@@ -160,6 +167,8 @@ struct Parts {
     settings: WorldSettings,
     mutant: Option<Mutant>,
     authority: Arc<AuthoritySecretKey>,
+    /// Whose servers a subject dials.
+    suite_authority: AuthorityPublicKey,
     identity: Arc<Identity>,
 }
 
@@ -178,11 +187,20 @@ struct Link {
     /// Who is at the other end.
     member: usize,
     connection: LinkEnd,
+    /// Where it was dialled from our role's side.
+    dialled: Option<Dialled>,
     /// Once the handshake is done.
     id: Option<ConnectionId>,
     received: BytesMut,
     to_suite: Vec<u8>,
     is_closed: bool,
+}
+
+/// A connection that a role has opened to the suite.
+struct Dialled {
+    dial: DialId,
+    door: Door,
+    is_accepted: bool,
 }
 
 impl MemoryWorld {
@@ -222,6 +240,16 @@ impl MemoryWorld {
         let mut members = match role {
             TargetRole::JobDeclaratorServer => vec![declarator()],
             TargetRole::TemplateProvider => vec![provider()],
+            TargetRole::MiningProxy | TargetRole::MiningDevice => {
+                let upstreams = DOORS.map(|(_, port)| PeerAddress {
+                    host: "suite.memory".to_owned(),
+                    port,
+                    authority: Some(self.parts.suite_authority),
+                });
+                let role =
+                    super::own_client(*role, settings, upstreams.to_vec(), entropy("client"));
+                vec![Member::boxed(role, false)]
+            }
             _ => {
                 let pool = super::own_pool(settings, None, authority, entropy("pool"));
                 let declarator = settings.supports_work_selection.then(declarator);
@@ -317,6 +345,10 @@ impl MemoryWorld {
                 });
                 self.inner_links.push(InnerLink(ends));
             }
+            Output::Dial { dial, peer } if self.dials_suite(role, &peer).is_some() => {
+                let door = self.dials_suite(role, &peer).unwrap_or_default();
+                self.dial_suite(role, dial, door, peer.authority);
+            }
             Output::Dial { dial, peer } => {
                 let reason = DialFailure::Unreachable(format!("no {} in memory", peer.host));
                 self.queue.push_back((role, Input::DialFailed { dial, reason }));
@@ -336,6 +368,35 @@ impl MemoryWorld {
                 }
             }
         }
+    }
+
+    /// The door that the subject means, where the suite is its server.
+    fn dials_suite(&self, role: usize, peer: &PeerAddress) -> Option<Door> {
+        let is_client =
+            matches!(self.parts.role, TargetRole::MiningProxy | TargetRole::MiningDevice);
+        let door = DOORS.iter().find(|(_, port)| *port == peer.port);
+        door.filter(|_| is_client && role == SUBJECT).map(|(door, _)| *door)
+    }
+
+    fn dial_suite(
+        &mut self,
+        member: usize,
+        dial: DialId,
+        door: Door,
+        authority: Option<AuthorityPublicKey>,
+    ) {
+        let entropy = self.entropy.fork("link", self.links.len() as u64);
+        let mut to_suite = Vec::new();
+        let connection = LinkEnd::dialled(authority, self.now, entropy, &mut to_suite);
+        self.links.push(Link {
+            member,
+            connection,
+            dialled: Some(Dialled { dial, door, is_accepted: false }),
+            id: None,
+            received: BytesMut::new(),
+            to_suite,
+            is_closed: false,
+        });
     }
 
     fn tell(&mut self, what: &str) {
@@ -378,8 +439,12 @@ impl MemoryWorld {
                 Ok(Some(Received::Established { .. })) => {
                     let member = link.member;
                     let connection = self.new_connection(member);
-                    self.links[index].id = Some(connection);
-                    let via = Via::Listener(0);
+                    let link = &mut self.links[index];
+                    link.id = Some(connection);
+                    let via = match &link.dialled {
+                        Some(dialled) => Via::Dial(dialled.dial),
+                        None => Via::Listener(0),
+                    };
                     self.queue.push_back((member, Input::Connected { connection, via }));
                 }
                 Ok(Some(Received::Frame(frame))) => {
@@ -395,13 +460,39 @@ impl MemoryWorld {
 
     /// Our role's host gives a link up.
     fn lose(&mut self, index: usize, reason: CloseReason) {
-        self.links[index].is_closed = true;
         self.tell(&format!("closes link {index}: {reason}"));
-        if let Some(connection) = self.links[index].id {
-            let member = self.links[index].member;
-            self.queue.push_back((member, Input::Closed { connection, reason }));
-        }
+        let link = &mut self.links[index];
+        link.is_closed = true;
+        let input = match (link.id, &link.dialled) {
+            (Some(connection), _) => Some(Input::Closed { connection, reason }),
+            (None, Some(Dialled { dial, .. })) => {
+                let reason = match reason {
+                    CloseReason::Connection(error) => DialFailure::Connection(error),
+                    other => DialFailure::Unreachable(other.to_string()),
+                };
+                Some(Input::DialFailed { dial: *dial, reason })
+            }
+            (None, None) => None,
+        };
+        let member = link.member;
+        self.queue.extend(input.map(|input| (member, input)));
         self.settle();
+    }
+
+    /// What ends a wait, if it is there.
+    fn ready(&self, door: Option<Door>, links: &[LinkId]) -> Option<Ready> {
+        let is_pending = |link: &Link| {
+            let dialled = link.dialled.as_ref();
+            dialled.is_some_and(|dialled| !dialled.is_accepted && Some(dialled.door) == door)
+        };
+        if self.links.iter().any(|link| !link.is_closed && is_pending(link)) {
+            return Some(Ready::Dialled);
+        }
+        let has_news = |id: &&LinkId| {
+            let link = &self.links[id.0];
+            link.is_closed || !link.to_suite.is_empty()
+        };
+        links.iter().find(has_news).map(|id| Ready::Link(*id))
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -473,12 +564,30 @@ impl World for MemoryWorld {
         self.links.push(Link {
             member,
             connection: LinkEnd::new(Arc::clone(&self.parts.identity), fault, self.now, entropy),
+            dialled: None,
             id: None,
             received: BytesMut::new(),
             to_suite: Vec::new(),
             is_closed: false,
         });
         Ok(LinkId(self.links.len() - 1))
+    }
+
+    fn wait(&mut self, door: Option<Door>, links: &[LinkId], until: Instant) -> Option<Ready> {
+        self.advance(until, |world| world.ready(door, links).is_some());
+        self.ready(door, links)
+    }
+
+    fn accept(&mut self, door: Door) -> Option<LinkId> {
+        let index = self.links.iter().position(|link| {
+            let dialled = link.dialled.as_ref();
+            let is_pending = |one: &Dialled| one.door == door && !one.is_accepted;
+            !link.is_closed && dialled.is_some_and(is_pending)
+        })?;
+        if let Some(dialled) = &mut self.links[index].dialled {
+            dialled.is_accepted = true;
+        }
+        Some(LinkId(index))
     }
 
     fn write(&mut self, link: LinkId, bytes: &[u8]) {
@@ -576,7 +685,11 @@ fn received(connection: ConnectionId, frame: Frame) -> Input {
 
 impl Member {
     fn new(role: impl Role + 'static, follows_chain: bool) -> Member {
-        Member { role: Box::new(role), follows_chain, next_connection: 0 }
+        Member::boxed(Box::new(role), follows_chain)
+    }
+
+    fn boxed(role: Box<dyn Role>, follows_chain: bool) -> Member {
+        Member { role, follows_chain, next_connection: 0 }
     }
 }
 
@@ -588,6 +701,9 @@ const PROVIDER: usize = 1;
 
 /// Beside a pool that takes custom jobs.
 const DECLARATOR: usize = 2;
+
+/// Ports of the suite's servers, as a subject that dials them is told.
+const DOORS: [(Door, u16); 2] = [(Door::Upstream, 34254), (Door::Backup, 34255)];
 
 /// Where virtual time starts: far enough from zero that nothing is mistaken for "never".
 const START: Now = Now { instant: Instant(1_000_000_000_000), unix: UnixTime(1_790_000_000) };

@@ -19,6 +19,7 @@ pub use own_provider::{OwnProvider, ProviderChain, ProviderSettings};
 pub use program::OwnProgram;
 
 use std::fmt;
+use std::num::{NonZeroU8, NonZeroU64};
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -27,15 +28,17 @@ use sv2::chain::{BlockTemplate, Chain, TransactionShape};
 use sv2::entropy::Entropy;
 use sv2::job_declaration::token::TokenKey;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey};
-use sv2::role::PeerAddress;
+use sv2::role::{PeerAddress, Role};
 use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
+use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
+use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
-use sv2::wire::{Target as ShareTarget, U256};
+use sv2::wire::{Str255, Target as ShareTarget, U256};
 
-use crate::case::step::{CloseHow, ControlKind, Peer, SIGOPS};
+use crate::case::step::{CloseHow, ControlKind, Door, Peer, SIGOPS};
 use crate::case::{TargetRole, WorldSettings};
 
 /// A target, with the world around it, for one case.
@@ -48,6 +51,19 @@ pub trait World {
     /// # Errors
     /// [`WorldError::Unreachable`].
     fn dial(&mut self, peer: Peer) -> Result<LinkId, WorldError>;
+
+    /// Waits until one of `links` has something to read or has ended, or the target has dialled
+    /// `door`; at the latest until `until`.
+    fn wait(&mut self, door: Option<Door>, links: &[LinkId], until: Instant) -> Option<Ready> {
+        let _ = (door, links, until);
+        None
+    }
+
+    /// Takes a connection that the target has opened, if there is one.
+    fn accept(&mut self, door: Door) -> Option<LinkId> {
+        let _ = door;
+        None
+    }
 
     /// Sends bytes in one write. Whether the target still reads them shows later: a link that
     /// is closed swallows them.
@@ -127,6 +143,15 @@ impl ChainView {
 /// A connection, named by its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub usize);
+
+/// What ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// The target has dialled.
+    Dialled,
+    /// [`World::read`] of this link returns at once.
+    Link(LinkId),
+}
 
 /// What came from a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,8 +234,10 @@ pub struct TargetProfile {
     pub host: String,
     /// See `host`.
     pub port: u16,
-    /// Whose certificate it must show; `None` if that is not known.
+    /// Whose certificate it must show; `None` if that is not known, or if it shows none.
     pub authority: Option<AuthorityPublicKey>,
+    /// Signs the certificates of the servers that the suite plays, where the target dials them.
+    pub suite_authority: Option<Arc<AuthoritySecretKey>>,
     /// Identities by name: `user` is the one that is paid, `other` another good one, `bad`
     /// one that must be refused.
     pub identities: Vec<(String, String)>,
@@ -301,6 +328,57 @@ pub(crate) fn own_job_declarator(
     JobDeclaratorServer::new(config, entropy)
 }
 
+/// Our role that dials the suite, as a case wants it; `upstreams` are the suite's.
+pub(crate) fn own_client(
+    role: TargetRole,
+    settings: &WorldSettings,
+    upstreams: Vec<PeerAddress>,
+    entropy: Entropy,
+) -> Box<dyn Role + Send> {
+    match role {
+        TargetRole::MiningProxy => Box::new(own_proxy(settings, upstreams, entropy)),
+        _ => Box::new(own_device(settings, upstreams, entropy)),
+    }
+}
+
+fn own_proxy(
+    settings: &WorldSettings,
+    upstreams: Vec<PeerAddress>,
+    entropy: Entropy,
+) -> MiningProxy {
+    let server = MiningServerConfig {
+        easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
+        shares_per_minute: 60.0,
+        vardiff: None,
+        ..MiningServerConfig::default()
+    };
+    let mode = match settings.is_transparent {
+        true => MiningProxyMode::Transparent,
+        false => MiningProxyMode::Aggregated,
+    };
+    MiningProxy::new(
+        MiningProxyConfig { mode, upstreams, server, ..MiningProxyConfig::default() },
+        entropy,
+    )
+}
+
+fn own_device(
+    settings: &WorldSettings,
+    mut upstreams: Vec<PeerAddress>,
+    entropy: Entropy,
+) -> MiningDevice {
+    let user = Str255::from_static("assay.device");
+    let mut config = MiningDeviceConfig::new(upstreams.swap_remove(0), user);
+    if settings.is_extended {
+        config.channel_kind = ChannelKind::Extended { min_extranonce_size: 4 };
+    }
+    let channel_count = u8::try_from(1 + settings.further_channels).unwrap_or(u8::MAX);
+    config.channel_count = NonZeroU8::new(channel_count).unwrap_or(NonZeroU8::MIN);
+    config.nominal_hash_rate = f32::from(DEVICE_HASH_RATE);
+    config.hash_rate_limit = NonZeroU64::new(DEVICE_HASH_RATE.into());
+    MiningDevice::new(config, entropy)
+}
+
 fn token_key(authority: &AuthoritySecretKey) -> TokenKey {
     TokenKey::new(authority.derive(TokenKey::PURPOSE))
 }
@@ -333,6 +411,9 @@ fn shape(kind: ControlKind) -> TransactionShape {
         _ => TransactionShape::default(),
     }
 }
+
+/// What our device hashes at, per second: two shares a second at the price of the suite's jobs.
+const DEVICE_HASH_RATE: u16 = 20_000;
 
 /// An identity that our pool refuses.
 pub(crate) const REFUSED_USER: &str = "assay.refused";

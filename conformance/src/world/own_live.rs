@@ -134,6 +134,7 @@ impl OwnLiveTarget {
             host: "127.0.0.1".to_owned(),
             port: 0,
             authority: Some(authority.public_key()),
+            suite_authority: None,
             identities: super::own_identities(),
             controls,
             job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),

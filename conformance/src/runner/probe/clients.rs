@@ -1,0 +1,107 @@
+//! The probe of targets that dial the suite: what they say first, and what they ask for.
+
+use std::time::Duration;
+
+use sv2::time::Instant;
+
+use super::super::{Session, Stop};
+use super::{Fact, Probe, ProbeError, int};
+use crate::case::step::Accept;
+use crate::case::value::Value;
+use crate::client::exchange::MessageView;
+
+pub(super) const DEVICE_FACTS: &[Fact] = &[
+    Fact { name: "device.flags", text: "flags of its SetupConnection" },
+    Fact { name: "device.channel", text: "\"standard\" or \"extended\": what it opens" },
+    Fact { name: "device.hash_rate", text: "hashes per second that it claims" },
+];
+
+pub(super) const PROXY_FACTS: &[Fact] = &[
+    Fact { name: "device.flags", text: "flags of its SetupConnection" },
+    Fact { name: "proxy.opens_first", text: "it opens a channel before any client has come" },
+    Fact { name: "proxy.upstream_channel", text: "\"standard\" or \"extended\": what it opens" },
+    Fact { name: "proxy.standard_channels", text: "standard channels can be opened below" },
+    Fact { name: "proxy.extended_channels", text: "extended channels can be opened below" },
+];
+
+impl Session<'_> {
+    pub(super) fn learn_device(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        self.learn_set_up_of_client(probe)?;
+        let Some(open) = self.open_request(self.deadline(None)) else {
+            probe.gaps.push("device.channel: none was asked for".to_owned());
+            return Ok(());
+        };
+        probe.learn("device.channel", kind_of(&open));
+        if let Some(rate) = open.field("nominal_hash_rate") {
+            probe.learn("device.hash_rate", rate.clone());
+        }
+        Ok(())
+    }
+
+    /// What it opens upstream, before a client has come or for the first one.
+    pub(super) fn learn_proxy(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        self.learn_set_up_of_client(probe)?;
+        let soon = self.world.now().instant + FIRST_WORDS;
+        let open = self.open_request(soon);
+        probe.learn("proxy.opens_first", Value::Bool(open.is_some()));
+        for (name, message, flag) in [
+            ("proxy.extended_channels", "OpenExtendedMiningChannel", 0),
+            ("proxy.standard_channels", "OpenStandardMiningChannel", 0),
+        ] {
+            let answer = self.set_up(flag).and_then(|_| {
+                let success = format!("{message}.Success");
+                self.ask(message, &[], &[success.as_str(), "OpenMiningChannel.Error"])
+            });
+            self.hang_up();
+            if let Ok(answer) = answer {
+                let is_open = answer.descriptor.name.ends_with(".Success");
+                probe.learn(name, Value::Bool(is_open));
+            }
+        }
+        if let Some(open) = open.or_else(|| self.open_request(self.world.now().instant)) {
+            probe.learn("proxy.upstream_channel", kind_of(&open));
+        }
+        Ok(())
+    }
+
+    /// Until the target has asked us for a connection.
+    fn learn_set_up_of_client(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        let failed = |stop: Stop| ProbeError::NoDial(stop.0.because);
+        self.accept(SERVED, &Accept::default()).map_err(failed)?;
+        let deadline = self.deadline(None);
+        let set_up = self.await_request("SetupConnection", deadline);
+        let set_up = set_up.ok_or_else(|| ProbeError::NoDial("no SetupConnection came".into()))?;
+        probe.learn("device.flags", int(set_up.number("flags").unwrap_or(0)));
+        Ok(())
+    }
+
+    fn open_request(&mut self, until: Instant) -> Option<MessageView> {
+        self.await_request("Open", until)
+    }
+
+    /// The first request of ours whose name begins so.
+    fn await_request(&mut self, name: &str, until: Instant) -> Option<MessageView> {
+        loop {
+            let connection = self.connections.get(SERVED)?;
+            let found =
+                connection.messages().find(|one| one.descriptor.name.starts_with(name)).cloned();
+            if found.is_some() || !self.pump(SERVED, until) {
+                return found;
+            }
+        }
+    }
+}
+
+/// What an open request is for.
+fn kind_of(open: &MessageView) -> Value {
+    Value::text(match open.descriptor.name {
+        "OpenStandardMiningChannel" => "standard",
+        _ => "extended",
+    })
+}
+
+/// The target's connection to the suite.
+const SERVED: &str = "upstream";
+
+/// For what a proxy says by itself.
+const FIRST_WORDS: Duration = Duration::from_secs(2);

@@ -1,0 +1,292 @@
+//! The suite as a mining server: it answers what a case does not take into its own hands, as a
+//! polite pool would. What it says by itself is not a stimulus, and a case sees the requests
+//! all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sv2::message::by_name;
+use sv2::mining::error_code;
+use sv2::wire::{Target, U256};
+
+use super::connection::{Connection, ItemWhat};
+use super::mint::Mint;
+use super::shares::judge;
+use super::{Session, Stop};
+use crate::case::step::Accept;
+use crate::case::value::{EvaluationError, Value};
+use crate::client::exchange::{MessageView, What};
+use crate::client::tracker::ChannelKind;
+
+/// What the suite is to a target that has dialled it.
+pub(super) struct Service {
+    /// Messages that the case answers.
+    by_hand: Vec<&'static str>,
+    /// Items that were looked at.
+    served: usize,
+    extensions: Vec<u16>,
+    /// Between two shares of a channel, on average.
+    pub(super) share_seconds: f64,
+    /// By the length of whole extranonces: a group's channels have the same (spec 5.2.3).
+    groups: BTreeMap<usize, u32>,
+    next_id: u32,
+    /// Hashes per second, as claimed.
+    pub(super) rates: BTreeMap<u32, f64>,
+    /// Of all shares so far.
+    pub(super) hashes: BTreeSet<U256>,
+}
+
+impl Service {
+    pub(super) fn new(accept: &Accept, share_seconds: f64) -> Service {
+        Service {
+            by_hand: accept.by_hand.clone(),
+            served: 0,
+            extensions: accept.extensions.clone(),
+            share_seconds,
+            groups: BTreeMap::new(),
+            next_id: FIRST_CHANNEL,
+            rates: BTreeMap::new(),
+            hashes: BTreeSet::new(),
+        }
+    }
+
+    /// A number that no channel or group of the connection has had.
+    pub(super) fn fresh_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// The group of channels with whole extranonces of so many bytes.
+    pub(super) fn group(&mut self, extranonce_len: usize) -> u32 {
+        if let Some(group) = self.groups.get(&extranonce_len) {
+            return *group;
+        }
+        let group = self.fresh_id();
+        self.groups.insert(extranonce_len, group);
+        group
+    }
+
+    /// What a share costs a client that claims so many hashes per second.
+    pub(super) fn target(&self, hash_rate: f64, max_target: U256) -> Target {
+        let hashes = (hash_rate * self.share_seconds).max(SHARE_HASHES_MIN);
+        Target::from_expected_hashes(hashes).min(Target(max_target))
+    }
+}
+
+impl Session<'_> {
+    pub(super) fn share_seconds(&self, on: &str, accept: &Accept) -> Result<f64, Stop> {
+        let Some(expression) = &accept.share_seconds else { return Ok(SHARE_SECONDS) };
+        match expression.evaluate(&self.view(on))? {
+            Value::F32(seconds) => Ok(seconds.into()),
+            value => {
+                #[expect(clippy::cast_precision_loss, reason = "seconds")]
+                let seconds = value.as_int().map(|seconds| seconds as f64);
+                let wrong = || EvaluationError(format!("{value} is no time"));
+                Ok(seconds.ok_or_else(wrong)?)
+            }
+        }
+    }
+
+    /// The suite's chain, which begins when it is first asked for.
+    pub(super) fn mint(&mut self) -> &mut Mint {
+        let (now, entropy) = (self.world.now(), self.entropy.fork("mint", 0));
+        let settings = &self.permutation.case.world;
+        self.mint.get_or_insert_with(|| Mint::new(settings, now, entropy))
+    }
+
+    /// Answers what has come and was not looked at yet.
+    pub(super) fn serve(&mut self, on: &str) {
+        while let Some(message) = self.connections.get_mut(on).and_then(next_request) {
+            if let Err(stop) = self.answer(on, &message) {
+                let why = format!("the suite has no answer: {}", stop.0.because);
+                self.note_on(on, What::Note(why));
+            }
+        }
+    }
+
+    fn answer(&mut self, on: &str, message: &MessageView) -> Result<(), Stop> {
+        let number = |name| message.number(name).unwrap_or(0);
+        let channel = number("channel_id");
+        match message.descriptor.name {
+            "SetupConnection" => {
+                let speaks_2 = (number("min_version")..=number("max_version")).contains(&2);
+                match number("protocol") == MINING && speaks_2 {
+                    true => self.say(on, "SetupConnection.Success", &[]),
+                    false => {
+                        let code = Value::text("protocol-version-mismatch");
+                        self.say(on, "SetupConnection.Error", &[("error_code", code)])
+                    }
+                }
+            }
+            "RequestExtensions" => self.answer_extensions(on, message),
+            "OpenStandardMiningChannel" => {
+                self.say(on, "OpenStandardMiningChannel.Success", &[])?;
+                self.give_work(on)
+            }
+            "OpenExtendedMiningChannel" => {
+                self.say(on, "OpenExtendedMiningChannel.Success", &[])?;
+                self.give_work(on)
+            }
+            "UpdateChannel" => {
+                let rate = rate_of(message);
+                let max_target = message.field("maximum_target").and_then(Value::as_u256);
+                let Some(service) = self.service(on) else { return Ok(()) };
+                service.rates.insert(channel, rate);
+                let target = service.target(rate, max_target.unwrap_or(U256::MAX));
+                let fields =
+                    [("channel_id", int(channel)), ("maximum_target", Value::U256(target.0))];
+                self.say(on, "SetTarget", &fields)
+            }
+            name if name.starts_with("SubmitShares") => self.answer_share(on, message),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer_extensions(&mut self, on: &str, message: &MessageView) -> Result<(), Stop> {
+        let Some(Value::List(asked)) = message.field("requested_extensions") else {
+            return Ok(());
+        };
+        let agreed = self.service(on).map(|service| service.extensions.clone());
+        let agreed = agreed.unwrap_or_default();
+        let is_agreed = |value: &&Value| {
+            value.as_int().is_some_and(|asked| agreed.iter().any(|one| u64::from(*one) == asked))
+        };
+        let (yes, no): (Vec<&Value>, Vec<&Value>) = asked.iter().partition(is_agreed);
+        let list = |values: Vec<&Value>| Value::List(values.into_iter().cloned().collect());
+        let request = message.field("request_id").cloned().unwrap_or(Value::Int(0));
+        match yes.is_empty() {
+            true => self.say(
+                on,
+                "RequestExtensions.Error",
+                &[("request_id", request), ("unsupported_extensions", list(no))],
+            ),
+            false => self.say(
+                on,
+                "RequestExtensions.Success",
+                &[("request_id", request), ("supported_extensions", list(yes))],
+            ),
+        }
+    }
+
+    /// A future job and the tip that makes it active: the order of spec 5.3.17.
+    pub(super) fn give_work(&mut self, on: &str) -> Result<(), Stop> {
+        let Some(channel) = self.connection(on)?.tracker.last_opened else { return Ok(()) };
+        self.give_job(on, channel, true)?;
+        self.say(on, "mining.SetNewPrevHash", &[("channel_id", int(channel))])
+    }
+
+    /// A job of the kind that a channel reads.
+    pub(super) fn give_job(&mut self, on: &str, id: u32, is_future: bool) -> Result<(), Stop> {
+        let tracker = &self.connection(on)?.tracker;
+        let kind = tracker.channels.get(&id).map(|channel| channel.kind);
+        let name = match kind {
+            Some(ChannelKind::Standard) => "NewMiningJob",
+            // Jobs of groups are extended ones.
+            Some(ChannelKind::Extended) | None => "NewExtendedMiningJob",
+        };
+        let mut fields = vec![("channel_id", int(id))];
+        if is_future {
+            fields.push(("min_ntime", Value::List(Vec::new())));
+        }
+        self.say(on, name, &fields)
+    }
+
+    fn answer_share(&mut self, on: &str, message: &MessageView) -> Result<(), Stop> {
+        let connection = self.connection(on)?;
+        let judgement = judge(&connection.tracker, message);
+        let is_new = match (&mut connection.service, judgement.error) {
+            (Some(service), None) => service.hashes.insert(judgement.hash),
+            _ => true,
+        };
+        let error = match is_new {
+            true => judgement.error,
+            false => Some(error_code::share::DUPLICATE_SHARE),
+        };
+        let field = |name| message.field(name).cloned().unwrap_or(Value::Int(0));
+        let channel = ("channel_id", field("channel_id"));
+        match error {
+            None => {
+                let fields = [
+                    channel,
+                    ("last_sequence_number", field("sequence_number")),
+                    ("new_submits_accepted_count", Value::Int(1)),
+                    ("new_shares_sum", Value::Int(judgement.target.difficulty_floor())),
+                ];
+                self.say(on, "SubmitShares.Success", &fields)
+            }
+            Some(code) => {
+                let fields = [
+                    channel,
+                    ("sequence_number", field("sequence_number")),
+                    ("error_code", Value::text(code)),
+                ];
+                self.say(on, "SubmitShares.Error", &fields)
+            }
+        }
+    }
+
+    /// Sends a message of a server; what is not stated is as `server_defaults` has it.
+    pub(super) fn say(
+        &mut self,
+        on: &str,
+        name: &str,
+        stated: &[(&'static str, Value)],
+    ) -> Result<(), Stop> {
+        let (name, chapter) = match name.strip_prefix("mining.") {
+            Some(name) => (name, Some(sv2::message::Chapter::Mining)),
+            None => (name, None),
+        };
+        let Some(descriptor) = by_name(name, chapter) else {
+            return Err(EvaluationError(format!("the table has no {name}")).into());
+        };
+        let message = self.compose(on, descriptor, stated)?;
+        self.send_message(on, message)
+    }
+
+    pub(super) fn service(&mut self, on: &str) -> Option<&mut Service> {
+        self.connections.get_mut(on)?.service.as_mut()
+    }
+}
+
+/// The next message that the suite answers by itself.
+fn next_request(connection: &mut Connection) -> Option<MessageView> {
+    let is_closed = connection.is_closed;
+    let service = connection.service.as_mut()?;
+    loop {
+        let item = connection.items.get(service.served)?;
+        service.served += 1;
+        let ItemWhat::Frame(frame) = &item.what else { continue };
+        let Some(message) = frame.message() else { continue };
+        if let Some(rate) = message.field("nominal_hash_rate").map(|_| rate_of(message)) {
+            // A channel that is yet to be opened has no id: the request's stands for it.
+            let id = message.number("channel_id").or(message.number("request_id"));
+            service.rates.insert(id.unwrap_or(0), rate);
+        }
+        if !is_closed && !service.by_hand.contains(&message.descriptor.name) {
+            return Some(message.clone());
+        }
+    }
+}
+
+/// Hashes per second that a request claims.
+pub(super) fn rate_of(message: &MessageView) -> f64 {
+    match message.field("nominal_hash_rate") {
+        Some(Value::F32(rate)) if rate.is_finite() => f64::from(*rate).max(0.0),
+        _ => 0.0,
+    }
+}
+
+pub(super) fn int(number: u32) -> Value {
+    Value::Int(number.into())
+}
+
+/// The mining protocol (spec 3.6.1).
+const MINING: u32 = 0;
+
+/// Not a number that anybody counts from.
+const FIRST_CHANNEL: u32 = 17;
+
+/// Fewer would let wrong shares pass by chance.
+const SHARE_HASHES_MIN: f64 = 4_096.0;
+
+/// Half a second: a case does not wait long, and the wire is not full of shares.
+const SHARE_SECONDS: f64 = 0.5;
