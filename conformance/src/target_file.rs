@@ -20,6 +20,12 @@
 //! new-block = "bitcoin-cli -regtest generatetoaddress 1 bcrt1q…"
 //! restart = "systemctl restart pool"
 //!
+//! # for a target that dials, such as a device: where the suite waits for it, and the file that
+//! # holds the secret key of its certificate (left out: the one of the reference
+//! # implementation's examples); it needs no address then
+//! # listen = "0.0.0.0:34254"
+//! # key = "suite.key"
+//!
 //! [template_provider]       # instead of hooks: ours, which the pool dials
 //! listen = "127.0.0.1:8442" # a program may leave it out: its recipe says where it goes
 //! chain = "hard"            # the embedded chain: "hard", "easy", or a number: nbits;
@@ -31,8 +37,9 @@ use std::sync::Arc;
 
 use sv2::chain::ChainConfig;
 use sv2::entropy::Entropy;
-use sv2::noise::StratumUrl;
+use sv2::noise::{AuthoritySecretKey, StratumUrl};
 use sv2_net::bitcoind::Network;
+use sv2_net::identity::read_secret_key;
 use sv2_net::recipe::{Endpoint, Need, Recipe, Surroundings};
 
 use crate::case::TargetRole;
@@ -40,7 +47,8 @@ use crate::case::document::{Data, Document, Keys, LoadError, Node};
 use crate::case::step::ControlKind;
 use crate::world::controls::{Controls, Either, Hooks};
 use crate::world::{
-    LiveTarget, OwnProgram, OwnProvider, ProviderChain, ProviderSettings, WorldError, runtime,
+    ForeignClient, ForeignClientTarget, LiveTarget, OwnProgram, OwnProvider, ProviderChain,
+    ProviderSettings, WorldError, runtime,
 };
 
 /// A target as its file describes it.
@@ -50,6 +58,10 @@ pub struct TargetFile {
     pub name: String,
     /// Where it is.
     pub place: Place,
+    /// Where the suite waits for it, if it dials.
+    pub listen: Option<String>,
+    /// The file of the suite's secret key.
+    pub key: Option<PathBuf>,
     /// By name.
     pub identities: Vec<(String, String)>,
     /// Commands.
@@ -71,6 +83,8 @@ pub enum Place {
     Address(StratumUrl),
     /// We start it.
     Program(Box<Recipe>),
+    /// It dials us, and listens nowhere.
+    Nowhere,
 }
 
 impl TargetFile {
@@ -97,11 +111,23 @@ impl TargetFile {
         let document = Document::parse(file, text)?;
         let mut keys = document.keys(document.root())?;
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-        let place = place(&document, &mut keys, folder)?;
+        let listen = match keys.take("listen") {
+            Some(node) => Some(document.string(node)?.to_owned()),
+            None => None,
+        };
+        let key = match keys.take("key") {
+            Some(node) => Some(folder.join(document.string(node)?)),
+            None => None,
+        };
+        let place = match listen.is_some() && !keys.has("address") && !keys.has("program") {
+            true => Place::Nowhere,
+            false => place(&document, &mut keys, folder)?,
+        };
         let name = match (keys.take("name"), &place) {
             (Some(node), _) => document.string(node)?.to_owned(),
             (None, Place::Address(url)) => format!("{}:{}", url.host, url.port),
             (None, Place::Program(recipe)) => recipe.name().to_owned(),
+            (None, Place::Nowhere) => "the target that dials".to_owned(),
         };
         let mut identities = Vec::new();
         if let Some(node) = keys.take("identities") {
@@ -133,6 +159,8 @@ impl TargetFile {
             "name",
             "address",
             "program",
+            "listen",
+            "key",
             "identities",
             "hooks",
             "template_provider",
@@ -144,6 +172,8 @@ impl TargetFile {
         Ok(TargetFile {
             name,
             place,
+            listen,
+            key,
             identities,
             hooks,
             template_provider,
@@ -170,6 +200,10 @@ impl TargetFile {
                 let Endpoint { host, port, authority, cookie: _ } = endpoint;
                 (StratumUrl { host, port, authority }, Some(program))
             }
+            Place::Nowhere => {
+                let why = format!("a {} is dialled: its file needs an `address`", role.title());
+                return Err(WorldError::NotStarted(why));
+            }
         };
         // The user's own words come first. The program ends before what it needs.
         let controls: Arc<dyn Controls> =
@@ -182,6 +216,42 @@ impl TargetFile {
         })
     }
 }
+
+impl TargetFile {
+    /// Opens the doors for a target that dials.
+    ///
+    /// # Errors
+    /// [`WorldError::NotStarted`]: the address is taken, or the key cannot be read.
+    pub fn client(&self, role: TargetRole) -> Result<ForeignClientTarget, WorldError> {
+        let authority = match &self.key {
+            Some(path) => read_secret_key(path)
+                .map_err(|error| WorldError::NotStarted(format!("{}: {error}", path.display())))?,
+            None => example_key(),
+        };
+        let (address, recipe) = match &self.place {
+            Place::Address(url) => (Some(url.clone()), None),
+            Place::Program(recipe) => (None, Some(recipe.clone())),
+            Place::Nowhere => (None, None),
+        };
+        ForeignClientTarget::new(ForeignClient {
+            role,
+            name: self.name.clone(),
+            listen: self.listen.clone().unwrap_or_else(|| "127.0.0.1:0".to_owned()),
+            authority,
+            address,
+            identities: self.identities.clone(),
+            hooks: self.hooks.clone(),
+            recipe,
+        })
+    }
+}
+
+/// Of the reference implementation's examples: what many devices on a bench know already.
+pub fn example_key() -> AuthoritySecretKey {
+    EXAMPLE_KEY.parse().expect("the key of the examples")
+}
+
+const EXAMPLE_KEY: &str = "mkDLTBBRxdBv998612qipDYoTK3YUrqLe8uWw7gu3iXbSrn2n";
 
 fn start(
     recipe: &Recipe,
@@ -200,7 +270,12 @@ fn start(
         surroundings.insert(Need::TemplateProvider, endpoint);
         runtime = Arc::clone(provider.runtime());
     }
-    OwnProgram::start(runtime, recipe, surroundings)
+    let (program, endpoint) = OwnProgram::start(runtime, recipe, surroundings)?;
+    let endpoint = endpoint.ok_or_else(|| {
+        let why = "the recipe has no [ready], and does not listen at one place alone";
+        WorldError::NotStarted(why.to_owned())
+    })?;
+    Ok((program, endpoint))
 }
 
 fn place(document: &Document, keys: &mut Keys<'_>, folder: &Path) -> Result<Place, LoadError> {
@@ -243,7 +318,7 @@ fn provider(
     let listen = match (place, keys.take("listen")) {
         (_, Some(node)) => document.string(node)?.to_owned(),
         (Place::Program(_), None) => "127.0.0.1:0".to_owned(),
-        (Place::Address(_), None) => document.string(keys.require("listen")?)?.to_owned(),
+        (Place::Address(_) | Place::Nowhere, None) => document.string(keys.require("listen")?)?.to_owned(),
     };
     let is_plain = match keys.take("plain") {
         Some(node) => document.boolean(node)?,

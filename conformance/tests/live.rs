@@ -7,7 +7,7 @@ use conformance::clause::Registry;
 use conformance::runner::probe::probe;
 use conformance::runner::{Context, run};
 use conformance::verdict::Verdict;
-use conformance::world::OwnLiveTarget;
+use conformance::world::{OwnClientTarget, OwnLiveTarget, Target};
 use sv2::entropy::Entropy;
 
 #[test]
@@ -25,13 +25,31 @@ fn our_template_provider_passes_every_case_over_tcp() {
     check(TargetRole::TemplateProvider);
 }
 
+#[test]
+fn our_mining_device_passes_every_case_over_tcp() {
+    check(TargetRole::MiningDevice);
+}
+
+#[test]
+fn our_mining_proxy_passes_every_case_over_tcp() {
+    check(TargetRole::MiningProxy);
+}
+
+fn own(role: TargetRole) -> Box<dyn Target> {
+    let entropy = Entropy::from_seed(1);
+    match role.dials() {
+        true => Box::new(OwnClientTarget::new(role, entropy).expect("a loopback")),
+        false => Box::new(OwnLiveTarget::of(role, None, entropy).expect("a loopback")),
+    }
+}
+
 #[track_caller]
 fn check(role: TargetRole) {
     let registry = Registry::embedded();
     let suite = Suite::built_in(&|id| registry.clause(id).is_some()).expect("the cases are right");
     let suite = suite.for_role(role);
-    let target = OwnLiveTarget::of(role, None, Entropy::from_seed(1)).expect("a loopback");
-    let probe = probe(&target, &registry, 1, HASH_BUDGET).expect("our own answers");
+    let target = own(role);
+    let probe = probe(&*target, &registry, 1, HASH_BUDGET).expect("our own answers");
     let context = Context {
         registry: &registry,
         facts: &probe.facts,
@@ -45,7 +63,7 @@ fn check(role: TargetRole) {
     let mut failures = Vec::new();
     for case in suite.cases.iter().filter(|case| !case.tags.iter().any(|tag| tag == "slow")) {
         for permutation in case.permutations() {
-            let outcome = run(&permutation, &target, &context);
+            let outcome = run(&permutation, &*target, &context);
             if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info | Verdict::Skip(_)) {
                 failures.push(format!(
                     "{}: {} {:#?}\n{}",

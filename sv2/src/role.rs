@@ -32,6 +32,16 @@ pub trait Role {
     fn wake_at(&self) -> Option<Instant>;
 }
 
+impl<R: Role + ?Sized> Role for Box<R> {
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        (**self).handle(now, input, out);
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        (**self).wake_at()
+    }
+}
+
 /// What a role is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {

@@ -158,6 +158,12 @@ pub(crate) enum CheckedRole {
     /// Gives the templates of a node.
     #[value(alias = "tp")]
     TemplateProvider,
+    /// Hashes for a pool that it dials: the suite is that pool.
+    #[value(alias = "device")]
+    MiningDevice,
+    /// A mining server with another one above it: the suite is that one, and its clients.
+    #[value(alias = "proxy")]
+    MiningProxy,
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +176,8 @@ pub(crate) enum CheckedRole {
         assay check pool --filter 'clause(MP-5.3.14*) & !tag(slow)'\n  \
         assay check job-declarator-server stratum2+tcp://127.0.0.1:34264/KEY\n  \
         assay check template-provider --chain bitcoind\n  \
+        assay check mining-device --listen 0.0.0.0:34254\n  \
+        assay check mining-proxy stratum2+tcp://127.0.0.1:34255/KEY --listen 127.0.0.1:34254\n  \
         assay check pool --explain mining.share.stale"
 )]
 pub(crate) struct Check {
@@ -184,6 +192,15 @@ pub(crate) struct Check {
     /// A file that describes the peer: address or program to start, identities, hooks
     #[arg(long, value_name = "FILE")]
     pub(crate) target: Option<PathBuf>,
+
+    /// Where the suite waits for a peer that dials, such as a device
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["target", "memory", "chain"])]
+    pub(crate) listen: Option<String>,
+
+    /// The file of the secret key that such a peer knows the suite by (`assay key`); without it,
+    /// the one of the reference implementation's examples
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) key: Option<PathBuf>,
 
     /// Wait so long for the peer to take connections, in seconds; 60 with a --target that has an
     /// address, else 0

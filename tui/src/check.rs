@@ -17,11 +17,15 @@ use conformance::filter::Filter;
 use conformance::report::{Changes, JUnit, JsonLines, Report, Results, Terminal};
 use conformance::run::{RunOptions, Summary, run_suite, select};
 use conformance::runner::probe::ProbeError;
-use conformance::target_file::{Place, TargetFile};
-use conformance::world::{Hooks, LiveTarget, MemoryTarget, OwnLiveTarget, ProviderChain, Target};
+use conformance::target_file::{Place, TargetFile, example_key};
+use conformance::world::{
+    ForeignClient, ForeignClientTarget, Hooks, LiveTarget, MemoryTarget, OwnClientTarget,
+    OwnLiveTarget, ProviderChain, Target, WorldError,
+};
 use sv2::noise::StratumUrl;
 use sv2_net::bitcoind::Network;
 use sv2_net::clock::Clock;
+use sv2_net::identity::read_secret_key;
 
 use crate::arguments::{Check, CheckedChain, CheckedRole, FailOn};
 use crate::mutants;
@@ -101,6 +105,11 @@ fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, O
     };
     let role = arguments.role.target_role().name();
     let rerun = match (&arguments.address, &arguments.target) {
+        (address, None) if arguments.listen.is_some() => {
+            let address = address.as_ref().map_or(String::new(), |address| format!(" {address}"));
+            let listen = arguments.listen.as_deref().unwrap_or_default();
+            format!("assay check {role}{address} --listen {listen}")
+        }
         (Some(address), _) => format!("assay check {role} {address}"),
         (None, Some(file)) => format!("assay check {role} --target {}", file.display()),
         (None, None) if arguments.memory => format!("assay check {role} --memory"),
@@ -115,7 +124,7 @@ fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, O
         filter: filter.map_err(|error| Outcome::usage(error.to_string()))?,
         safe: arguments.safe,
         seed: arguments.seed.unwrap_or_else(|| sv2_net::entropy::from_system().u64() >> 32),
-        parallel: arguments.parallel.unwrap_or(if arguments.memory { cores() } else { PARALLEL }),
+        parallel: parallel(arguments),
         profiles,
         hash_budget: arguments.hash_budget.unwrap_or(default.hash_budget),
         time_budget: arguments.time_budget.map_or(default.time_budget, Duration::from_secs),
@@ -127,6 +136,17 @@ fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, O
     })
 }
 
+fn parallel(arguments: &Check) -> usize {
+    let is_foreign = arguments.target.is_some() || arguments.listen.is_some();
+    match arguments.parallel {
+        // What dials us dials for one case at a time.
+        _ if is_foreign && arguments.role.target_role().dials() => 1,
+        Some(parallel) => parallel,
+        None if arguments.memory => cores(),
+        None => PARALLEL,
+    }
+}
+
 fn target(
     arguments: &Check,
     file: Option<&TargetFile>,
@@ -135,6 +155,9 @@ fn target(
     let role = arguments.role.target_role();
     if arguments.memory {
         return Ok(Box::new(MemoryTarget::of(role)));
+    }
+    if role.dials() {
+        return client(arguments, file, role);
     }
     if let Some(file) = file {
         let target = file
@@ -159,6 +182,55 @@ fn target(
     }))
 }
 
+/// A target that dials the suite.
+fn client(
+    arguments: &Check,
+    file: Option<&TargetFile>,
+    role: TargetRole,
+) -> Result<Box<dyn Target>, Outcome> {
+    let unreachable = |error: WorldError| Outcome::Unreachable(error.to_string());
+    if let Some(file) = file {
+        let target = file.client(role).map_err(unreachable)?;
+        say_where(&target);
+        return Ok(Box::new(target));
+    }
+    let address = arguments.address.as_deref().map(parse).transpose()?;
+    let Some(listen) = &arguments.listen else {
+        if address.is_some() {
+            return Err(Outcome::usage(format!(
+                "a {} dials: say with --listen HOST:PORT where the suite waits for it",
+                role.title()
+            )));
+        }
+        let own = OwnClientTarget::new(role, sv2_net::entropy::from_system());
+        return Ok(Box::new(own.map_err(unreachable)?));
+    };
+    let authority = match &arguments.key {
+        None => example_key(),
+        Some(path) => read_secret_key(path)
+            .map_err(|error| Outcome::usage(format!("{}: {error}", path.display())))?,
+    };
+    let target = ForeignClientTarget::new(ForeignClient {
+        role,
+        name: format!("the {} that dials {listen}", role.title()),
+        listen: listen.clone(),
+        authority,
+        address,
+        identities: Vec::new(),
+        hooks: Hooks::default(),
+        recipe: None,
+    });
+    let target = target.map_err(unreachable)?;
+    say_where(&target);
+    Ok(Box::new(target))
+}
+
+fn say_where(target: &ForeignClientTarget) {
+    if let Some(url) = target.url() {
+        anstream::eprintln!("waiting at {url}");
+    }
+}
+
 fn parse(address: &str) -> Result<StratumUrl, Outcome> {
     address.parse().map_err(|error| Outcome::usage(format!("\"{address}\": {error}")))
 }
@@ -169,6 +241,8 @@ impl CheckedRole {
             CheckedRole::Pool => TargetRole::Pool,
             CheckedRole::JobDeclaratorServer => TargetRole::JobDeclaratorServer,
             CheckedRole::TemplateProvider => TargetRole::TemplateProvider,
+            CheckedRole::MiningDevice => TargetRole::MiningDevice,
+            CheckedRole::MiningProxy => TargetRole::MiningProxy,
         }
     }
 }
@@ -221,7 +295,8 @@ fn await_target(target: &dyn Target, patience: Duration, stop: &AtomicBool, prog
     let started = Instant::now();
     let profile = target.profile();
     while started.elapsed() < patience && !stop.load(Ordering::Relaxed) {
-        if profile.is_ours || TcpStream::connect((profile.host.as_str(), profile.port)).is_ok() {
+        let is_dialled = !profile.role.dials();
+        if profile.is_ours || !is_dialled || TcpStream::connect((profile.host.as_str(), profile.port)).is_ok() {
             return;
         }
         progress.message(format!("waiting for {}:{}", profile.host, profile.port));

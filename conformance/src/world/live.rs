@@ -108,7 +108,7 @@ impl LiveWorld {
         self
     }
 
-    fn open(address: &str) -> Result<TcpStream, std::io::Error> {
+    pub(super) fn open(address: &str) -> Result<TcpStream, std::io::Error> {
         let mut last = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
         for address in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {

@@ -2,17 +2,23 @@
 //! around it. Everything above bytes is shared by all worlds.
 
 pub mod controls;
+mod doors;
 mod faulty_end;
+mod foreign_client;
 mod link_end;
 mod live;
 mod memory;
+mod own_client;
 mod own_live;
 mod own_provider;
 mod program;
+mod served;
 
 pub use controls::{Controls, Either, Hooks};
+pub use foreign_client::{ForeignClient, ForeignClientTarget};
 pub use live::LiveTarget;
 pub use memory::{MemoryTarget, MemoryWorld};
+pub use own_client::OwnClientTarget;
 pub use own_live::OwnLiveTarget;
 pub(crate) use own_provider::runtime;
 pub use own_provider::{OwnProvider, ProviderChain, ProviderSettings};

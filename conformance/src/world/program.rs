@@ -20,7 +20,8 @@ pub struct OwnProgram {
 }
 
 impl OwnProgram {
-    /// Starts it, and waits until it is ready as its recipe says.
+    /// Starts it, and waits until it is ready as its recipe says. Where it listens is known if
+    /// the recipe has `[ready]`, or one place alone.
     ///
     /// # Errors
     /// [`WorldError::NotStarted`], with the program's last words.
@@ -28,12 +29,10 @@ impl OwnProgram {
         runtime: Arc<Runtime>,
         recipe: &Recipe,
         surroundings: Surroundings,
-    ) -> Result<(OwnProgram, Endpoint), WorldError> {
+    ) -> Result<(OwnProgram, Option<Endpoint>), WorldError> {
         let helper = Helper::of_this_program().map_err(not_started)?;
         let program = runtime.block_on(recipe.start(&helper, surroundings)).map_err(not_started)?;
-        let endpoint = program.main_endpoint().cloned().ok_or_else(|| {
-            not_started("the recipe has no [ready], and does not listen at one place alone")
-        })?;
+        let endpoint = program.main_endpoint().cloned();
         let kinds = KINDS.iter().filter(|(_, hook)| recipe.has_hook(*hook));
         let kinds = kinds.map(|(kind, _)| *kind).collect();
         Ok((OwnProgram { kinds, program: Mutex::new(Some(program)), runtime }, endpoint))

@@ -192,6 +192,12 @@ impl From<ReadyProtocol> for Protocol {
 }
 
 impl Recipe {
+    /// The same program, which counts as ready once it runs.
+    #[must_use]
+    pub fn without_readiness(&self) -> Recipe {
+        Recipe { ready: None, ..self.clone() }
+    }
+
     /// Reads a recipe and the files that it names.
     ///
     /// # Errors

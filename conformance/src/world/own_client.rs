@@ -1,0 +1,152 @@
+//! Our own roles that dial, over real TCP and Noise on the loopback interface: each case has one
+//! to itself, which dials that case's doors.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sv2::entropy::Entropy;
+use sv2::noise::{AuthoritySecretKey, CipherSuite};
+use sv2::role::PeerAddress;
+use sv2_net::host::{Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
+use sv2_net::identity::Certifier;
+use sv2_net::world::Worlds;
+use tokio::runtime::Runtime;
+
+use super::controls::Controls;
+use super::doors::Doors;
+use super::own_provider::{certifier, not_started, runtime};
+use super::served::ServedWorld;
+use super::{Target, TargetProfile, World, WorldError};
+use crate::case::step::{ControlKind, Door};
+use crate::case::{TargetRole, WorldSettings};
+
+/// Our own of a role that dials.
+pub struct OwnClientTarget {
+    profile: TargetProfile,
+    runtime: Arc<Runtime>,
+    certifier: Arc<Certifier>,
+    entropy: Entropy,
+}
+
+impl OwnClientTarget {
+    /// Starts nothing yet.
+    ///
+    /// # Errors
+    /// [`WorldError::NotStarted`]: the system gives no threads.
+    pub fn new(role: TargetRole, entropy: Entropy) -> Result<Self, WorldError> {
+        let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
+        let suite = AuthoritySecretKey::generate(&mut entropy.fork("suite authority", 0));
+        let profile = TargetProfile {
+            role,
+            name: format!("our {}, over TCP and Noise", role.title()),
+            host: LOOPBACK.to_owned(),
+            port: 0,
+            authority: Some(authority.public_key()),
+            suite_authority: Some(Arc::new(suite)),
+            identities: super::own_identities(),
+            controls: vec![ControlKind::NewBlock, ControlKind::Restart],
+            job_declarator: None,
+            has_templates: false,
+            is_ours: true,
+            is_virtual: false,
+        };
+        let certifier = certifier(authority, &entropy);
+        Ok(OwnClientTarget { profile, runtime: Arc::new(runtime()?), certifier, entropy })
+    }
+}
+
+impl Target for OwnClientTarget {
+    fn world(&self, settings: &WorldSettings, seed: u64) -> Result<Box<dyn World>, WorldError> {
+        let doors = Doors::open(&[(Door::Upstream, ANY_PORT), (Door::Backup, ANY_PORT)])?;
+        let authority = self.profile.suite_authority.as_ref().map(|key| key.public_key());
+        let upstreams = [Door::Upstream, Door::Backup].into_iter().filter_map(|door| {
+            let port = doors.address(door)?.port();
+            Some(PeerAddress { host: LOOPBACK.to_owned(), port, authority })
+        });
+        let running = RunningClient {
+            role: self.profile.role,
+            settings: settings.clone(),
+            upstreams: upstreams.collect(),
+            certifier: Arc::clone(&self.certifier),
+            runtime: Arc::clone(&self.runtime),
+            entropy: self.entropy.fork("client", seed),
+            life: Mutex::new(Life { number: 0, handle: None }),
+        };
+        let address = running.start(ANY_PORT)?.map(|address| address.to_string());
+        Ok(Box::new(ServedWorld::new(Arc::new(doors), address, Arc::new(running))))
+    }
+
+    fn profile(&self) -> &TargetProfile {
+        &self.profile
+    }
+}
+
+/// The role for one case.
+struct RunningClient {
+    role: TargetRole,
+    settings: WorldSettings,
+    upstreams: Vec<PeerAddress>,
+    certifier: Arc<Certifier>,
+    runtime: Arc<Runtime>,
+    entropy: Entropy,
+    life: Mutex<Life>,
+}
+
+struct Life {
+    number: u64,
+    /// `None` only while it is restarted.
+    handle: Option<Handle>,
+}
+
+impl RunningClient {
+    /// Where it listens, if it does.
+    fn start(&self, address: &str) -> Result<Option<SocketAddr>, WorldError> {
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        life.number += 1;
+        let mut host = HostConfig::new(self.role.title());
+        host.entropy = self.entropy.fork("host", life.number);
+        if self.role == TargetRole::MiningProxy {
+            let certifier = Arc::clone(&self.certifier);
+            let security = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
+            host.listeners = vec![ListenerConfig { address: address.to_owned(), security }];
+            // All connections of the suite come from one address.
+            host.limits.connections_per_address_max = host.limits.connections_max;
+        }
+        let role = super::own_client(
+            self.role,
+            &self.settings,
+            self.upstreams.clone(),
+            self.entropy.fork("role", life.number),
+        );
+        self.runtime.block_on(async {
+            let host = Host::bind(host).await.map_err(not_started)?;
+            let address = host.addresses().first().copied();
+            life.handle = Some(host.start(role, Worlds::default()));
+            Ok(address)
+        })
+    }
+}
+
+impl Controls for RunningClient {
+    fn kinds(&self) -> Vec<ControlKind> {
+        vec![ControlKind::Restart]
+    }
+
+    fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        if kind != ControlKind::Restart {
+            return Err(WorldError::NoControl(kind));
+        }
+        let handle = self.life.lock().unwrap_or_else(PoisonError::into_inner).handle.take();
+        let address = handle.as_ref().and_then(|handle| handle.addresses().first().copied());
+        if let Some(handle) = handle {
+            self.runtime.block_on(handle.shutdown());
+        }
+        let address = address.map_or(ANY_PORT.to_owned(), |address| address.to_string());
+        self.start(&address).map(|_| ())
+    }
+}
+
+const LOOPBACK: &str = "127.0.0.1";
+
+/// The system chooses a port.
+const ANY_PORT: &str = "127.0.0.1:0";
