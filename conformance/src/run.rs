@@ -18,7 +18,7 @@ use crate::evidence;
 use crate::expectations::{Expectation, ExpectationKind, Expectations};
 use crate::filter::Filter;
 use crate::runner::probe::{ProbeError, probe, serves};
-use crate::runner::{Context, Finding, Outcome, run};
+use crate::runner::{Context, Finding, Kept, Outcome, begins_working, run_on};
 use crate::verdict::{Skip, Verdict, exit};
 use crate::world::Target;
 
@@ -214,7 +214,9 @@ pub fn select<'a>(suite: &'a Suite, registry: &Registry, options: &RunOptions) -
         })
         .collect();
     let has = |case: &Case, tag: &str| case.tags.iter().any(|one| one == tag);
-    cases.sort_by_key(|case| (has(case, "bad-noise"), !has(case, "slow")));
+    // Those that can share a connection stand together.
+    let sharing = |case: &Case| !begins_working(case);
+    cases.sort_by_key(|case| (has(case, "bad-noise"), !has(case, "slow"), sharing(case)));
     cases
 }
 
@@ -278,6 +280,7 @@ pub fn run_suite(
                 let (reports, queue, context, lost) = (reports.clone(), &queue, &context, &lost);
                 let (suspects, cut) = (&suspects, &cut);
                 scope.spawn(move || {
+                    let mut kept = None;
                     loop {
                         if stop.load(Ordering::Relaxed) || lost.load(Ordering::Relaxed) {
                             return;
@@ -287,7 +290,7 @@ pub fn run_suite(
                         if reports.send(Progress::Started(permutation.name.clone())).is_err() {
                             return;
                         }
-                        let report = judge(permutation, target, context, options);
+                        let report = judge(permutation, target, context, options, &mut kept);
                         if report.outcome.is_cut {
                             cut.lock().unwrap_or_else(PoisonError::into_inner).push(permutation);
                             return;
@@ -404,6 +407,7 @@ fn judge(
     target: &dyn Target,
     context: &Context<'_>,
     options: &RunOptions,
+    kept: &mut Option<Kept>,
 ) -> CaseReport {
     let case = permutation.case;
     let expectation = options.expectations.of(&case.id, &permutation.name, options.now);
@@ -417,7 +421,7 @@ fn judge(
     };
     let outcome = match excluded {
         Some(because) => Outcome::skipped(&permutation.name, Skip::Excluded, because),
-        None => run(permutation, target, context),
+        None => run_on(permutation, target, context, kept),
     };
     let (verdict, note) = match expectation {
         Some(expectation) => expected(expectation, &outcome),

@@ -318,7 +318,9 @@ fn provider(
     let listen = match (place, keys.take("listen")) {
         (_, Some(node)) => document.string(node)?.to_owned(),
         (Place::Program(_), None) => "127.0.0.1:0".to_owned(),
-        (Place::Address(_) | Place::Nowhere, None) => document.string(keys.require("listen")?)?.to_owned(),
+        (Place::Address(_) | Place::Nowhere, None) => {
+            document.string(keys.require("listen")?)?.to_owned()
+        }
     };
     let is_plain = match keys.take("plain") {
         Some(node) => document.boolean(node)?,

@@ -9,7 +9,7 @@ use conformance::case::{Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::matrix::{duel, named_duels};
 use conformance::runner::probe::probe;
-use conformance::runner::{Context, run};
+use conformance::runner::{Context, run, run_on};
 use conformance::verdict::Verdict;
 use conformance::world::MemoryTarget;
 
@@ -149,6 +149,32 @@ fn our_template_provider_passes_every_case() {
 #[test]
 fn our_mining_device_passes_every_case() {
     check_passes(TargetRole::MiningDevice);
+}
+
+#[test]
+fn a_device_that_dials_once_is_asked_by_one_case_after_the_other() {
+    let role = TargetRole::MiningDevice;
+    let registry = Registry::embedded();
+    let (suite, facts) = (suite(&registry).for_role(role), facts(role, &registry));
+    let context = context(&registry, &facts);
+    let target = MemoryTarget::of(role).keeping_connections();
+    let mut kept = None;
+
+    let (mut dialled, mut failures) = (0, Vec::new());
+    for case in &suite.cases {
+        for permutation in case.permutations() {
+            let outcome = run_on(&permutation, &target, &context, &mut kept);
+            let text = outcome.exchange.to_text();
+            dialled += usize::from(!text.contains("goes on where the case before has ended"));
+            if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info) {
+                failures.push(format!("{}: {:#?}\n{text}", outcome.name, outcome.finding));
+            }
+        }
+    }
+
+    let runs: usize = suite.cases.iter().map(|case| case.permutations().len()).sum();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(dialled < runs, "each of {runs} runs had a connection of its own");
 }
 
 #[test]

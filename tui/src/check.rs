@@ -296,7 +296,10 @@ fn await_target(target: &dyn Target, patience: Duration, stop: &AtomicBool, prog
     let profile = target.profile();
     while started.elapsed() < patience && !stop.load(Ordering::Relaxed) {
         let is_dialled = !profile.role.dials();
-        if profile.is_ours || !is_dialled || TcpStream::connect((profile.host.as_str(), profile.port)).is_ok() {
+        if profile.is_ours
+            || !is_dialled
+            || TcpStream::connect((profile.host.as_str(), profile.port)).is_ok()
+        {
             return;
         }
         progress.message(format!("waiting for {}:{}", profile.host, profile.port));

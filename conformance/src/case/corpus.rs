@@ -410,6 +410,7 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "template-provider/start/target-within-nbits.toml"
     "template-provider/start/tip-is-the-chains.toml"
     // mining devices
+    "mining-device/jobs/shares-are-numbered.toml"
     "mining-device/jobs/works-on-its-job.toml"
     // mining proxies
     "mining-proxy/channels/standard-opens.toml"

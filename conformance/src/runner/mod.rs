@@ -9,6 +9,7 @@ mod connection;
 mod defaults;
 mod fence;
 mod invariants;
+mod keeping;
 mod matching;
 mod mint;
 pub mod probe;
@@ -34,6 +35,9 @@ use crate::verdict::{Skip, Verdict};
 use crate::world::{Target, TargetProfile, World, WorldError};
 use call::Arguments;
 use connection::Connection;
+pub use keeping::Kept;
+use keeping::Left;
+pub(crate) use keeping::begins_working;
 pub(crate) use matching::describe;
 use mint::Mint;
 use session::View;
@@ -128,6 +132,16 @@ impl Outcome {
 
 /// Runs a permutation.
 pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context<'_>) -> Outcome {
+    run_on(permutation, target, context, &mut None)
+}
+
+/// Runs a permutation, where the one before it has ended if both allow that.
+pub fn run_on(
+    permutation: &Permutation<'_>,
+    target: &dyn Target,
+    context: &Context<'_>,
+    kept: &mut Option<Kept>,
+) -> Outcome {
     let profile = target.profile();
     let mut outcome = Outcome::new(&permutation.name);
     let seed = Entropy::from_seed(context.seed).fork(&permutation.name, 0).u64();
@@ -138,7 +152,13 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
     }
     let changes_world = !permutation.case.requires.controls.is_empty();
     let _lane = target.lane(changes_world);
-    let world = match target.world(&permutation.case.world, seed) {
+    // One that cannot go on here ends it, so that the target dials again.
+    let previous = kept.take().filter(|_| begins_working(permutation.case));
+    let (world, left) = match previous {
+        Some(Kept { world, left }) => (Ok(world), Some(left)),
+        None => (target.world(&permutation.case.world, seed), None),
+    };
+    let world = match world {
         Ok(world) => world,
         Err(error) => {
             let finding = Finding::ours(error.to_string());
@@ -148,6 +168,7 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
         }
     };
     let mut session = Session::new(permutation, world, profile, context, seed);
+    session.left = left;
     let started_at = session.world.now().instant;
     let stopped = session.steps(&permutation.case.steps).err();
     let mut finding = stopped.map(|stop| *stop.0);
@@ -181,10 +202,13 @@ pub fn run(permutation: &Permutation<'_>, target: &dyn Target, context: &Context
     outcome.finding = finding;
     outcome.told = session.world.told();
     outcome.elapsed = session.world.now().instant.since(started_at);
-    outcome.warnings = session.warnings;
-    outcome.observed = session.observed.into_iter().collect();
-    outcome.readings = session.readings;
-    outcome.exchange = session.exchange;
+    outcome.warnings = std::mem::take(&mut session.warnings);
+    outcome.observed = std::mem::take(&mut session.observed).into_iter().collect();
+    outcome.readings = std::mem::take(&mut session.readings);
+    outcome.exchange = std::mem::take(&mut session.exchange);
+    if profile.keeps_connections && outcome.finding.is_none() {
+        *kept = session.leave();
+    }
     outcome
 }
 
@@ -320,6 +344,8 @@ struct Session<'a> {
     links: usize,
     /// Where the suite is a mining server: its chain.
     mint: Option<Mint>,
+    /// Where the case before has ended, until a fixture goes on with it.
+    left: Option<Left>,
     /// Whether a wait was given up because the run is over.
     is_cut: bool,
 }
@@ -349,6 +375,7 @@ impl<'a> Session<'a> {
             draws: std::cell::Cell::new(0),
             links: 0,
             mint: None,
+            left: None,
             is_cut: false,
         }
     }
@@ -380,6 +407,12 @@ impl<'a> Session<'a> {
         let on = step.connection.as_str();
         match &step.action {
             Action::Use(fixture) => {
+                if keeping::is_working(fixture)
+                    && let Some(left) = self.left.take()
+                    && self.adopt(left)?
+                {
+                    return Ok(());
+                }
                 for (name, expression) in &fixture.arguments {
                     let value = expression.evaluate(&self.view(on))?;
                     self.variables.insert(name.clone(), value);

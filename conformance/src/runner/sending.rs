@@ -223,6 +223,9 @@ impl Session<'_> {
             let connection = self.connection(on)?;
             let is_client = !connection.is_served();
             connection.tracker.note(is_client, message);
+            if !is_client {
+                Self::note_rate(connection, message);
+            }
             connection.is_set_up |= message.descriptor.name == "SetupConnection.Success";
             connection.sent.push((connection.items.len(), message.clone()));
         }

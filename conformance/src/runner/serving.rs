@@ -49,6 +49,11 @@ impl Service {
         }
     }
 
+    /// Items were cleared.
+    pub(super) fn forget(&mut self) {
+        self.served = 0;
+    }
+
     /// A number that no channel or group of the connection has had.
     pub(super) fn fresh_id(&mut self) -> u32 {
         self.next_id += 1;
@@ -118,12 +123,8 @@ impl Session<'_> {
                 }
             }
             "RequestExtensions" => self.answer_extensions(on, message),
-            "OpenStandardMiningChannel" => {
-                self.say(on, "OpenStandardMiningChannel.Success", &[])?;
-                self.give_work(on)
-            }
-            "OpenExtendedMiningChannel" => {
-                self.say(on, "OpenExtendedMiningChannel.Success", &[])?;
+            name @ ("OpenStandardMiningChannel" | "OpenExtendedMiningChannel") => {
+                self.say(on, &format!("{name}.Success"), &[])?;
                 self.give_work(on)
             }
             "UpdateChannel" => {
@@ -242,6 +243,26 @@ impl Session<'_> {
         self.send_message(on, message)
     }
 
+    /// A channel was opened: what was claimed for it is known by its id from now on.
+    pub(super) fn note_rate(connection: &mut Connection, answer: &MessageView) {
+        let (Some(request), Some(channel)) =
+            (answer.number("request_id"), answer.number("channel_id"))
+        else {
+            return;
+        };
+        let mut requests = connection.items.iter().filter_map(|item| match &item.what {
+            ItemWhat::Frame(frame) => frame.message(),
+            _ => None,
+        });
+        let is_meant = |one: &&MessageView| {
+            one.descriptor.name.starts_with("Open") && one.number("request_id") == Some(request)
+        };
+        let rate = requests.rfind(is_meant).map(rate_of);
+        if let (Some(rate), Some(service)) = (rate, &mut connection.service) {
+            service.rates.insert(channel, rate);
+        }
+    }
+
     pub(super) fn service(&mut self, on: &str) -> Option<&mut Service> {
         self.connections.get_mut(on)?.service.as_mut()
     }
@@ -256,11 +277,6 @@ fn next_request(connection: &mut Connection) -> Option<MessageView> {
         service.served += 1;
         let ItemWhat::Frame(frame) = &item.what else { continue };
         let Some(message) = frame.message() else { continue };
-        if let Some(rate) = message.field("nominal_hash_rate").map(|_| rate_of(message)) {
-            // A channel that is yet to be opened has no id: the request's stands for it.
-            let id = message.number("channel_id").or(message.number("request_id"));
-            service.rates.insert(id.unwrap_or(0), rate);
-        }
         if !is_closed && !service.by_hand.contains(&message.descriptor.name) {
             return Some(message.clone());
         }

@@ -75,6 +75,7 @@ impl ForeignClientTarget {
             controls,
             job_declarator: None,
             has_templates: false,
+            keeps_connections: program.is_none(),
             is_ours: false,
             is_virtual: false,
         };

@@ -47,6 +47,7 @@ impl LiveTarget {
             controls: controls.kinds(),
             job_declarator: None,
             has_templates: controls.has_templates(),
+            keeps_connections: false,
             is_ours: false,
             is_virtual: false,
         };

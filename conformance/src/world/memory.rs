@@ -53,6 +53,13 @@ impl MemoryTarget {
         MemoryTarget::with(role, Some(mutant))
     }
 
+    /// One that dials, and keeps its connections from case to case.
+    #[must_use]
+    pub fn keeping_connections(mut self) -> Self {
+        self.profile.keeps_connections = true;
+        self
+    }
+
     fn with(role: TargetRole, mutant: Option<Mutant>) -> Self {
         let authority = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED));
         let suite = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED + 1));
@@ -78,6 +85,7 @@ impl MemoryTarget {
             ],
             job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),
             has_templates: true,
+            keeps_connections: false,
             is_ours: true,
             is_virtual: true,
         };

@@ -253,6 +253,9 @@ pub struct TargetProfile {
     pub job_declarator: Option<PeerProfile>,
     /// Whether [`World::template`] gives templates.
     pub has_templates: bool,
+    /// Whether a connection that a case has left in order serves the next one: dialling takes
+    /// such a target time.
+    pub keeps_connections: bool,
     /// Whether it is set up per case ([`WorldSettings`]); a foreign target is as it is.
     pub is_ours: bool,
     /// Whether time is virtual, so that waiting costs nothing.

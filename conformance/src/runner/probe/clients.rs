@@ -27,7 +27,8 @@ pub(super) const PROXY_FACTS: &[Fact] = &[
 impl Session<'_> {
     pub(super) fn learn_device(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
         self.learn_set_up_of_client(probe)?;
-        let Some(open) = self.open_request(self.deadline(None)) else {
+        // Some measure what they can do first.
+        let Some(open) = self.open_request(self.deadline(Some(OPEN_TIME))) else {
             probe.gaps.push("device.channel: none was asked for".to_owned());
             return Ok(());
         };
@@ -105,3 +106,6 @@ const SERVED: &str = "upstream";
 
 /// For what a proxy says by itself.
 const FIRST_WORDS: Duration = Duration::from_secs(2);
+
+/// For a device to open its channel.
+const OPEN_TIME: Duration = Duration::from_secs(60);
