@@ -231,6 +231,7 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "pool/acknowledge/only-what-was-sent.toml"
     // block
     "pool/block/extended.toml"
+    "pool/block/group-job.toml"
     "pool/block/harder-channel.toml"
     "pool/block/rolled-header.toml"
     "pool/block/solution.toml"
