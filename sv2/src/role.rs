@@ -8,6 +8,8 @@
 //! that encryption runs on all cores and a simulator can leave it out. Set-up, extensions and
 //! everything after are messages, and belong to the role.
 
+mod command;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,7 +24,9 @@ use crate::mining::share_record::ShareRecord;
 use crate::noise::AuthorityPublicKey;
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
-use crate::wire::{Frame, Str255, Tlvs, U256};
+use crate::wire::{Frame, Tlvs, U256};
+
+pub use command::{Channels, Command, CommandError};
 
 /// A pure state machine that speaks SV2.
 pub trait Role {
@@ -100,61 +104,6 @@ pub enum Input {
     Command(Command),
     /// The moment of [`Role::wake_at`] has come.
     Woken,
-}
-
-/// What an operator wants of a role that serves miners. Others refuse it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Give channels other parts of the search space (spec 5.3.10): jobs to come use them.
-    RenewExtranoncePrefix {
-        /// Which.
-        channels: Channels,
-    },
-    /// Give channels another group, whose messages they read from now on (spec 5.3.22).
-    MoveToGroup {
-        /// Which.
-        channels: Channels,
-        /// A group of the connection; `None` makes a new one for each channel.
-        group_channel_id: Option<u32>,
-    },
-    /// Send all clients elsewhere (spec 3.6.5). Their connections stay until they leave.
-    Reconnect {
-        /// Empty: where they are.
-        new_host: Str255,
-        /// 0: the same.
-        new_port: u16,
-    },
-}
-
-impl Command {
-    /// What it is called, for machines.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Command::RenewExtranoncePrefix { .. } => "renew-extranonce-prefix",
-            Command::MoveToGroup { .. } => "move-to-group",
-            Command::Reconnect { .. } => "reconnect",
-        }
-    }
-
-    /// For roles that serve no miners.
-    pub(crate) fn refuse(&self, out: &mut Outbox) {
-        let reason = "this role serves no miners".to_owned();
-        out.tell(Event::CommandRefused { command: self.name(), count: 1, reason });
-    }
-}
-
-/// Which channels a [`Command`] is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channels {
-    /// All of all clients.
-    All,
-    /// One.
-    One {
-        /// Of the client.
-        connection: ConnectionId,
-        /// Of the channel.
-        channel_id: u32,
-    },
 }
 
 /// What a role wants to be done.

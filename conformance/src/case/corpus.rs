@@ -107,10 +107,13 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "pool/extranonce/sizes-disjoint.toml"
     "pool/extranonce/standard-across-connections.toml"
     "pool/extranonce/standard-disjoint.toml"
+    "pool/extranonce/renewed-prefix-is-not-for-running-jobs.toml"
+    "pool/extranonce/renewed-prefixes.toml"
     "pool/extranonce/standard-prefix-is-whole.toml"
     // group
     "pool/group/every-channel-has-one.toml"
     "pool/group/ids-are-no-channels.toml"
+    "pool/group/moved-channels.toml"
     "pool/group/one-size.toml"
     "pool/group/regrouping.toml"
     // target

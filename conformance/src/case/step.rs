@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sv2::message::Descriptor;
+use sv2::role::Command;
 use sv2::wire::{Field, TlvOrder};
 
 use super::matcher::Matcher;
@@ -487,6 +488,12 @@ pub enum ControlKind {
     AddSigops,
     /// The target is stopped and started again.
     Restart,
+    /// The target gives all channels other parts of the search space (spec 5.3.10).
+    RenewExtranoncePrefix,
+    /// The target gives each channel a group of its own (spec 5.3.22).
+    MoveToGroup,
+    /// The target sends its clients elsewhere: to itself (spec 3.6.5).
+    Reconnect,
 }
 
 /// Signature operations of an `add-sigops`, as the limit of 80,000 a block counts them.
@@ -500,6 +507,9 @@ impl ControlKind {
         ("add-transaction", ControlKind::AddTransaction),
         ("add-sigops", ControlKind::AddSigops),
         ("restart", ControlKind::Restart),
+        ("renew-extranonce-prefix", ControlKind::RenewExtranoncePrefix),
+        ("move-to-group", ControlKind::MoveToGroup),
+        ("reconnect", ControlKind::Reconnect),
     ];
 
     /// As cases and hooks call it.
@@ -510,6 +520,19 @@ impl ControlKind {
             ControlKind::AddTransaction => "add-transaction",
             ControlKind::AddSigops => "add-sigops",
             ControlKind::Restart => "restart",
+            ControlKind::RenewExtranoncePrefix => "renew-extranonce-prefix",
+            ControlKind::MoveToGroup => "move-to-group",
+            ControlKind::Reconnect => "reconnect",
+        }
+    }
+
+    /// What an operator of our own role says to make it happen, if it is the role's own doing.
+    pub fn command(self) -> Option<Command> {
+        match self {
+            ControlKind::RenewExtranoncePrefix
+            | ControlKind::MoveToGroup
+            | ControlKind::Reconnect => self.name().parse().ok(),
+            _ => None,
         }
     }
 }

@@ -82,6 +82,9 @@ impl MemoryTarget {
                 ControlKind::AddTransaction,
                 ControlKind::AddSigops,
                 ControlKind::Restart,
+                ControlKind::RenewExtranoncePrefix,
+                ControlKind::MoveToGroup,
+                ControlKind::Reconnect,
             ],
             job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),
             has_templates: true,
@@ -649,6 +652,12 @@ impl World for MemoryWorld {
                     .chain_mut()
                     .generate_transaction(super::shape(kind))
                     .ok_or_else(|| WorldError::ControlFailed("no coin is free".to_owned()))?;
+            }
+            kind @ (ControlKind::RenewExtranoncePrefix
+            | ControlKind::MoveToGroup
+            | ControlKind::Reconnect) => {
+                let command = kind.command().ok_or(WorldError::NoControl(kind))?;
+                self.queue.push_back((SUBJECT, Input::Command(command)));
             }
             ControlKind::Restart => {
                 self.links.iter_mut().for_each(|link| link.is_closed = true);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sv2::chain::{BlockTemplate, ChainConfig};
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthoritySecretKey, CipherSuite};
-use sv2::role::PeerAddress;
+use sv2::role::{Input, PeerAddress};
 use sv2_net::clock::Clock;
 use sv2_net::host::{DialSecurity, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
@@ -126,7 +126,7 @@ impl OwnLiveTarget {
             controls.extend([ControlKind::AddTransaction, ControlKind::AddSigops]);
         }
         if role == TargetRole::Pool {
-            controls.push(ControlKind::Restart);
+            controls.extend(OF_POOL);
         }
         let profile = TargetProfile {
             role,
@@ -277,7 +277,7 @@ impl OwnNetwork {
 impl Controls for OwnNetwork {
     fn kinds(&self) -> Vec<ControlKind> {
         let mut kinds = self.provider.kinds();
-        kinds.push(ControlKind::Restart);
+        kinds.extend(OF_POOL);
         kinds
     }
 
@@ -286,10 +286,19 @@ impl Controls for OwnNetwork {
     }
 
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(command) = kind.command() {
+            let injector = pool.as_ref().ok_or(WorldError::NoControl(kind))?.injector();
+            let injected = injector.inject(Input::Command(command));
+            return self
+                .provider
+                .runtime()
+                .block_on(injected)
+                .map_err(|error| WorldError::ControlFailed(error.to_string()));
+        }
         if kind != ControlKind::Restart {
             return self.provider.apply(kind);
         }
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(handle) = pool.take() else { return Err(WorldError::NoControl(kind)) };
         self.provider.runtime().block_on(handle.shutdown());
         // Another life, other extranonces.
@@ -305,6 +314,14 @@ impl Controls for OwnNetwork {
 fn duplicate(authority: &AuthoritySecretKey) -> Result<AuthoritySecretKey, WorldError> {
     authority.to_text().parse().map_err(not_started)
 }
+
+/// What can be asked of our pool itself.
+const OF_POOL: [ControlKind; 4] = [
+    ControlKind::Restart,
+    ControlKind::RenewExtranoncePrefix,
+    ControlKind::MoveToGroup,
+    ControlKind::Reconnect,
+];
 
 /// The system chooses a port.
 const ANY_PORT: &str = "127.0.0.1:0";

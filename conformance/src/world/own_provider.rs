@@ -199,8 +199,8 @@ impl Controls for OwnProvider {
             (Source::Node(node), ControlKind::Reorg) => {
                 self.runtime.block_on(node.reorganise(1)).map_err(|error| failed(&error))?;
             }
-            (Source::Node(_), ControlKind::AddTransaction | ControlKind::AddSigops)
-            | (_, ControlKind::Restart) => {
+            // A stock node has no such call; the rest is not a provider's doing.
+            (_, kind) => {
                 return Err(WorldError::NoControl(kind));
             }
         }

@@ -7,6 +7,7 @@ use sv2::event::Event;
 use crate::event_json;
 
 /// Standard output of `assay node`.
+#[derive(Clone)]
 pub(super) struct Console {
     json: bool,
 }

@@ -15,7 +15,7 @@ use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
-use super::{config, follow, job_declarator_server, key_log, server, template_provider};
+use super::{config, follow_and_obey, job_declarator_server, key_log, server, template_provider};
 use crate::address;
 use crate::arguments::NodeJobDeclaratorClient;
 use crate::outcome::Outcome;
@@ -87,7 +87,7 @@ pub(super) async fn run(arguments: NodeJobDeclaratorClient) -> Result<(), Outcom
             .line(&format!("upstream {number}: pool {pool}, job declarator server {declarator}"));
     }
     let role = JobDeclaratorClient::new(client, sv2_net::entropy::from_system());
-    follow(host.start(role, Worlds::default()), &mut console, |_| false).await
+    follow_and_obey(host.start(role, Worlds::default()), &mut console).await
 }
 
 fn client_config(

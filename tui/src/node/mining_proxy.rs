@@ -12,7 +12,7 @@ use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
-use super::{config, follow, key_log, server};
+use super::{config, follow_and_obey, key_log, server};
 use crate::address;
 use crate::arguments::{NodeMiningProxy, ProxyMode};
 use crate::outcome::Outcome;
@@ -60,7 +60,7 @@ pub(super) async fn run(arguments: NodeMiningProxy) -> Result<(), Outcome> {
         console.line(&format!("upstream {host}:{port}"));
     }
     let role = MiningProxy::new(proxy, sv2_net::entropy::from_system());
-    follow(host.start(role, Worlds::default()), &mut console, |_| false).await
+    follow_and_obey(host.start(role, Worlds::default()), &mut console).await
 }
 
 fn proxy_config(arguments: &NodeMiningProxy, file: File) -> Result<MiningProxyConfig, Outcome> {

@@ -2,6 +2,7 @@
 
 mod bitcoind;
 mod chain;
+mod commands;
 mod config;
 mod console;
 mod job_declarator_client;
@@ -15,6 +16,7 @@ mod template_provider;
 use std::sync::Arc;
 
 use sv2::event::Event;
+use sv2::role::Input;
 use sv2_net::host::Handle;
 use sv2_net::tap::KeyLog;
 use tokio::sync::broadcast::error::RecvError;
@@ -75,6 +77,29 @@ fn key_log(common: &NodeCommon) -> Result<Option<Arc<KeyLog>>, Outcome> {
     KeyLog::open(path)
         .map(|log| Some(Arc::new(log)))
         .map_err(|error| Outcome::usage(format!("cannot write {}: {error}", path.display())))
+}
+
+/// As [`follow`], and takes commands from standard input: one a line.
+async fn follow_and_obey(handle: Handle, console: &mut Console) -> Result<(), Outcome> {
+    let (injector, mut lines) = (handle.injector(), commands::lines());
+    let refusals = console.clone();
+    let obeying = tokio::spawn(async move {
+        let mut console = refusals;
+        // Without an input, or once it has ended, nobody gives commands.
+        while let Some(line) = lines.recv().await {
+            match line.parse() {
+                Ok(command) => {
+                    if injector.inject(Input::Command(command)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => console.line(&error.to_string()),
+            }
+        }
+    });
+    let outcome = follow(handle, console, |_| false).await;
+    obeying.abort();
+    outcome
 }
 
 /// Prints events until Ctrl-C, until `is_enough` says so, or until the role ends by itself.

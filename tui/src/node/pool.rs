@@ -13,7 +13,7 @@ use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
-use super::{config, follow, key_log, server};
+use super::{config, follow_and_obey, key_log, server};
 use crate::address;
 use crate::arguments::NodePool;
 use crate::outcome::Outcome;
@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: NodePool) -> Result<(), Outcome> {
         console.line(&format!("accounts in {}", directory.display()));
     }
     let handle = host.start(Pool::new(pool, entropy), worlds);
-    follow(handle, &mut console, |_| false).await
+    follow_and_obey(handle, &mut console).await
 }
 
 /// Accounts that others can read while we run.
