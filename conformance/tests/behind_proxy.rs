@@ -93,6 +93,7 @@ impl Behind {
             }
             Input::Received { connection, .. }
             | Input::Undecodable { connection, .. }
+            | Input::Line { connection, .. }
             | Input::Closed { connection, .. } => {
                 let side = self.side_of(*connection);
                 *connection = even(*connection);
@@ -141,7 +142,10 @@ impl Behind {
                 out.put(Output::Forward { connection: half(connection), frame });
             }
             Output::Close { connection, reason } => out.close(half(connection), reason),
-            Output::Dial { .. } | Output::Request { .. } | Output::Event(_) => out.put(output),
+            Output::Dial { .. }
+            | Output::Request { .. }
+            | Output::Line { .. }
+            | Output::Event(_) => out.put(output),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod mining;
 pub mod noise;
 pub mod role;
 pub mod roles;
+pub mod sv1;
 pub mod template_distribution;
 pub mod time;
 mod timers;

@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::message::{DecodeError, Message};
 use crate::mining::share_record::ShareRecord;
 use crate::noise::AuthorityPublicKey;
+use crate::sv1::{self, Sv1Error};
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
 use crate::wire::{Frame, Tlvs, U256};
@@ -49,7 +50,7 @@ impl<R: Role + ?Sized> Role for Box<R> {
 /// What a role is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A connection is ready for frames: the handshake is done, set-up is not.
+    /// A connection is ready for frames: the handshake is done, set-up is not. Or for lines.
     Connected {
         /// From now on.
         connection: ConnectionId,
@@ -83,6 +84,13 @@ pub enum Input {
         frame: Frame,
         /// Why.
         error: DecodeError,
+    },
+    /// A line, on a connection that speaks Stratum V1 ([`crate::sv1`]).
+    Line {
+        /// Where it came from.
+        connection: ConnectionId,
+        /// Without its end; not yet looked at.
+        line: Bytes,
     },
     /// The connection is gone. Also follows the role's own [`Output::Close`].
     Closed {
@@ -124,6 +132,13 @@ pub enum Output {
         connection: ConnectionId,
         /// As it came.
         frame: Frame,
+    },
+    /// Send a line, on a connection that speaks Stratum V1.
+    Line {
+        /// Where to.
+        connection: ConnectionId,
+        /// Without its end, and without one in it.
+        line: Bytes,
     },
     /// Send what is queued, then close.
     Close {
@@ -173,6 +188,17 @@ impl Outbox {
     #[inline]
     pub fn send(&mut self, connection: ConnectionId, message: impl Into<Message>) {
         self.put(Output::Send { connection, message: message.into(), tlvs: Tlvs::NONE });
+    }
+
+    /// Sends a line of Stratum V1.
+    #[inline]
+    pub fn say(&mut self, connection: ConnectionId, message: &sv1::Message) {
+        self.put(Output::Line { connection, line: message.to_line() });
+    }
+
+    /// A line for a role that speaks Stratum V2 alone: the connection ends.
+    pub(crate) fn refuse_line(&mut self, connection: ConnectionId) {
+        self.close(connection, CloseReason::Sv1(Sv1Error::OutOfPlace));
     }
 
     /// Closes a connection.
@@ -285,6 +311,9 @@ pub enum CloseReason {
     /// Noise or frames failed.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// What should be lines of Stratum V1 is none, or says something wrong.
+    #[error("Stratum V1: {0}")]
+    Sv1(#[from] Sv1Error),
     /// The peer does not read what we send.
     #[error("{unsent_len} bytes are unsent, the limit is {limit}")]
     TooSlow {

@@ -52,6 +52,8 @@ const LAYERS: &[&[&str]] = &[
     // The table of messages names them by their chapters.
     &["message", "common", "mining", "job_declaration", "template_distribution", "extensions"],
     &["noise"],
+    // The older protocol; of the newer one it knows data types and targets.
+    &["sv1"],
     &["connection", "chain"],
     // One contract in three files: what goes into a role, what comes out, what it tells people.
     &["role", "event", "violation"],

@@ -336,6 +336,11 @@ impl MemoryWorld {
                     let _ = connection.send_frame(&frame, to_suite);
                 }
             }
+            Output::Line { connection, line } => {
+                if let Some((other, peer)) = self.peer(role, connection) {
+                    self.queue.push_back((other, Input::Line { connection: peer, line }));
+                }
+            }
             Output::Close { connection, reason } => {
                 if let Some((other, peer)) = self.peer(role, connection) {
                     let gone = CloseReason::ByPeer;

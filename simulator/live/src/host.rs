@@ -108,6 +108,10 @@ impl Trace for RoleTrace {
     fn message(&self, at: Now, link: Link, direction: Direction, message: &Message, tlvs: &Tlvs) {
         self.network.message(self.subject, at, link, direction, message, tlvs);
     }
+
+    fn line(&self, at: Now, link: Link, direction: Direction, line: &[u8]) {
+        self.network.line(self.subject, at, link, direction, line);
+    }
 }
 
 impl Starter {

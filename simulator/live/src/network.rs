@@ -44,6 +44,8 @@ pub trait NetworkTrace: Send + Sync {
         message: &Message,
         tlvs: &Tlvs,
     );
+    /// A line of Stratum V1 that a role takes or sends.
+    fn line(&self, subject: Subject, at: Now, link: Link, direction: Direction, line: &[u8]);
 }
 
 /// How far the start has come.

@@ -44,9 +44,9 @@ pub struct Counters {
     pub received_len: u64,
     /// To sockets, in bytes.
     pub sent_len: u64,
-    /// Whole frames.
+    /// Whole frames, or lines.
     pub frames_received_count: u64,
-    /// Whole frames.
+    /// Whole frames, or lines.
     pub frames_sent_count: u64,
     /// Connections open now.
     pub open_count: u64,

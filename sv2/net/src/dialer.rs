@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::host::{DialSecurity, Inbound, Shared, Stop};
 use crate::listener::link;
-use crate::peer::{self, Failure, Opening};
+use crate::peer::{self, Failure, Opening, Speech};
 
 /// Dials once; trying again is the role's business. Runs until the connection ends.
 pub(crate) async fn dial(
@@ -54,15 +54,20 @@ fn open(
     entropy: &mut Entropy,
 ) -> std::io::Result<Opening> {
     let link = link(&stream)?;
-    let security = match shared.dial_security {
-        DialSecurity::Plain => InitiatorSecurity::Plain,
-        DialSecurity::Noise(suite) => InitiatorSecurity::Noise { suite, authority: peer.authority },
-    };
-    let config = shared.connection_config(shared.limits.dialled_payload_len_max);
     let mut to_send = Vec::new();
-    let now = shared.clock.now();
-    let connection = Connection::initiator(config, security, now, entropy, &mut to_send);
-    Ok(Opening { stream, link, connection, to_send, permit: None })
+    let mut frames = |security| {
+        let config = shared.connection_config(shared.limits.dialled_payload_len_max);
+        let now = shared.clock.now();
+        Speech::Frames(Connection::initiator(config, security, now, entropy, &mut to_send))
+    };
+    let speech = match shared.dial_security {
+        DialSecurity::Plain => frames(InitiatorSecurity::Plain),
+        DialSecurity::Noise(suite) => {
+            frames(InitiatorSecurity::Noise { suite, authority: peer.authority })
+        }
+        DialSecurity::Sv1 => Speech::Lines(shared.line_config(shared.limits.dialled_line_len_max)),
+    };
+    Ok(Opening { stream, link, speech, to_send, permit: None })
 }
 
 fn unreachable(peer: &PeerAddress, error: impl std::fmt::Display) -> DialFailure {

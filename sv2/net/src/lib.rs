@@ -22,5 +22,6 @@ mod listener;
 mod peer;
 pub mod recipe;
 pub mod rpc_server;
+mod speech;
 pub mod tap;
 pub mod world;

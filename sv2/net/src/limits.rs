@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sv2::sv1::lines::LineConfig;
+
 /// The bounds of a host. The defaults suit a pool on a small machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -22,6 +24,12 @@ pub struct Limits {
     /// Longest payload taken on a connection that we dialled, in bytes: a template provider
     /// sends whole blocks.
     pub dialled_payload_len_max: u32,
+    /// Longest line of Stratum V1 taken on an accepted connection, in bytes.
+    pub accepted_line_len_max: usize,
+    /// The same on a connection that we dialled.
+    pub dialled_line_len_max: usize,
+    /// From the first byte of a line of Stratum V1 to its end.
+    pub line_timeout: Duration,
     /// Messages queued for one connection, in bytes of memory. One message is always taken,
     /// however long. A connection beyond it is closed as `TooSlow`.
     pub unsent_bytes_max: usize,
@@ -46,6 +54,9 @@ impl Default for Limits {
             connections_per_address_max: 4_096,
             accepted_payload_len_max: 1 << 20,
             dialled_payload_len_max: 0xff_ffff,
+            accepted_line_len_max: LineConfig::ACCEPTED_LEN_MAX,
+            dialled_line_len_max: LineConfig::DIALLED_LEN_MAX,
+            line_timeout: LineConfig::default().line_timeout,
             unsent_bytes_max: 1 << 20,
             inbound_batches_max: 256,
             batch_messages_max: 256,

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::admission::Admission;
 use crate::host::{ListenerSecurity, Shared, Stop};
-use crate::peer::{self, Failure, Opening};
+use crate::peer::{self, Failure, Opening, Speech};
 use crate::tap::Link;
 
 /// Accepts until the host stops. Whatever a peer does, the next one is accepted.
@@ -69,15 +69,21 @@ fn accept(
         }
     };
     let now = shared.clock.now();
-    let security = match security {
-        ListenerSecurity::Plain => ResponderSecurity::Plain,
-        ListenerSecurity::Noise { suite, certifier } => {
-            ResponderSecurity::Noise { suite: *suite, identity: certifier.identity(now.unix) }
+    let mut frames = |security| {
+        let config = shared.connection_config(shared.limits.accepted_payload_len_max);
+        Speech::Frames(Connection::responder(config, security, now, entropy))
+    };
+    let speech = match security {
+        ListenerSecurity::Plain => frames(ResponderSecurity::Plain),
+        ListenerSecurity::Noise { suite, certifier } => frames(ResponderSecurity::Noise {
+            suite: *suite,
+            identity: certifier.identity(now.unix),
+        }),
+        ListenerSecurity::Sv1 => {
+            Speech::Lines(shared.line_config(shared.limits.accepted_line_len_max))
         }
     };
-    let config = shared.connection_config(shared.limits.accepted_payload_len_max);
-    let connection = Connection::responder(config, security, now, entropy);
-    let opening = Opening { stream, link, connection, to_send: Vec::new(), permit: Some(permit) };
+    let opening = Opening { stream, link, speech, to_send: Vec::new(), permit: Some(permit) };
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         match peer::run(opening, Via::Listener(index), &shared).await {

@@ -4,30 +4,38 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sv2::connection::{Connection, ConnectionError, ConnectionReader, ConnectionWriter, Received};
-use sv2::message::Message;
-use sv2::role::{CloseReason, ConnectionId, Input, Via};
-use sv2::wire::Frame;
+use sv2::connection::{Connection, ConnectionError, Received};
+use sv2::role::{CloseReason, ConnectionId, Via};
+use sv2::sv1::lines::LineConfig;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::admission::Permit;
-use crate::host::{Inbound, Outgoing, Shared, Stop, Unsent, outbound};
+use crate::host::{Inbound, Shared, Stop, Unsent, outbound};
+use crate::speech::{Listening, Speaking};
 use crate::tap::{Direction, Link};
 
 /// A socket before its handshake.
 pub(crate) struct Opening {
     pub(crate) stream: TcpStream,
     pub(crate) link: Link,
-    pub(crate) connection: Connection,
+    pub(crate) speech: Speech,
     /// What the connection wants to be sent first.
     pub(crate) to_send: Vec<u8>,
     /// Of an accepted connection, held as long as the socket.
     pub(crate) permit: Option<Permit>,
+}
+
+/// What is spoken on a socket.
+pub(crate) enum Speech {
+    /// Stratum V2.
+    Frames(Connection),
+    /// Stratum V1, which has no handshake.
+    Lines(LineConfig),
 }
 
 /// Why there was no session for the role to hear of.
@@ -43,21 +51,24 @@ pub(crate) enum Failure {
 
 /// Runs a connection to its end. What happens after the handshake is told to the role.
 pub(crate) async fn run(opening: Opening, via: Via, shared: &Shared) -> Result<(), Failure> {
-    let Opening { mut stream, link, mut connection, to_send, permit } = opening;
+    let Opening { mut stream, link, mut speech, to_send, permit } = opening;
     if let Some(tap) = &shared.tap {
         tap.opened(shared.clock.now(), link);
     }
     let mut input = BytesMut::new();
-    let outcome = tokio::select! {
-        () = shared.stopped(Stop::Gracefully) => Err(Failure::Stopped),
-        outcome = shake_hands(&mut stream, &mut connection, &mut input, to_send, link, shared) => {
-            outcome
-        }
+    let outcome = match &mut speech {
+        Speech::Lines(_) => Ok(()),
+        Speech::Frames(connection) => tokio::select! {
+            () = shared.stopped(Stop::Gracefully) => Err(Failure::Stopped),
+            outcome = shake_hands(&mut stream, connection, &mut input, to_send, link, shared) => {
+                outcome
+            }
+        },
     };
     if outcome.is_ok() {
         tokio::select! {
             () = shared.stopped(Stop::AtOnce) => {}
-            () = talk(stream, connection, input, via, link, shared) => {}
+            () = talk(stream, speech, input, via, link, shared) => {}
         }
     } else {
         shared.counting.handshakes_failed.add(1);
@@ -119,13 +130,19 @@ async fn shake_hands(
 
 async fn talk(
     mut stream: TcpStream,
-    connection: Connection,
+    speech: Speech,
     input: BytesMut,
     via: Via,
     link: Link,
     shared: &Shared,
 ) {
-    let (reader, writer) = connection.split();
+    let (listening, speaking) = match speech {
+        Speech::Frames(connection) => {
+            let (reader, writer) = connection.split();
+            (Listening::frames(reader), Speaking::Frames(writer))
+        }
+        Speech::Lines(config) => (Listening::lines(config), Speaking::Lines),
+    };
     let (outbound, unsent, told_to_end) = outbound();
     let id = shared.ids.take();
     let opened = Inbound::Opened { connection: id, via, link, outbound };
@@ -134,8 +151,8 @@ async fn talk(
     }
     let (read_half, write_half) = stream.split();
     let (reason, is_flushed) = tokio::select! {
-        reason = read(reader, read_half, input, id, link, shared) => (reason, false),
-        outcome = write(writer, write_half, unsent, link, shared) => match outcome {
+        reason = read(listening, read_half, input, id, link, shared) => (reason, false),
+        outcome = write(speaking, write_half, unsent, link, shared) => match outcome {
             Ok(()) => (CloseReason::ByUs, true),
             Err(reason) => (reason, false),
         },
@@ -153,7 +170,7 @@ async fn talk(
 
 /// Turns bytes into batches for the role, until the connection ends.
 async fn read(
-    mut reader: ConnectionReader,
+    mut listening: Listening,
     mut socket: ReadHalf<'_>,
     mut input: BytesMut,
     id: ConnectionId,
@@ -165,8 +182,8 @@ async fn read(
     loop {
         let mut inputs = Vec::new();
         let outcome = loop {
-            match reader.next_frame(&mut input) {
-                Ok(Some(frame)) => inputs.push(to_input(id, frame)),
+            match listening.next_input(id, &mut input) {
+                Ok(Some(input)) => inputs.push(input),
                 Ok(None) => break Ok(false),
                 Err(error) => break Err(error),
             }
@@ -184,13 +201,20 @@ async fn read(
         match outcome {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => return error.into(),
+            Err(reason) => return reason,
         }
         input.reserve(read_len);
-        match socket.read_buf(&mut input).await {
-            Ok(0) => {
-                return reader.end(&input).map_or_else(CloseReason::from, |()| CloseReason::ByPeer);
-            }
+        let deadline = listening.deadline(Instant::now(), &input);
+        let reading = socket.read_buf(&mut input);
+        let received = match deadline {
+            Some(deadline) => match timeout_at(deadline, reading).await {
+                Ok(received) => received,
+                Err(_) => return listening.expired(),
+            },
+            None => reading.await,
+        };
+        match received {
+            Ok(0) => return listening.end(&input),
             Ok(received_len) => {
                 receiving(&input, received_len, link, shared);
                 // Few bytes at a time: little memory. A flood: few system calls.
@@ -204,21 +228,9 @@ async fn read(
     }
 }
 
-fn to_input(connection: ConnectionId, frame: Frame) -> Input {
-    match Message::decode(&frame) {
-        Ok(decoded) => Input::Received {
-            connection,
-            message: decoded.message,
-            tlvs: decoded.tlvs,
-            original: (!decoded.is_canonical).then(|| Box::new(frame)),
-        },
-        Err(error) => Input::Undecodable { connection, frame, error },
-    }
-}
-
 /// Sends what the role has queued, until it closes the queue and everything is sent.
 async fn write(
-    mut writer: ConnectionWriter,
+    mut speaking: Speaking,
     mut socket: WriteHalf<'_>,
     mut unsent: Unsent,
     link: Link,
@@ -228,12 +240,7 @@ async fn write(
     while unsent.take(&mut batch, WRITE_BATCH_MAX).await {
         shared.counting.frames_sent.add(batch.len());
         for outgoing in batch.drain(..) {
-            match outgoing {
-                Outgoing::Message { message, tlvs } => {
-                    writer.write_message(&message, &tlvs, &mut bytes)?;
-                }
-                Outgoing::Frame(frame) => writer.write_frame(&frame, &mut bytes)?,
-            }
+            speaking.write(outgoing, &mut bytes)?;
             if bytes.len() >= WRITE_LEN {
                 flush(&mut bytes, &mut socket, link, shared).await?;
             }

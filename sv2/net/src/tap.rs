@@ -55,6 +55,8 @@ pub trait Tap: Send + Sync {
 pub trait Trace: Send + Sync {
     /// A message, and which way it goes.
     fn message(&self, at: Now, link: Link, direction: Direction, message: &Message, tlvs: &Tlvs);
+    /// A line of Stratum V1 without its end, and which way it goes.
+    fn line(&self, at: Now, link: Link, direction: Direction, line: &[u8]);
 }
 
 /// A file that takes the secrets of sessions, for reading captures of them. Whoever has it can

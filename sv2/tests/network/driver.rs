@@ -341,6 +341,11 @@ impl Network {
                 let reason = CloseReason::ByPeer;
                 self.inputs.push_back((peer, Input::Closed { connection, reason }));
             }
+            Output::Line { connection, line } => {
+                if let Some(peer) = self.other_end(node, connection) {
+                    self.inputs.push_back((peer, Input::Line { connection, line }));
+                }
+            }
             Output::Forward { connection, frame } => {
                 if let Some(peer) = self.other_end(node, connection) {
                     self.inputs.push_back((peer, arrived(connection, frame)));

@@ -20,6 +20,7 @@ use sv2::entropy::Entropy;
 use sv2::event::Event;
 use sv2::noise::{CipherSuite, SessionSecrets};
 use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, Role, Via};
+use sv2::sv1::lines::LineConfig;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -97,6 +98,8 @@ pub enum ListenerSecurity {
         /// What clients are shown.
         certifier: Arc<Certifier>,
     },
+    /// No frames at all, but lines of Stratum V1.
+    Sv1,
 }
 
 /// How dialled connections are secured.
@@ -106,6 +109,8 @@ pub enum DialSecurity {
     Plain,
     /// Noise, with the authority that the role names.
     Noise(CipherSuite),
+    /// No frames at all, but lines of Stratum V1.
+    Sv1,
 }
 
 /// A listener that could not be opened.
@@ -305,6 +310,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn connection_config(&self, payload_len_max: u32) -> ConnectionConfig {
         ConnectionConfig { handshake_timeout: self.limits.handshake_timeout, payload_len_max }
+    }
+
+    pub(crate) fn line_config(&self, line_len_max: usize) -> LineConfig {
+        LineConfig { line_len_max, line_timeout: self.limits.line_timeout }
     }
 
     pub(crate) fn log_keys(&self, link: Link, secrets: &SessionSecrets) {

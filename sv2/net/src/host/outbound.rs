@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sv2::message::Message;
 use sv2::wire::{Frame, FrameHeader, Tlvs};
 use tokio::sync::{mpsc, oneshot};
@@ -11,8 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 /// Something to be sent.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
-    Message { message: Message, tlvs: Tlvs },
+    Message {
+        message: Message,
+        tlvs: Tlvs,
+    },
     Frame(Frame),
+    /// Without its end.
+    Line(Bytes),
 }
 
 impl Outgoing {
@@ -21,6 +27,7 @@ impl Outgoing {
         let payload_len = match self {
             Outgoing::Message { message, tlvs } => message.wire_len() + tlvs.as_bytes().len(),
             Outgoing::Frame(frame) => frame.payload.len(),
+            Outgoing::Line(line) => line.len(),
         };
         size_of::<Outgoing>() + FrameHeader::LEN + payload_len
     }

@@ -161,8 +161,14 @@ impl<R: Role> RoleTask<R> {
     }
 
     fn handle(&mut self, input: Input) {
-        if let Input::Received { connection, message, tlvs, .. } = &input {
-            self.trace(*connection, Direction::Received, message, tlvs);
+        match &input {
+            Input::Received { connection, message, tlvs, .. } => {
+                self.trace(*connection, Direction::Received, message, tlvs);
+            }
+            Input::Line { connection, line } => {
+                self.trace_line(*connection, Direction::Received, line);
+            }
+            _ => {}
         }
         self.role.handle(self.shared.clock.now(), input, &mut self.out);
         if self.out.is_empty() {
@@ -181,6 +187,10 @@ impl<R: Role> RoleTask<R> {
                 self.send(connection, Outgoing::Message { message, tlvs });
             }
             Output::Forward { connection, frame } => self.send(connection, Outgoing::Frame(frame)),
+            Output::Line { connection, line } => {
+                self.trace_line(connection, Direction::Sent, &line);
+                self.send(connection, Outgoing::Line(line));
+            }
             Output::Close { connection, reason } => {
                 self.close(connection, reason, self.shared.limits.close_timeout);
             }
@@ -207,6 +217,13 @@ impl<R: Role> RoleTask<R> {
         let Some(trace) = &self.trace else { return };
         if let Some(Some(Slot { link, .. })) = self.slots.get(index(connection)) {
             trace.message(self.shared.clock.now(), *link, direction, message, tlvs);
+        }
+    }
+
+    fn trace_line(&self, connection: ConnectionId, direction: Direction, line: &[u8]) {
+        let Some(trace) = &self.trace else { return };
+        if let Some(Some(Slot { link, .. })) = self.slots.get(index(connection)) {
+            trace.line(self.shared.clock.now(), *link, direction, line);
         }
     }
 
@@ -296,6 +313,7 @@ fn log_close(host: &str, peer: Link, connection: ConnectionId, reason: &CloseRea
         | CloseReason::Violation(_)
         | CloseReason::Undecodable(_)
         | CloseReason::Connection(_)
+        | CloseReason::Sv1(_)
         | CloseReason::TooSlow { .. }
         | CloseReason::Limit(_) => {
             tracing::warn!(host, %peer, connection, "closed: {reason}");

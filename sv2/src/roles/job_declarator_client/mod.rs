@@ -182,6 +182,7 @@ impl JobDeclaratorClient {
                 self.handle_closed(now, connection, reason, out);
             }
             Input::Answer { request, answer } => server.handle_answer(now, request, &answer, out),
+            Input::Line { connection, .. } => out.refuse_line(connection),
             Input::Command(command) => server.handle_command(&command, out),
             Input::Woken => {
                 let client = &mut self.client;

@@ -345,6 +345,7 @@ impl Role for JobDeclaratorServer {
                 note(None, format!("the node cannot be reached: {reason}"), out);
             }
             Input::Answer { request, answer } => self.handle_answer(now, request, answer, out),
+            Input::Line { connection, .. } => out.refuse_line(connection),
             Input::Command(command) => command.refuse(out),
             Input::Woken => self.handle_woken(now, out),
             // The role dials nobody.

@@ -189,6 +189,7 @@ impl Role for MiningDevice {
     fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
             Input::Command(command) => command.refuse(out),
+            Input::Line { connection, .. } => out.refuse_line(connection),
             Input::Woken => self.handle_woken(now, out),
             Input::Connected { connection, via } => {
                 self.handle_connected(now, connection, via, out);

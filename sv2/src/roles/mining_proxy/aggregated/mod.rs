@@ -84,6 +84,7 @@ impl Aggregated {
                 server.handle_closed(connection, reason, out);
             }
             Input::Answer { request, answer } => server.handle_answer(now, request, &answer, out),
+            Input::Line { connection, .. } => out.refuse_line(connection),
             Input::Command(command) => server.handle_command(&command, out),
             Input::Woken => {
                 uplink.handle_woken(now, out);

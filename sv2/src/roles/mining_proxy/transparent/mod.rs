@@ -315,6 +315,7 @@ impl Transparent {
                 }
                 None => self.handle_client_closed(connection, reason, out),
             },
+            Input::Line { connection, .. } => out.refuse_line(connection),
             Input::Command(command) => self.handle_command(&command, out),
             Input::Woken => self.handle_woken(now, out),
             // News of a chain come through the upstream, and nothing was asked of the world.

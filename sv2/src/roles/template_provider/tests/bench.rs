@@ -215,7 +215,7 @@ impl Work {
             output.push(next);
             rest = &rest[read_len..];
         }
-        assert_eq!(rest, [], "nothing follows the outputs that are counted");
+        assert!(rest.is_empty(), "nothing follows the outputs that are counted");
         Transaction {
             version: Version(template.coinbase_tx_version.cast_signed()),
             lock_time: LockTime::from_consensus(template.coinbase_tx_locktime),
