@@ -1,5 +1,6 @@
 //! The roles of a mining network, each a [`crate::role::Role`], and what several of them share.
 
+mod hashing;
 pub mod job_declarator_client;
 pub mod job_declarator_server;
 pub mod mining_device;

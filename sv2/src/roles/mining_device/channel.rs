@@ -1,10 +1,10 @@
 //! One channel: its jobs, its tip, its target.
 
-use super::search::{CoinbaseRest, Job, Proof, Search, Tip};
 use crate::entropy::Entropy;
 use crate::mining::{
     NewExtendedMiningJob, NewMiningJob, SetNewPrevHash, SubmitSharesExtended, SubmitSharesStandard,
 };
+use crate::roles::hashing::{CoinbaseRest, Job, Proof, Search, Tip};
 use crate::time::Instant;
 use crate::wire::{B32, Target};
 

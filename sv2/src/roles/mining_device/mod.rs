@@ -4,28 +4,23 @@
 //! the pool: which job, which target, which prefix, until when. What it sends is a real proof.
 //! It does not choose work (spec 6), and it serves nobody.
 
-mod accounts;
 mod channel;
 mod config;
-mod pace;
-mod search;
 mod session;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-pub use accounts::ShareAccounts;
+pub use super::hashing::{RECONNECT_WAIT_MAX, RECONNECT_WAIT_MIN, ShareAccounts};
 pub use config::{ChannelKind, MiningDeviceConfig, VersionRolling};
 
-use self::pace::Pace;
 use self::session::{Context, Session, Verdict};
+use super::hashing::{Dialler, Pace};
 use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::message::DecodeError;
-use crate::role::{
-    CloseReason, ConnectionId, DialId, Input, Outbox, Output, PeerAddress, Role, Via,
-};
+use crate::role::{CloseReason, ConnectionId, DialId, Input, Outbox, Role, Via};
 use crate::time::{Instant, Now};
 
 /// A mining device as a pure state machine. It dials as soon as it is woken for the first time.
@@ -34,11 +29,7 @@ pub struct MiningDevice {
     config: MiningDeviceConfig,
     entropy: Entropy,
     phase: Phase,
-    /// Whom to dial: the configured pool, or where it has sent us.
-    peer: PeerAddress,
-    last_dial: Option<(DialId, Instant)>,
-    /// Attempts since the last one that led to work.
-    failed_count: u32,
+    dialler: Dialler,
     pace: Pace,
     hash_at: Option<Instant>,
     accounts: ShareAccounts,
@@ -56,9 +47,7 @@ impl MiningDevice {
     pub fn new(config: MiningDeviceConfig, entropy: Entropy) -> Self {
         MiningDevice {
             phase: Phase::Waiting { dial_at: Instant::ZERO },
-            peer: config.pool.clone(),
-            last_dial: None,
-            failed_count: 0,
+            dialler: Dialler::new(config.pool.clone()),
             pace: Pace::new(config.nonces_per_call, config.hash_rate_limit),
             hash_at: None,
             accounts: ShareAccounts::default(),
@@ -74,7 +63,10 @@ impl MiningDevice {
 
     fn handle_woken(&mut self, now: Now, out: &mut Outbox) {
         match &mut self.phase {
-            Phase::Waiting { dial_at } if *dial_at <= now.instant => self.dial(now.instant, out),
+            Phase::Waiting { dial_at } if *dial_at <= now.instant => {
+                self.phase = Phase::Dialling;
+                self.dialler.dial(now.instant, out);
+            }
             Phase::Connected(session) => {
                 if session.deadline.is_some_and(|deadline| deadline <= now.instant) {
                     let why = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
@@ -90,17 +82,9 @@ impl MiningDevice {
         }
     }
 
-    fn dial(&mut self, now: Instant, out: &mut Outbox) {
-        let dial = DialId(self.last_dial.map_or(0, |(DialId(last), _)| last.wrapping_add(1)));
-        self.last_dial = Some((dial, now));
-        self.phase = Phase::Dialling;
-        out.put(Output::Dial { dial, peer: self.peer.clone() });
-    }
-
     /// Whether this is the dial that we wait for.
     fn is_awaited(&self, dial: DialId) -> bool {
-        matches!(self.phase, Phase::Dialling)
-            && self.last_dial.is_some_and(|(last, _)| last == dial)
+        matches!(self.phase, Phase::Dialling) && self.dialler.is_last(dial)
     }
 
     fn is_connected(&self, connection: ConnectionId) -> bool {
@@ -117,7 +101,7 @@ impl MiningDevice {
                     entropy: &mut self.entropy,
                     out,
                 };
-                let session = Session::begin(connection, &self.peer, &mut context);
+                let session = Session::begin(connection, self.dialler.peer(), &mut context);
                 self.phase = Phase::Connected(Box::new(session));
             }
             Via::Dial(_) | Via::Listener(_) => out.close(connection, CloseReason::ByUs),
@@ -141,23 +125,14 @@ impl MiningDevice {
         };
         match act(session, &mut self.pace, &mut context) {
             Verdict::Stay => {}
-            Verdict::Working => self.failed_count = 0,
+            Verdict::Working => self.dialler.has_work(),
             Verdict::Leave(reason) => self.leave(now.instant, reason, out),
-            Verdict::Redirect { host, port } => self.follow(now.instant, host, port, out),
+            Verdict::Redirect { host, port } => {
+                self.close(CloseReason::ByUs, out);
+                let dial_at = self.dialler.redirect(now.instant, host, port);
+                self.phase = Phase::Waiting { dial_at };
+            }
         }
-    }
-
-    /// Spec 3.6.5: elsewhere, but to the same authority.
-    fn follow(&mut self, now: Instant, host: Option<String>, port: Option<u16>, out: &mut Outbox) {
-        self.close(CloseReason::ByUs, out);
-        self.peer = PeerAddress {
-            host: host.unwrap_or_else(|| self.peer.host.clone()),
-            port: port.unwrap_or(self.peer.port),
-            authority: self.config.pool.authority,
-        };
-        let last = self.last_dial.map_or(now, |(_, at)| at);
-        // Peers that send us around in a circle do not make us spin.
-        self.phase = Phase::Waiting { dial_at: now.max(last + RECONNECT_WAIT_MIN) };
     }
 
     fn leave(&mut self, now: Instant, reason: CloseReason, out: &mut Outbox) {
@@ -172,16 +147,9 @@ impl MiningDevice {
         out.tell(Event::ConnectionClosed { connection, reason });
     }
 
-    /// Waits twice as long after each failure, with a random half on top so that the devices of
-    /// a farm do not come back in one moment; then to the configured pool, wherever we were.
     fn retry(&mut self, now: Instant) {
-        let doublings = self.failed_count.min(RECONNECT_DOUBLINGS_MAX);
-        let wait = (RECONNECT_WAIT_MIN * (1 << doublings)).min(RECONNECT_WAIT_MAX);
-        let half = u64::try_from(wait.as_nanos() / 2).unwrap_or(u64::MAX);
-        let jitter = Duration::from_nanos(self.entropy.below(half));
-        self.failed_count = self.failed_count.saturating_add(1);
-        self.peer = self.config.pool.clone();
-        self.phase = Phase::Waiting { dial_at: now + wait + jitter };
+        let dial_at = self.dialler.retry(now, &mut self.entropy);
+        self.phase = Phase::Waiting { dial_at };
     }
 }
 
@@ -195,7 +163,8 @@ impl Role for MiningDevice {
                 self.handle_connected(now, connection, via, out);
             }
             Input::DialFailed { dial, reason } if self.is_awaited(dial) => {
-                let what = format!("{}:{}: {reason}", self.peer.host, self.peer.port);
+                let peer = self.dialler.peer();
+                let what = format!("{}:{}: {reason}", peer.host, peer.port);
                 out.tell(Event::Noted { connection: None, what });
                 self.retry(now.instant);
             }
@@ -247,10 +216,3 @@ impl Role for MiningDevice {
 /// How long the pool may take for the answers to `SetupConnection` and to all requests for
 /// channels.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// First wait before dialling again, and the shortest time between two dials.
-pub const RECONNECT_WAIT_MIN: Duration = Duration::from_secs(1);
-/// Longest wait before dialling again, without the random half on top.
-pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// 2^6 s is above the longest wait.
-const RECONNECT_DOUBLINGS_MAX: u32 = 6;

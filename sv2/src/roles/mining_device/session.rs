@@ -1,10 +1,7 @@
 //! One connection to a pool, from set-up to its end.
 
-use super::accounts::ShareAccounts;
 use super::channel::{Channel, Kind, Outcome, Progress, Rules, Share};
 use super::config::{ChannelKind, MiningDeviceConfig, VersionRolling};
-use super::pace::Pace;
-use super::search::{CoinbaseRest, Proof};
 use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnectionSuccess};
 use crate::entropy::Entropy;
 use crate::event::Event;
@@ -15,6 +12,7 @@ use crate::mining::{
     SubmitSharesError, SubmitSharesSuccess, setup_flag,
 };
 use crate::role::{CloseReason, ConnectionId, Outbox, PeerAddress};
+use crate::roles::hashing::{CoinbaseRest, Pace, Proof, SHARES_PER_CALL_MAX, ShareAccounts};
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
 use crate::wire::{B32, Target};
@@ -398,7 +396,7 @@ impl Session {
         answer: &SubmitSharesSuccess,
         context: &mut Context<'_>,
     ) -> Verdict {
-        context.accounts.accepted(answer);
+        context.accounts.accepted(answer.new_submits_accepted_count, answer.new_shares_sum);
         context.out.tell(Event::SharesAcknowledged {
             connection: self.connection,
             channel_id: answer.channel_id,
@@ -415,7 +413,7 @@ impl Session {
         answer: &SubmitSharesError,
         context: &mut Context<'_>,
     ) -> Verdict {
-        context.accounts.rejected(&answer.error_code);
+        context.accounts.rejected(answer.error_code.as_slice());
         context.out.tell(Event::ShareRefused {
             connection: self.connection,
             channel_id: answer.channel_id,
@@ -522,6 +520,3 @@ fn submit(connection: ConnectionId, channel: &mut Channel, proof: &Proof, out: &
     let (job_id, hash) = (proof.job_id, proof.hash);
     out.tell(Event::ShareSubmitted { connection, channel_id, sequence_number, job_id, hash });
 }
-
-/// Most shares from one call, however easy the target: the rest is found in the next.
-const SHARES_PER_CALL_MAX: usize = 16;

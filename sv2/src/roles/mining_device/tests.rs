@@ -12,6 +12,7 @@ use crate::mining::{
     SetTarget, SubmitSharesError, SubmitSharesSuccess, setup_flag,
 };
 use crate::noise::AuthoritySecretKey;
+use crate::role::{Output, PeerAddress};
 use crate::time::UnixTime;
 use crate::wire::{B32, B64K, Seq64K, Seq255, Str255, Target, Tlvs, U256};
 

@@ -17,8 +17,8 @@ use crate::wire::{B32, Target, U256};
 
 /// A job as it will be searched: with the extranonce prefix of its arrival (spec 5.3.10).
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) id: u32,
+pub(crate) struct Job {
+    pub(crate) id: u32,
     version: u32,
     /// Bits of the version that may be changed.
     version_mask: u32,
@@ -36,24 +36,26 @@ enum Root {
 /// What an extended job says about everything behind the extranonce; shared by the channels
 /// of a group.
 #[derive(Clone, Debug)]
-pub(super) struct CoinbaseRest {
+pub(crate) struct CoinbaseRest {
     suffix: Bytes,
     path: Arc<[U256]>,
 }
 
 impl CoinbaseRest {
+    pub(crate) fn new(suffix: Bytes, path: Arc<[U256]>) -> Self {
+        CoinbaseRest { suffix, path }
+    }
+
     /// A copy: jobs outlive the buffer in which they arrive.
-    pub(super) fn of(message: &NewExtendedMiningJob) -> Self {
-        CoinbaseRest {
-            suffix: message.coinbase_tx_suffix.to_owned_bytes().as_bytes().clone(),
-            path: message.merkle_path.as_slice().into(),
-        }
+    pub(crate) fn of(message: &NewExtendedMiningJob) -> Self {
+        let suffix = message.coinbase_tx_suffix.to_owned_bytes().as_bytes().clone();
+        CoinbaseRest::new(suffix, message.merkle_path.as_slice().into())
     }
 }
 
 impl Job {
     /// Versions of standard jobs may always be rolled (spec 5.3.15).
-    pub(super) fn standard(message: &NewMiningJob, version_mask: u32) -> Self {
+    pub(crate) fn standard(message: &NewMiningJob, version_mask: u32) -> Self {
         Job {
             id: message.job_id,
             version: message.version,
@@ -63,7 +65,7 @@ impl Job {
     }
 
     /// A job for a group, as one of its standard channels works on it (spec 5.1.2.1).
-    pub(super) fn derived(message: &NewExtendedMiningJob, prefix: &B32, version_mask: u32) -> Self {
+    pub(crate) fn derived(message: &NewExtendedMiningJob, prefix: &B32, version_mask: u32) -> Self {
         let txid = coinbase_txid(
             message.coinbase_tx_prefix.as_slice(),
             prefix.as_slice(),
@@ -79,7 +81,7 @@ impl Job {
     }
 
     /// A job of which an extended channel rolls the extranonce (spec 5.3.16).
-    pub(super) fn extended(
+    pub(crate) fn extended(
         message: &NewExtendedMiningJob,
         rest: CoinbaseRest,
         prefix: &B32,
@@ -88,38 +90,47 @@ impl Job {
     ) -> Self {
         let coinbase =
             CoinbaseMidstate::new(message.coinbase_tx_prefix.as_slice(), prefix.as_slice());
-        Job {
-            id: message.job_id,
-            version: message.version,
-            version_mask: if message.version_rolling_allowed { version_mask } else { 0 },
-            root: Root::Rolled { coinbase, rest, extranonce_size },
-        }
+        let version_mask = if message.version_rolling_allowed { version_mask } else { 0 };
+        let version = (message.version, version_mask);
+        Job::rolled(message.job_id, version, coinbase, rest, extranonce_size)
+    }
+
+    /// The same in whatever protocol; of the version, the bits that may be changed.
+    pub(crate) fn rolled(
+        id: u32,
+        (version, version_mask): (u32, u32),
+        coinbase: CoinbaseMidstate,
+        rest: CoinbaseRest,
+        extranonce_size: u8,
+    ) -> Self {
+        let root = Root::Rolled { coinbase, rest, extranonce_size };
+        Job { id, version, version_mask, root }
     }
 }
 
 /// The block to build on (spec 5.3.17).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tip {
-    pub(super) prev_hash: U256,
-    pub(super) min_ntime: u32,
-    pub(super) nbits: u32,
+pub(crate) struct Tip {
+    pub(crate) prev_hash: U256,
+    pub(crate) min_ntime: u32,
+    pub(crate) nbits: u32,
 }
 
 /// A proof of work.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Proof {
-    pub(super) job_id: u32,
-    pub(super) version: u32,
-    pub(super) ntime: u32,
-    pub(super) nonce: u32,
+pub(crate) struct Proof {
+    pub(crate) job_id: u32,
+    pub(crate) version: u32,
+    pub(crate) ntime: u32,
+    pub(crate) nonce: u32,
     /// Empty in header-only mining.
-    pub(super) extranonce: B32,
-    pub(super) hash: U256,
+    pub(crate) extranonce: B32,
+    pub(crate) hash: U256,
 }
 
 /// A job that is worked on.
 #[derive(Debug)]
-pub(super) struct Search {
+pub(crate) struct Search {
     job: Job,
     /// Fixed when the job became active (spec 5.3.21).
     target: Target,
@@ -146,7 +157,7 @@ impl Search {
     /// Header times: spec 5.3.11 allows the tip's `min_ntime` plus the seconds since its
     /// receipt, spec 5.3.15 demands the job's own as the first one. Counting from the greater
     /// of both at the job's activation keeps within every reading (AMB-18).
-    pub(super) fn new(
+    pub(crate) fn new(
         job: Job,
         tip: &Tip,
         min_ntime: Option<u32>,
@@ -175,16 +186,16 @@ impl Search {
         search
     }
 
-    pub(super) fn job_id(&self) -> u32 {
+    pub(crate) fn job_id(&self) -> u32 {
         self.job.id
     }
 
-    pub(super) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// When there is something to hash; `None` if never again in this job.
-    pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn ready_at(&self, now: Instant) -> Option<Instant> {
         if !self.is_exhausted || self.ntime_at(now) != self.header.ntime {
             return Some(now);
         }
@@ -194,7 +205,7 @@ impl Search {
 
     /// Tries up to `nonces_max` nonces, and stops early at `proofs_max` proofs. Says how many
     /// were tried.
-    pub(super) fn advance(
+    pub(crate) fn advance(
         &mut self,
         now: Instant,
         nonces_max: u32,

@@ -6,7 +6,7 @@ use crate::time::Instant;
 
 /// A budget of hashes that grows with time. Integers only: the same everywhere.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     nonces_per_call: NonZeroU32,
     limit: Option<NonZeroU64>,
     /// While there is work: when it began and what was hashed since.
@@ -14,22 +14,22 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(nonces_per_call: NonZeroU32, limit: Option<NonZeroU64>) -> Self {
+    pub(crate) fn new(nonces_per_call: NonZeroU32, limit: Option<NonZeroU64>) -> Self {
         Pace { nonces_per_call, limit, running: None }
     }
 
     /// Begins to count, unless it does already.
-    pub(super) fn start(&mut self, now: Instant) {
+    pub(crate) fn start(&mut self, now: Instant) {
         self.running.get_or_insert((now, 0));
     }
 
     /// No work: time that passes now is lost.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.running = None;
     }
 
     /// How many hashes may be made now.
-    pub(super) fn allowance(&mut self, now: Instant) -> u32 {
+    pub(crate) fn allowance(&mut self, now: Instant) -> u32 {
         let (Some(limit), Some((since, spent))) = (self.limit, &mut self.running) else {
             return self.nonces_per_call.get();
         };
@@ -41,7 +41,7 @@ impl Pace {
         u32::try_from(left).unwrap_or(u32::MAX).min(self.nonces_per_call.get())
     }
 
-    pub(super) fn spend(&mut self, hash_count: u32) {
+    pub(crate) fn spend(&mut self, hash_count: u32) {
         if let Some((_, spent)) = &mut self.running {
             *spent += u64::from(hash_count);
         }
@@ -49,7 +49,7 @@ impl Pace {
 
     /// When a whole slice of hashes may be made: as many as a call takes, or a second's worth
     /// if that is less.
-    pub(super) fn next_at(&self, now: Instant) -> Instant {
+    pub(crate) fn next_at(&self, now: Instant) -> Instant {
         let (Some(limit), Some((since, spent))) = (self.limit, self.running) else { return now };
         let slice = u64::from(self.nonces_per_call.get()).min(limit.get());
         let nanoseconds = (u128::from(spent) + u128::from(slice)) * SECOND;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::mining::SubmitSharesSuccess;
-use crate::wire::{Str255, Target};
+use crate::wire::Target;
 
 /// Totals since the device was built, over all connections and channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,21 +41,21 @@ impl ShareAccounts {
             .saturating_sub(self.rejected_count())
     }
 
-    pub(super) fn submitted(&mut self, target: &Target) {
+    pub(crate) fn submitted(&mut self, target: &Target) {
         self.submitted_count += 1;
         self.submitted_difficulty_fixed =
             self.submitted_difficulty_fixed.saturating_add(target.difficulty_fixed());
     }
 
-    pub(super) fn accepted(&mut self, message: &SubmitSharesSuccess) {
-        self.accepted_count =
-            self.accepted_count.saturating_add(u64::from(message.new_submits_accepted_count));
-        self.accepted_difficulty_sum =
-            self.accepted_difficulty_sum.saturating_add(message.new_shares_sum);
+    /// What the peer says about as many shares.
+    pub(crate) fn accepted(&mut self, count: u32, difficulty_sum: u64) {
+        self.accepted_count = self.accepted_count.saturating_add(u64::from(count));
+        self.accepted_difficulty_sum = self.accepted_difficulty_sum.saturating_add(difficulty_sum);
     }
 
-    pub(super) fn rejected(&mut self, error_code: &Str255) {
-        let code = error_code.as_slice().escape_ascii().to_string();
+    /// For one share, in the peer's words.
+    pub(crate) fn rejected(&mut self, error_code: &[u8]) {
+        let code = error_code.escape_ascii().to_string();
         let is_new = !self.rejected_count_by_code.contains_key(&code);
         let key = match is_new && self.rejected_count_by_code.len() >= Self::CODES_MAX {
             true => "other".to_owned(),
@@ -75,7 +74,7 @@ mod tests {
         let mut accounts = ShareAccounts::default();
 
         for code in 0..100 {
-            accounts.rejected(&Str255::new(format!("code-{code}")).unwrap());
+            accounts.rejected(format!("code-{code}").as_bytes());
         }
 
         assert_eq!(accounts.rejected_count(), 100);

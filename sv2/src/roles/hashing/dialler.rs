@@ -1,0 +1,83 @@
+//! Whom a device dials, and when: its own pool, or where that has sent it.
+
+use std::time::Duration;
+
+use crate::entropy::Entropy;
+use crate::role::{DialId, Outbox, Output, PeerAddress};
+use crate::time::Instant;
+
+/// First wait before dialling again, and the shortest time between two dials.
+pub const RECONNECT_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before dialling again, without the random half on top.
+pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// 2^6 s is above the longest wait.
+const RECONNECT_DOUBLINGS_MAX: u32 = 6;
+
+/// The dials of a device.
+#[derive(Debug)]
+pub(crate) struct Dialler {
+    /// As configured.
+    home: PeerAddress,
+    /// Whom to dial next, or who was dialled last.
+    peer: PeerAddress,
+    last_dial: Option<(DialId, Instant)>,
+    /// Attempts since the last one that led to work.
+    failed_count: u32,
+}
+
+impl Dialler {
+    pub(crate) fn new(home: PeerAddress) -> Self {
+        Dialler { peer: home.clone(), home, last_dial: None, failed_count: 0 }
+    }
+
+    pub(crate) fn peer(&self) -> &PeerAddress {
+        &self.peer
+    }
+
+    pub(crate) fn dial(&mut self, now: Instant, out: &mut Outbox) {
+        let dial = DialId(self.last_dial.map_or(0, |(DialId(last), _)| last.wrapping_add(1)));
+        self.last_dial = Some((dial, now));
+        out.put(Output::Dial { dial, peer: self.peer.clone() });
+    }
+
+    /// Whether it is the last one, whose outcome matters.
+    pub(crate) fn is_last(&self, dial: DialId) -> bool {
+        self.last_dial.is_some_and(|(last, _)| last == dial)
+    }
+
+    /// The peer gives work.
+    pub(crate) fn has_work(&mut self) {
+        self.failed_count = 0;
+    }
+
+    /// The peer sends us elsewhere, but to the same authority (spec 3.6.5). Says when to dial.
+    pub(crate) fn redirect(
+        &mut self,
+        now: Instant,
+        host: Option<String>,
+        port: Option<u16>,
+    ) -> Instant {
+        self.peer = PeerAddress {
+            host: host.unwrap_or_else(|| self.peer.host.clone()),
+            port: port.unwrap_or(self.peer.port),
+            authority: self.home.authority,
+        };
+        let last = self.last_dial.map_or(now, |(_, at)| at);
+        // Peers that send us around in a circle do not make us spin.
+        now.max(last + RECONNECT_WAIT_MIN)
+    }
+
+    /// Says when to dial: after twice the time after each failure, with a random half on top so
+    /// that the devices of a farm do not come back in one moment; then the configured pool,
+    /// wherever we were.
+    pub(crate) fn retry(&mut self, now: Instant, entropy: &mut Entropy) -> Instant {
+        let doublings = self.failed_count.min(RECONNECT_DOUBLINGS_MAX);
+        let wait = (RECONNECT_WAIT_MIN * (1 << doublings)).min(RECONNECT_WAIT_MAX);
+        let half = u64::try_from(wait.as_nanos() / 2).unwrap_or(u64::MAX);
+        let jitter = Duration::from_nanos(entropy.below(half));
+        self.failed_count = self.failed_count.saturating_add(1);
+        self.peer = self.home.clone();
+        now + wait + jitter
+    }
+}
