@@ -37,7 +37,7 @@ pub enum Call {
         /// Of the rolled part, in bytes.
         extranonce2_size: u8,
     },
-    /// Pool: these bits may be rolled from the next job on (BIP 310).
+    /// Pool: these bits may be rolled from now on, in the present job as well (BIP 310).
     SetVersionMask(u32),
     /// Pool: a job.
     Notify(Box<Notify>),

@@ -23,10 +23,17 @@ pub struct Configure {
 /// To roll bits of the version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VersionRolling {
-    /// The bits that it can roll; `None` if it does not say, which grants none.
+    /// The bits that it can roll; see [`VersionRolling::asked_mask`].
     pub mask: Option<u32>,
     /// How many it needs.
     pub min_bit_count: Option<u8>,
+}
+
+impl VersionRolling {
+    /// A device that does not say takes all bits (BIP 310).
+    pub fn asked_mask(&self) -> u32 {
+        self.mask.unwrap_or(u32::MAX)
+    }
 }
 
 /// What a device says about itself.

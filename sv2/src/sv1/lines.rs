@@ -65,6 +65,12 @@ pub enum Sv1Error {
     /// A line that does not say what it should.
     #[error(transparent)]
     Parse(#[from] ParseError),
+    /// Whoever connects must say for whom it works.
+    #[error("no worker was authorised within {seconds} s")]
+    NotAuthorized {
+        /// Granted.
+        seconds: u64,
+    },
     /// More lines were wrong than is granted.
     #[error("{count} lines that earn nothing within {seconds} s, the limit is {limit}")]
     Flood {
