@@ -12,8 +12,8 @@ mod tests;
 pub use config::{CustomJobsConfig, PoolConfig};
 
 use self::custom_jobs::CustomJobs;
-use self::provider::Provider;
-use super::mining_server::MiningServer;
+pub(crate) use self::provider::{FoundBlock, Provider, ProviderNews, ProviderSettings};
+use super::mining_server::{MiningServer, Owner, Proof};
 use crate::entropy::Entropy;
 use crate::message::Message;
 use crate::role::{ConnectionId, Input, Outbox, Role, Via};
@@ -34,7 +34,13 @@ impl Pool {
     pub fn new(mut config: PoolConfig, entropy: Entropy) -> Self {
         config.server.supports_work_selection |= config.custom_jobs.is_some();
         Pool {
-            provider: Provider::new(&config),
+            provider: Provider::new(ProviderSettings {
+                template_provider: config.template_provider,
+                redial_wait: config.redial_wait,
+                setup_timeout: config.server.setup_timeout,
+                payout_script: config.payout_script,
+                coinbase_tag: config.coinbase_tag,
+            }),
             server: MiningServer::new(config.server, entropy),
             custom_jobs: config.custom_jobs.map(CustomJobs::new),
         }
@@ -43,6 +49,35 @@ impl Pool {
     fn start(&mut self, now: Now, out: &mut Outbox) {
         self.provider.uplink.dial(out);
         self.server.start(now);
+    }
+
+    fn handle_provider_message(
+        &mut self,
+        now: Now,
+        connection: ConnectionId,
+        message: Message,
+        out: &mut Outbox,
+    ) {
+        let rolls_version = !self.server.config().requires_fixed_version;
+        let news = self.provider.handle_message(now, connection, message, rolls_version, out);
+        match news {
+            Some(ProviderNews::Restarted) => self.server.forget_futures(),
+            // Without a tip there is nothing yet that the template could be for.
+            Some(ProviderNews::Template { source, is_future })
+                if is_future || self.server.tip().is_none() =>
+            {
+                self.server.add_future(source, out);
+            }
+            Some(ProviderNews::Template { source, is_future: _ }) => {
+                self.server.set_current(now, source, out);
+            }
+            Some(ProviderNews::Tip { tip, template_id }) => {
+                if let Err(unknown) = self.server.set_tip(now, tip, template_id, out) {
+                    self.provider.refuse_tip(unknown, out);
+                }
+            }
+            None => {}
+        }
     }
 
     fn handle_message(
@@ -63,6 +98,22 @@ impl Pool {
             message => {
                 self.server.handle_message(now, connection, message, tlvs, &mut self.provider, out);
             }
+        }
+    }
+}
+
+impl Owner for Provider {
+    #[inline]
+    fn handle_proof(&mut self, proof: &Proof<'_>, out: &mut Outbox) {
+        if proof.accepted.is_block {
+            let block = FoundBlock {
+                work: proof.work(),
+                extranonce: proof.extranonce(),
+                version: proof.version,
+                ntime: proof.ntime,
+                nonce: proof.nonce,
+            };
+            self.publish(&block, out);
         }
     }
 }

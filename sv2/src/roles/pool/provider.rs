@@ -1,27 +1,27 @@
-//! The pool as a client of its template provider (spec 7).
+//! A pool as a client of its template provider (spec 7), whatever its miners speak.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use super::{Pool, PoolConfig};
 use crate::common::Protocol;
 use crate::event::Event;
 use crate::message::Message;
 use crate::mining::coinbase::{payout, payout_len, script_height};
-use crate::mining::job::Tip;
-use crate::role::{ConnectionId, Outbox};
-use crate::roles::mining_server::{Owner, Proof, UnknownWork, WorkSource};
+use crate::mining::job::{Tip, Work};
+use crate::role::{ConnectionId, Outbox, PeerAddress};
+use crate::roles::mining_server::{UnknownWork, WorkSource};
 use crate::roles::uplink::{Uplink, UplinkNews, UplinkPurpose, UplinkSettings};
 use crate::template_distribution::{
     CoinbaseOutputConstraints, NewTemplate, SetNewPrevHash, SubmitSolution,
 };
 use crate::time::Now;
 use crate::violation::Violation;
-use crate::wire::{B64K, Target};
+use crate::wire::{B32, B64K, Target};
 
 /// The template provider, and what the pool makes of templates.
 #[derive(Debug)]
-pub(super) struct Provider {
-    pub(super) uplink: Uplink,
+pub(crate) struct Provider {
+    pub(crate) uplink: Uplink,
     /// Blocks that wait for a provider to send them to.
     solutions: VecDeque<SubmitSolution>,
     payout_script: Vec<u8>,
@@ -32,6 +32,43 @@ pub(super) struct Provider {
     height: Option<u32>,
 }
 
+/// What an operator decides about it.
+#[derive(Debug)]
+pub(crate) struct ProviderSettings {
+    pub(crate) template_provider: PeerAddress,
+    pub(crate) redial_wait: (Duration, Duration),
+    /// For the answer to `SetupConnection`.
+    pub(crate) setup_timeout: Duration,
+    pub(crate) payout_script: Vec<u8>,
+    pub(crate) coinbase_tag: Vec<u8>,
+}
+
+/// What the provider says.
+#[derive(Debug)]
+pub(crate) enum ProviderNews {
+    /// Another session, which may number its templates anew.
+    Restarted,
+    /// Work on a new template.
+    Template {
+        source: WorkSource,
+        /// For the next tip, which the provider will name.
+        is_future: bool,
+    },
+    /// A new tip, and the template for it.
+    Tip { tip: Tip, template_id: u64 },
+}
+
+/// A block that a miner has found.
+#[derive(Debug)]
+pub(crate) struct FoundBlock<'a> {
+    pub(crate) work: &'a Work,
+    /// The whole of it.
+    pub(crate) extranonce: B32,
+    pub(crate) version: u32,
+    pub(crate) ntime: u32,
+    pub(crate) nonce: u32,
+}
+
 impl Provider {
     /// Blocks that are kept while there is no provider; the oldest goes first.
     const SOLUTIONS_MAX: usize = 16;
@@ -39,12 +76,9 @@ impl Provider {
     /// Templates whose heights are kept, of which a tip will name one.
     const HEIGHTS_MAX: usize = 16;
 
-    pub(super) fn new(config: &PoolConfig) -> Self {
-        let settings = UplinkSettings {
-            peers: vec![config.template_provider.clone()],
-            redial_wait: config.redial_wait,
-            setup_timeout: config.server.setup_timeout,
-        };
+    pub(crate) fn new(settings: ProviderSettings) -> Self {
+        let ProviderSettings { template_provider, redial_wait, setup_timeout, .. } = settings;
+        let uplink = UplinkSettings { peers: vec![template_provider], redial_wait, setup_timeout };
         let purpose = UplinkPurpose {
             turn: (0, 1),
             protocol: Protocol::TemplateDistribution,
@@ -53,17 +87,17 @@ impl Provider {
             peer: "template provider",
         };
         Provider {
-            uplink: Uplink::new(settings, purpose),
+            uplink: Uplink::new(uplink, purpose),
             solutions: VecDeque::new(),
-            payout_script: config.payout_script.clone(),
-            coinbase_tag: config.coinbase_tag.clone(),
+            payout_script: settings.payout_script,
+            coinbase_tag: settings.coinbase_tag,
             heights: VecDeque::new(),
             height: None,
         }
     }
 
     /// Of the block to be found on the present tip: templates say it by BIP 34 alone.
-    pub(super) fn height(&self) -> Option<u32> {
+    pub(crate) fn height(&self) -> Option<u32> {
         self.height
     }
 
@@ -96,72 +130,78 @@ impl Provider {
         }
         self.solutions.push_back(solution);
     }
-}
 
-impl Owner for Provider {
-    #[inline]
-    fn handle_proof(&mut self, proof: &Proof<'_>, out: &mut Outbox) {
+    /// Of an accepted share.
+    pub(crate) fn publish(&mut self, block: &FoundBlock<'_>, out: &mut Outbox) {
         // A custom job has no template here: its miner publishes the block, through its own
         // template provider and through the job declarator server (spec 6.4.9).
-        if proof.accepted.is_block
-            && let Some(template_id) = proof.work().template_id
-        {
-            self.send_solution(solution(proof, template_id), out);
+        if let Some(template_id) = block.work.template_id {
+            let coinbase = block.work.coinbase.transaction(&[block.extranonce.as_slice()]);
+            let solution = SubmitSolution {
+                template_id,
+                version: block.version,
+                header_timestamp: block.ntime,
+                header_nonce: block.nonce,
+                coinbase_tx: B64K::new(coinbase)
+                    .expect("a template whose coinbase is longer is refused"),
+            };
+            self.send_solution(solution, out);
         }
     }
-}
 
-impl Pool {
-    pub(super) fn handle_provider_message(
+    /// A message of the provider; `rolls_version` says whether miners may roll bits of it.
+    pub(crate) fn handle_message(
         &mut self,
         now: Now,
         connection: ConnectionId,
         message: Message,
+        rolls_version: bool,
         out: &mut Outbox,
-    ) {
-        let uplink = &mut self.provider.uplink;
-        match uplink.handle_message(now, connection, message, out) {
-            Some(UplinkNews::Ready { flags: _ }) => self.handle_provider_ready(connection, out),
-            Some(UplinkNews::Message(Message::NewTemplate(template))) => {
-                self.handle_template(now, *template, out);
+    ) -> Option<ProviderNews> {
+        match self.uplink.handle_message(now, connection, message, out)? {
+            UplinkNews::Ready { flags: _ } => {
+                // Spec 7.1: at once, and before anything else.
+                out.send(connection, self.constraints());
+                for solution in std::mem::take(&mut self.solutions) {
+                    out.send(connection, solution);
+                }
+                Some(ProviderNews::Restarted)
             }
-            Some(UplinkNews::Message(Message::TemplateSetNewPrevHash(news))) => {
-                self.handle_tip(now, &news, out);
+            UplinkNews::Message(Message::NewTemplate(template)) => {
+                self.handle_template(*template, rolls_version, out)
             }
-            Some(UplinkNews::Message(other)) => uplink.note_ignored(connection, other.name(), out),
-            Some(UplinkNews::Refused(_)) | None => {}
+            UplinkNews::Message(Message::TemplateSetNewPrevHash(news)) => {
+                Some(self.handle_tip(now, &news))
+            }
+            UplinkNews::Message(other) => {
+                self.uplink.note_ignored(connection, other.name(), out);
+                None
+            }
+            UplinkNews::Refused(_) => None,
         }
     }
 
-    fn handle_provider_ready(&mut self, connection: ConnectionId, out: &mut Outbox) {
-        // Another session of the template provider may number its templates anew.
-        self.server.forget_futures();
-        // Spec 7.1: at once, and before anything else.
-        out.send(connection, self.provider.constraints());
-        for solution in std::mem::take(&mut self.provider.solutions) {
-            out.send(connection, solution);
-        }
-    }
-
-    fn handle_template(&mut self, now: Now, template: NewTemplate, out: &mut Outbox) {
-        let template_id = template.template_id;
-        self.provider.note_height(&template);
-        // Without a tip there is nothing yet that the template could be for.
-        let is_future = template.future_template || self.server.tip().is_none();
-        let Provider { payout_script, coinbase_tag, .. } = &self.provider;
-        let reward = payout(template.coinbase_tx_value_remaining, payout_script);
-        let rolls_version = !self.server.config().requires_fixed_version;
-        match WorkSource::from_template(template, coinbase_tag, vec![reward], rolls_version) {
-            Ok(source) if is_future => self.server.add_future(source, out),
-            Ok(source) => self.server.set_current(now, source, out),
+    fn handle_template(
+        &mut self,
+        template: NewTemplate,
+        rolls_version: bool,
+        out: &mut Outbox,
+    ) -> Option<ProviderNews> {
+        let (template_id, is_future) = (template.template_id, template.future_template);
+        self.note_height(&template);
+        let reward = payout(template.coinbase_tx_value_remaining, &self.payout_script);
+        let tag = &self.coinbase_tag;
+        match WorkSource::from_template(template, tag, vec![reward], rolls_version) {
+            Ok(source) => Some(ProviderNews::Template { source, is_future }),
             Err(error) => {
                 let what = format!("template {template_id} is not usable: {error}");
                 out.tell(Event::Noted { connection: None, what });
+                None
             }
         }
     }
 
-    fn handle_tip(&mut self, now: Now, news: &SetNewPrevHash, out: &mut Outbox) {
+    fn handle_tip(&mut self, now: Now, news: &SetNewPrevHash) -> ProviderNews {
         // Spec 7.3: `target` decides, and a block must meet its `nbits` as well.
         let by_nbits = Target::from_compact(news.nbits).unwrap_or(Target::MAX);
         let tip = Tip {
@@ -171,25 +211,15 @@ impl Pool {
             network_target: news.target.min(by_nbits),
             since: now.instant,
         };
-        let heights = &self.provider.heights;
-        let named = heights.iter().rev().find(|(id, _)| *id == news.template_id);
-        self.provider.height = named.and_then(|(_, height)| *height);
-        let tipped = self.server.set_tip(now, tip, news.template_id, out);
-        if let Err(UnknownWork { work_id }) = tipped {
-            // The provider names a template that it has not sent (spec 7.3).
-            let violation = Violation::UnknownTemplate { template_id: work_id };
-            self.provider.uplink.close(violation.into(), out);
-        }
+        let template_id = news.template_id;
+        let named = self.heights.iter().rev().find(|(id, _)| *id == template_id);
+        self.height = named.and_then(|(_, height)| *height);
+        ProviderNews::Tip { tip, template_id }
     }
-}
 
-fn solution(proof: &Proof<'_>, template_id: u64) -> SubmitSolution {
-    let coinbase = proof.work().coinbase.transaction(&[proof.extranonce().as_slice()]);
-    SubmitSolution {
-        template_id,
-        version: proof.version,
-        header_timestamp: proof.ntime,
-        header_nonce: proof.nonce,
-        coinbase_tx: B64K::new(coinbase).expect("a template whose coinbase is longer is refused"),
+    /// The provider has named a template that it has not sent (spec 7.3).
+    pub(crate) fn refuse_tip(&mut self, unknown: UnknownWork, out: &mut Outbox) {
+        let violation = Violation::UnknownTemplate { template_id: unknown.work_id };
+        self.uplink.close(violation.into(), out);
     }
 }
