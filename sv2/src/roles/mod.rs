@@ -7,6 +7,7 @@ pub mod mining_device;
 pub mod mining_proxy;
 pub mod mining_server;
 pub mod pool;
+pub mod sv1_device;
 pub mod template_provider;
 mod uplink;
 mod useless;

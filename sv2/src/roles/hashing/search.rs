@@ -194,6 +194,20 @@ impl Search {
         &self.target
     }
 
+    /// From the next hash on.
+    pub(crate) fn set_target(&mut self, target: Target) {
+        self.target = target;
+    }
+
+    /// Begins anew with other bits of the version; where, says `start`.
+    pub(crate) fn set_version_mask(&mut self, mask: u32, start: u64) {
+        self.job.version_mask = mask;
+        self.start = start;
+        self.batch = 0;
+        self.is_exhausted = false;
+        self.begin_batch();
+    }
+
     /// When there is something to hash; `None` if never again in this job.
     pub(crate) fn ready_at(&self, now: Instant) -> Option<Instant> {
         if !self.is_exhausted || self.ntime_at(now) != self.header.ntime {
