@@ -70,6 +70,11 @@ impl ExtranonceLayout {
         Ok(ExtranonceLayout { full_len_max: full_len, ..layout })
     }
 
+    /// Of prefix and rollable part together, in bytes; a client may ask for more.
+    pub(crate) fn full_len(&self) -> usize {
+        self.full_len
+    }
+
     fn prefix_len(&self) -> usize {
         self.server_prefix.len() + self.index_len
     }

@@ -8,6 +8,7 @@ pub mod mining_proxy;
 pub mod mining_server;
 pub mod pool;
 pub mod sv1_device;
+pub mod sv1_pool;
 pub mod template_provider;
 mod uplink;
 mod useless;

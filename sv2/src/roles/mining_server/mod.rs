@@ -20,11 +20,10 @@ mod work;
 
 pub use config::MiningServerConfig;
 pub(crate) use shares::{Owner, Proof};
-pub(crate) use work::{UnknownWork, WorkSource};
+pub(crate) use work::{Stock, UnknownWork, WorkSource};
 
 use self::accounts::Unwritten;
 use self::downstream::{Downstream, Phase};
-use self::work::Stock;
 use crate::common::SetupOffer;
 use crate::entropy::Entropy;
 use crate::event::Event;

@@ -97,7 +97,7 @@ impl WorkSource {
     }
 
     /// `None`: there is none for this length, or none any more.
-    pub(super) fn work(&mut self, full_len: usize) -> Option<Arc<Work>> {
+    pub(crate) fn work(&mut self, full_len: usize) -> Option<Arc<Work>> {
         if self.is_outdated {
             return None;
         }
@@ -118,7 +118,7 @@ impl WorkSource {
     }
 
     /// The smallest header time of a job on this tip.
-    pub(super) fn min_ntime(&self, tip: &Tip) -> u32 {
+    pub(crate) fn min_ntime(&self, tip: &Tip) -> u32 {
         self.min_ntime.max(tip.min_ntime)
     }
 }
@@ -139,12 +139,12 @@ pub(crate) struct UnknownWork {
 
 /// The work that there is.
 #[derive(Debug, Default)]
-pub(super) struct Stock {
-    pub(super) tip: Option<Tip>,
+pub(crate) struct Stock {
+    pub(crate) tip: Option<Tip>,
     /// The newest for the tip.
-    pub(super) current: Option<WorkSource>,
+    pub(crate) current: Option<WorkSource>,
     /// For a coming tip, by work id.
-    pub(super) futures: BTreeMap<u64, WorkSource>,
+    pub(crate) futures: BTreeMap<u64, WorkSource>,
 }
 
 impl Stock {
@@ -152,11 +152,11 @@ impl Stock {
     const FUTURES_MAX: usize = 16;
 
     /// A channel that is opened now gets a job.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.tip.is_some() && self.current.as_ref().is_some_and(|source| !source.is_outdated)
     }
 
-    pub(super) fn add_future(&mut self, source: WorkSource) {
+    pub(crate) fn add_future(&mut self, source: WorkSource) {
         if self.futures.len() == Self::FUTURES_MAX {
             self.futures.pop_first();
         }
@@ -164,7 +164,7 @@ impl Stock {
     }
 
     /// The named work becomes the current one, and all other work ends (spec 5.3.17).
-    pub(super) fn advance(&mut self, work_id: u64) -> Result<(), UnknownWork> {
+    pub(crate) fn advance(&mut self, work_id: u64) -> Result<(), UnknownWork> {
         let is_named = |source: &WorkSource| source.work_id == work_id;
         let current = match self.futures.remove(&work_id) {
             Some(source) => source,
