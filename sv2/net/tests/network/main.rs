@@ -18,6 +18,7 @@ mod outages;
 mod pool_process;
 mod redirects;
 mod rpc_node;
+mod sv1;
 mod thousand;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn trials() -> Vec<Trial> {
     trials.extend(outages::trials());
     trials.extend(rpc_node::trials());
     trials.extend(redirects::trials());
+    trials.extend(sv1::trials());
     trials.extend(foreign::trials());
     trials.extend(full_blocks::trials());
     trials.extend(thousand::trials());
