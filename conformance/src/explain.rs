@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use crate::case::Case;
 use crate::case::step::{
     Accept, Action, Certificate, Check, CipherLies, Connect, Door, Expect, FrameLies,
-    HandshakeOutcome, Layer, MAIN, Raw, Send, Step, Until, WriteStyle,
+    HandshakeOutcome, Layer, MAIN, Raw, Send, Spoken, Step, Until, WriteStyle,
 };
+use crate::case::value::Expression;
 use crate::clause::Registry;
 use crate::runner::describe;
 use crate::verdict::Verdict;
@@ -105,9 +106,21 @@ fn step(text: &mut String, depth: usize, step: &Step) {
             };
             say(what + &how(&one.write, &one.cipher));
         }
+        Action::Say(one) => say(match &one.spoken {
+            Spoken::Call { method, params } => {
+                format!("say {method}{}", given(params.as_ref()))
+            }
+            Spoken::Result(result) => format!("answer{}", given(result.as_ref())),
+            Spoken::Error(error) => format!("refuse{}", given(error.as_ref())),
+            Spoken::Raw(text) => format!("say the line {text}"),
+        }),
         Action::Expect(one) => expect(text, depth, &on, one),
         Action::ExpectNone(one) => {
-            let what = one.message.map_or("message", |message| message.name);
+            let what = match (one.line, one.message) {
+                (Some(line), _) => line.name(),
+                (None, Some(message)) => message.name,
+                (None, None) => "message",
+            };
             let fields = one.fields.iter().map(|(field, m)| format!(" {}: {m}", field.name));
             let since = if one.ever { ", ever" } else { "" };
             say(format!("make sure that no {what}{} comes{since}", fields.collect::<String>()));
@@ -132,6 +145,7 @@ fn connect(connect: &Connect) -> String {
         Layer::Noise => "connect with Noise".to_owned(),
         Layer::Tcp => "connect with TCP alone".to_owned(),
         Layer::Plain => "connect without encryption".to_owned(),
+        Layer::Lines => "connect as a Stratum V1 device".to_owned(),
     };
     if let Some(act_1) = &connect.act1 {
         words += &format!(", act 1 is {act_1}");
@@ -147,11 +161,16 @@ fn connect(connect: &Connect) -> String {
     words
 }
 
+fn given(expression: Option<&Expression>) -> String {
+    expression.map_or(String::new(), |one| format!(" {one}"))
+}
+
 fn accept(accept: &Accept) -> String {
     let mut words = match accept.layer {
         Layer::Noise => "wait for the target to dial, and shake hands".to_owned(),
         Layer::Tcp => "wait for the target to dial".to_owned(),
         Layer::Plain => "wait for the target to dial, without encryption".to_owned(),
+        Layer::Lines => "wait for the target to dial, as a Stratum V1 pool".to_owned(),
     };
     if accept.door != Door::Upstream {
         words += ", as its next mining server";

@@ -1,6 +1,7 @@
 //! From a table to a step, checked against the message table.
 
 mod judging;
+mod lines;
 mod opening;
 mod sending;
 
@@ -166,16 +167,20 @@ impl<'a> StepLoader<'a> {
                 step.action = Action::SendRaw(Box::new(self.load_send_raw(&mut keys, main)?));
                 &["write", "cipher"]
             }
+            "say" => {
+                step.action = Action::Say(Box::new(self.load_say(&mut keys, main)?));
+                &["params", "id", "result", "error", "text", "ends", "write", "save"]
+            }
             "expect" => {
                 step.action = Action::Expect(self.load_expect(&mut keys, main)?);
                 &[
-                    "fields", "frame", "save", "push", "clause", "within", "noise", "order",
-                    "match", "or", "verdict", "reason", "reading",
+                    "fields", "frame", "parts", "save", "push", "clause", "within", "noise",
+                    "order", "match", "or", "verdict", "reason", "reading",
                 ]
             }
             "expect_none" => {
                 step.action = Action::ExpectNone(self.load_expect_none(&mut keys, main)?);
-                &["fields", "within", "fence", "ever", "clause"]
+                &["fields", "parts", "within", "fence", "ever", "clause"]
             }
             "control" => {
                 let kind = document.one_of(main, "control", ControlKind::NAMES)?;
@@ -464,6 +469,7 @@ impl Step {
             Action::Use(_)
             | Action::Send(_)
             | Action::SendRaw(_)
+            | Action::Say(_)
             | Action::Control(_)
             | Action::Close(_)
             | Action::WaitUntil(_) => Vec::new(),
@@ -492,6 +498,7 @@ const OPERATIONS: &[&str] = &[
     "accept",
     "send",
     "send_raw",
+    "say",
     "expect",
     "expect_none",
     "control",

@@ -30,6 +30,8 @@ pub const FUNCTIONS: &[Function] = &[
             "hash",
             "sequence_number",
             "nonce_from",
+            "version_bits",
+            "user",
         ],
         text: "finds a nonce. `hash` is what it looks for: \"share\" (default: meets the job's \
                target and is no block), \"low\" (misses the target; by no more than `ceiling`, \

@@ -40,6 +40,8 @@ pub enum Action {
     Send(Box<Send>),
     /// Sends bytes or a frame that no message of the table makes.
     SendRaw(Box<SendRaw>),
+    /// Sends a line of Stratum V1.
+    Say(Box<Say>),
     /// Waits for one of several outcomes.
     Expect(Expect),
     /// Makes sure that something does not come.
@@ -116,6 +118,8 @@ pub enum Layer {
     Tcp,
     /// TCP, and frames without encryption.
     Plain,
+    /// TCP, and lines of Stratum V1.
+    Lines,
 }
 
 /// How a connection of the target's is taken: the suite is its server.
@@ -355,6 +359,84 @@ pub enum Raw {
     },
 }
 
+/// A line of Stratum V1 to be sent.
+#[derive(Clone, Debug)]
+pub struct Say {
+    /// What it says.
+    pub spoken: Spoken,
+    /// Its id; a call of the suite as a device has a fresh one, a pool's has none.
+    pub id: Option<Expression>,
+    /// How it is written.
+    pub write: WriteStyle,
+    /// Whether its end is sent as well.
+    pub ends: bool,
+    /// Variables that keep what was sent: (name, path, or `.` for all).
+    pub saves: Vec<(String, String)>,
+}
+
+/// What a line says.
+#[derive(Clone, Debug)]
+pub enum Spoken {
+    /// A method and its parameters.
+    Call {
+        /// As written.
+        method: String,
+        /// A list; none is an empty one.
+        params: Option<Expression>,
+    },
+    /// An answer; nothing is null.
+    Result(Option<Expression>),
+    /// An answer that refuses.
+    Error(Option<Expression>),
+    /// Whatever bytes these are.
+    Raw(Expression),
+}
+
+/// A kind of line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// With this method.
+    Call(&'static str),
+    /// An answer that is no refusal.
+    Result,
+    /// A refusal.
+    Error,
+    /// Any at all, also one that is no JSON.
+    Any,
+}
+
+impl LineKind {
+    /// Methods that cases may wait for.
+    pub const METHODS: &'static [&'static str] = &[
+        "mining.authorize",
+        "mining.configure",
+        "mining.extranonce.subscribe",
+        "mining.get_version",
+        "mining.notify",
+        "mining.ping",
+        "mining.set_difficulty",
+        "mining.set_extranonce",
+        "mining.set_version_mask",
+        "mining.submit",
+        "mining.subscribe",
+        "mining.suggest_difficulty",
+        "mining.suggest_target",
+        "client.get_version",
+        "client.reconnect",
+        "client.show_message",
+    ];
+
+    /// As cases call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LineKind::Call(method) => method,
+            LineKind::Result => "result",
+            LineKind::Error => "error",
+            LineKind::Any => "any",
+        }
+    }
+}
+
 /// A wait for one of several outcomes.
 #[derive(Clone, Debug)]
 pub struct Expect {
@@ -380,6 +462,8 @@ pub struct Alternative {
     /// Demands on the frame: `extension_type`, `message_type`, `channel_bit`, `payload_len`,
     /// `trailing`.
     pub frame: Vec<(String, Matcher)>,
+    /// Demands on a line's parts, by their paths.
+    pub parts: Vec<(String, Matcher)>,
     /// What is kept.
     pub saves: Vec<Save>,
     /// Clauses that it observes.
@@ -410,6 +494,8 @@ pub enum Expected {
     Unknown,
     /// Bytes on a connection without frames.
     Bytes,
+    /// A line of Stratum V1.
+    Line(LineKind),
     /// The end of the connection: FIN or RST.
     Closed,
     /// Nothing, until the wait is over.
@@ -422,6 +508,7 @@ impl fmt::Display for Expected {
             Expected::Message(descriptor) => descriptor.name,
             Expected::Unknown => "an unknown or malformed frame",
             Expected::Bytes => "bytes",
+            Expected::Line(kind) => return write!(f, "line {}", kind.name()),
             Expected::Closed => "the end of the connection",
             Expected::Nothing => "nothing",
         })
@@ -454,6 +541,10 @@ pub enum Noise {
 pub struct ExpectNone {
     /// The message; `None` for any message at all.
     pub message: Option<&'static Descriptor>,
+    /// A line of Stratum V1 instead.
+    pub line: Option<LineKind>,
+    /// Only if the line has these parts.
+    pub parts: Vec<(String, Matcher)>,
     /// Only if all of these are met.
     pub fields: Vec<(&'static Field, Matcher)>,
     /// How long is waited where no fence bounds the wait.

@@ -9,6 +9,7 @@ use sv2::noise::SessionSecrets;
 use sv2::time::Instant;
 use sv2::wire::{Frame, FrameHeader};
 
+use super::line::LineView;
 use crate::case::value::Value;
 
 /// Everything that happened in one run of a case.
@@ -64,6 +65,8 @@ pub enum What {
     Handshake(Result<(), String>),
     /// A frame.
     Frame(Direction, FrameView),
+    /// A line of Stratum V1.
+    Line(Direction, LineView),
     /// Bytes that are no frame.
     Bytes(Direction, Bytes),
     /// The connection has ended: by us or by the target.
@@ -219,6 +222,8 @@ impl fmt::Display for What {
             What::Handshake(Err(why)) => write!(f, "-- no Noise session: {why}"),
             What::Frame(Direction::Sent, frame) => write!(f, "-> {frame}"),
             What::Frame(Direction::Received, frame) => write!(f, "<- {frame}"),
+            What::Line(Direction::Sent, line) => write!(f, "-> {line}"),
+            What::Line(Direction::Received, line) => write!(f, "<- {line}"),
             What::Bytes(direction, bytes) => {
                 let arrow = if *direction == Direction::Sent { "->" } else { "<-" };
                 write!(f, "{arrow} {} bytes: {}", bytes.len(), Value::Bytes(bytes.clone()))

@@ -2,6 +2,8 @@
 //! everything.
 
 pub mod exchange;
+pub mod line;
+pub mod sv1;
 pub mod tracker;
 pub(crate) mod wire;
 

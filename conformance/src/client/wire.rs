@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use sv2::noise::{CHUNK_LEN_MAX, CipherKey, CipherSuite, MAC_LEN, Opener, SessionSecrets};
+use sv2::sv1::LineSplitter;
 use sv2::wire::{Frame, FrameDecoder, FrameHeader};
 
 use crate::case::step::CipherPart;
@@ -86,6 +87,8 @@ pub(crate) enum Incoming {
     Sealed(Box<Opener>),
     /// Frames without encryption.
     Plain(FrameDecoder),
+    /// Lines of Stratum V1.
+    Lines(LineSplitter),
     /// Bytes: no session, or an unfinished one.
     Raw,
 }
@@ -93,6 +96,7 @@ pub(crate) enum Incoming {
 /// What came out of the target's bytes.
 pub(crate) enum Parsed {
     Frame(Frame),
+    Line(Bytes),
     Bytes(Bytes),
     Broken(String),
     Nothing,
@@ -103,6 +107,13 @@ impl Incoming {
         let frame = match self {
             Incoming::Sealed(opener) => opener.next_frame(input).map_err(|e| e.to_string()),
             Incoming::Plain(decoder) => decoder.next_frame(input).map_err(|e| e.to_string()),
+            Incoming::Lines(splitter) => {
+                return match splitter.next_line(input) {
+                    Ok(Some(line)) => Parsed::Line(line),
+                    Ok(None) => Parsed::Nothing,
+                    Err(error) => Parsed::Broken(error.to_string()),
+                };
+            }
             Incoming::Raw if input.is_empty() => return Parsed::Nothing,
             Incoming::Raw => return Parsed::Bytes(input.split().freeze()),
         };

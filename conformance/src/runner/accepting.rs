@@ -9,6 +9,8 @@ use sv2::noise::{
     ACT_1_LEN, AuthoritySecretKey, CipherSuite, Identity, Responder, Session as NoiseSession,
     StaticKey,
 };
+use sv2::sv1::LineSplitter;
+use sv2::sv1::lines::LineConfig;
 use sv2::time::Instant;
 use sv2::wire::FrameDecoder;
 
@@ -29,14 +31,11 @@ impl Session<'_> {
         self.links += 1;
         let mut connection = Connection::new(link, self.links);
         connection.service = Some(Service::new(accept, self.share_seconds(on, accept)?));
-        if accept.layer == Layer::Plain {
-            connection.has_frames = true;
-            connection.incoming = Incoming::Plain(FrameDecoder::new(PAYLOAD_LEN_MAX));
-        }
+        connection.speak(accept.layer);
         self.note_on(on, What::Opened);
         let act_2 = match accept.layer {
             Layer::Noise => self.respond(on, &mut connection, accept)?,
-            Layer::Tcp | Layer::Plain => Vec::new(),
+            Layer::Tcp | Layer::Plain | Layer::Lines => Vec::new(),
         };
         for piece in cut(&act_2, &accept.act2_chunks) {
             self.write(on, &mut connection, piece);
@@ -207,7 +206,23 @@ impl Connection {
             is_set_up: false,
             next_request: 1,
             next_sequence: 1,
+            lines: None,
             service: None,
+        }
+    }
+
+    /// From the first byte on, where no handshake comes before.
+    pub(super) fn speak(&mut self, layer: Layer) {
+        match layer {
+            Layer::Plain => {
+                self.has_frames = true;
+                self.incoming = Incoming::Plain(FrameDecoder::new(PAYLOAD_LEN_MAX));
+            }
+            Layer::Lines => {
+                self.incoming = Incoming::Lines(LineSplitter::new(LineConfig::DIALLED_LEN_MAX));
+                self.lines = Some(Box::default());
+            }
+            Layer::Noise | Layer::Tcp => {}
         }
     }
 

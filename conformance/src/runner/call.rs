@@ -72,7 +72,17 @@ impl Session<'_> {
         for (name, expression) in &call.arguments {
             arguments.0.push((name.clone(), expression.evaluate(&self.view(on))?));
         }
+        let has_lines = self.connections.get(on).is_some_and(|one| one.lines.is_some());
         let result = match call.function {
+            "mine-share" if has_lines => self.mine_line_share(on, &arguments)?,
+            "next-share" if has_lines => self.next_line_share(on, call, &arguments)?,
+            "job" if has_lines => self.line_job(on, &arguments)?.record(),
+            "give-work" if has_lines => {
+                self.drain(on);
+                self.mark(on);
+                self.give_line_work(on, true)?;
+                self.line_job(on, &Arguments(Vec::new()))?.record()
+            }
             "mine-share" => self.mine_share(on, &arguments)?,
             "submit" => self.submit(on, &arguments)?,
             "accepted" => self.accepted(on, call, &arguments)?,

@@ -10,13 +10,15 @@ use sv2::noise::{
     ACT_2_LEN, AuthoritySecretKey, CipherSuite, Initiator, ServerIdentity, SessionSecrets,
 };
 use sv2::time::Instant;
-use sv2::wire::{FrameDecoder, FrameHeader};
+use sv2::wire::FrameHeader;
 
 use super::serving::Service;
 use super::{Finding, Session, Stop};
 use crate::case::step::{Authority, CloseHow, Connect, Door, HandshakeOutcome, Layer, Peer};
 use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::{Direction, FrameView, MessageView, Record, Segment, What};
+use crate::client::line::LineView;
+use crate::client::sv1::Sv1Tracker;
 use crate::client::tracker::Tracker;
 use crate::client::wire::{Incoming, LyingSealer, Parsed, cut};
 use crate::verdict::Verdict;
@@ -50,6 +52,8 @@ pub(super) struct Connection {
     pub(super) is_set_up: bool,
     pub(super) next_request: u32,
     pub(super) next_sequence: u32,
+    /// Of a connection that speaks Stratum V1.
+    pub(super) lines: Option<Box<Sv1Tracker>>,
     /// Where the target has dialled us.
     pub(super) service: Option<Service>,
 }
@@ -62,6 +66,7 @@ pub(super) struct Item {
 
 pub(super) enum ItemWhat {
     Frame(FrameView),
+    Line(LineView),
     Bytes,
     Closed,
     Broken(String),
@@ -74,10 +79,7 @@ impl Session<'_> {
         let index = self.links;
         let mut connection = Connection::new(link, index);
         connection.peer = connect.peer;
-        if connect.layer == Layer::Plain {
-            connection.has_frames = true;
-            connection.incoming = Incoming::Plain(FrameDecoder::new(PAYLOAD_LEN_MAX));
-        }
+        connection.speak(connect.layer);
         self.note_on(on, What::Opened);
         if connect.layer == Layer::Noise {
             self.handshake(on, &mut connection, connect)?;
@@ -321,6 +323,15 @@ impl Session<'_> {
                     }
                     self.note_on(on, What::Frame(Direction::Received, view.clone()));
                     ItemWhat::Frame(view)
+                }
+                Parsed::Line(text) => {
+                    let line = LineView::of(&text);
+                    let is_client = connection.is_served();
+                    if let Some(tracker) = &mut connection.lines {
+                        tracker.note(is_client, &text);
+                    }
+                    self.note_on(on, What::Line(Direction::Received, line.clone()));
+                    ItemWhat::Line(line)
                 }
                 Parsed::Bytes(bytes) => {
                     self.note_on(on, What::Bytes(Direction::Received, bytes));

@@ -14,6 +14,7 @@ use crate::case::matcher::{Comparison, Matcher};
 use crate::case::step::{Alternative, Expect, ExpectNone, Expected, Noise};
 use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::{FrameView, MessageView};
+use crate::client::line::LineView;
 use crate::client::tracker::Tracker;
 use crate::verdict::Verdict;
 
@@ -96,6 +97,7 @@ impl Session<'_> {
             if let Some((at, why)) = wrong {
                 let actual = match &item.what {
                     ItemWhat::Frame(frame) => format!("{frame} ({why})"),
+                    ItemWhat::Line(line) => format!("{line} ({why})"),
                     _ => why,
                 };
                 if !expect.any {
@@ -133,6 +135,9 @@ impl Session<'_> {
             (ItemWhat::Closed, Expected::Closed) | (ItemWhat::Bytes, Expected::Bytes) => {
                 return Ok(Fit::Yes);
             }
+            (ItemWhat::Line(line), Expected::Line(kind)) if line.is(kind) => {
+                return self.fit_line(on, line, alternative);
+            }
             (ItemWhat::Frame(frame), _) => frame,
             _ => return Ok(Fit::No),
         };
@@ -164,6 +169,21 @@ impl Session<'_> {
         }
         if let Some(why) = self.verify_frame(on, frame, Some(message), alternative)? {
             wrong.push(why);
+        }
+        Ok(if wrong.is_empty() { Fit::Yes } else { Fit::Wrong(wrong.join(", ")) })
+    }
+
+    fn fit_line(&self, on: &str, line: &LineView, one: &Alternative) -> Result<Fit, Stop> {
+        let mut wrong = Vec::new();
+        for (path, matcher) in &one.parts {
+            let value = line.part(path).unwrap_or(Value::List(Vec::new()));
+            if let Err(mismatch) = matcher.verify(&value, &self.view(on))? {
+                // The answer to something else.
+                if path == "id" {
+                    return Ok(Fit::No);
+                }
+                wrong.push(format!("{path} is {}", mismatch.0));
+            }
         }
         Ok(if wrong.is_empty() { Fit::Yes } else { Fit::Wrong(wrong.join(", ")) })
     }
@@ -251,6 +271,16 @@ impl Session<'_> {
                         Some(part) => frame.part(part),
                         None => message.and_then(|message| message.field(source).cloned()),
                     },
+                };
+                saves.push((save, value.unwrap_or(Value::List(Vec::new()))));
+            }
+        }
+        if let ItemWhat::Line(line) = &connection.items[index].what {
+            actual = line.to_string();
+            for save in &alternative.saves {
+                let value = match save.source.as_str() {
+                    "." => line.record.clone(),
+                    path => line.part(path),
                 };
                 saves.push((save, value.unwrap_or(Value::List(Vec::new()))));
             }
@@ -344,15 +374,23 @@ impl Session<'_> {
         let from = if none.ever { 0 } else { connection.mark };
         for index in from..connection.items.len() {
             let item = &self.connections[on].items[index];
-            let ItemWhat::Frame(frame) = &item.what else { continue };
             if item.is_taken && !none.ever {
                 continue;
             }
-            if self.is_banned(on, frame, none)? {
+            let banned = match &item.what {
+                ItemWhat::Frame(frame) if none.line.is_none() => {
+                    self.is_banned(on, frame, none)?.then(|| frame.to_string())
+                }
+                ItemWhat::Line(line) => {
+                    self.is_line_banned(on, line, none)?.then(|| line.to_string())
+                }
+                _ => None,
+            };
+            if let Some(actual) = banned {
                 let finding = Finding {
-                    because: format!("{frame} came"),
+                    because: format!("{actual} came"),
                     expected: Some(format!("no {}", describe_none(none))),
-                    actual: Some(frame.to_string()),
+                    actual: Some(actual),
                     ..self.finding(Verdict::Fail, &none.clauses)
                 };
                 return Err(Stop(Box::new(finding)));
@@ -367,6 +405,24 @@ impl Session<'_> {
         }
         self.observe(&none.clauses);
         Ok(())
+    }
+
+    fn is_line_banned(
+        &self,
+        on: &str,
+        line: &LineView,
+        none: &ExpectNone,
+    ) -> Result<bool, EvaluationError> {
+        if !none.line.is_some_and(|kind| line.is(kind)) {
+            return Ok(false);
+        }
+        for (path, matcher) in &none.parts {
+            let value = line.part(path).unwrap_or(Value::List(Vec::new()));
+            if matcher.verify(&value, &self.view(on))?.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn is_banned(
@@ -410,6 +466,11 @@ fn is_unasked(what: &ItemWhat, is_served: bool) -> bool {
                     && family(message.descriptor.name).is_none()
             }
             None => true,
+        },
+        ItemWhat::Line(line) => match (line.method(), is_served) {
+            (Some(method), true) => method == "mining.submit",
+            (Some(_), false) => true,
+            (None, _) => false,
         },
         ItemWhat::Bytes => true,
         ItemWhat::Closed | ItemWhat::Broken(_) => false,
@@ -459,6 +520,9 @@ fn is_of_another(tracker: &Tracker, field: &Field, value: &Value) -> bool {
 /// An outcome in words.
 pub(crate) fn describe(alternative: &Alternative) -> String {
     let mut text = alternative.what.to_string();
+    for (path, matcher) in &alternative.parts {
+        text += &format!(" {path}: {matcher};");
+    }
     for (field, matcher) in &alternative.fields {
         text += &format!(" {}: {matcher};", field.name);
     }
@@ -469,7 +533,15 @@ pub(crate) fn describe(alternative: &Alternative) -> String {
 }
 
 fn describe_none(none: &ExpectNone) -> String {
-    let mut text = none.message.map_or("message", |message| message.name).to_owned();
+    let mut text = match (none.line, none.message) {
+        (Some(line), _) => line.name(),
+        (None, Some(message)) => message.name,
+        (None, None) => "message",
+    }
+    .to_owned();
+    for (path, matcher) in &none.parts {
+        text += &format!(" {path}: {matcher};");
+    }
     for (field, matcher) in &none.fields {
         text += &format!(" {}: {matcher};", field.name);
     }

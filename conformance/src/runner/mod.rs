@@ -10,6 +10,8 @@ mod defaults;
 mod fence;
 mod invariants;
 mod keeping;
+mod line_serving;
+mod lines;
 mod matching;
 mod mint;
 pub mod probe;
@@ -439,6 +441,7 @@ impl<'a> Session<'a> {
             Action::Connect(connect) => self.connect(on, connect),
             Action::Accept(accept) => self.accept(on, accept),
             Action::Send(send) => self.send(on, send),
+            Action::Say(line) => self.say_line(on, line),
             Action::SendRaw(raw) => self.send_raw(on, raw),
             Action::Expect(expect) => self.expect(on, expect),
             Action::ExpectNone(none) => self.expect_none(on, none),

@@ -255,7 +255,7 @@ impl Session<'_> {
     }
 
     /// Writes bytes, in pieces or together with the next ones.
-    fn put(&mut self, on: &str, bytes: Vec<u8>, write: &WriteStyle) -> Result<(), Stop> {
+    pub(super) fn put(&mut self, on: &str, bytes: Vec<u8>, write: &WriteStyle) -> Result<(), Stop> {
         let connection = self.connection(on)?;
         connection.glued.extend(bytes);
         if write.glue {

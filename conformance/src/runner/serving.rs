@@ -15,6 +15,7 @@ use super::{Session, Stop};
 use crate::case::step::Accept;
 use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::{MessageView, What};
+use crate::client::line::LineView;
 use crate::client::tracker::ChannelKind;
 
 /// What the suite is to a target that has dialled it.
@@ -100,6 +101,9 @@ impl Session<'_> {
 
     /// Answers what has come and was not looked at yet.
     pub(super) fn serve(&mut self, on: &str) {
+        while let Some(line) = self.connections.get_mut(on).and_then(next_line) {
+            self.answer_line(on, &line);
+        }
         while let Some(message) = self.connections.get_mut(on).and_then(next_request) {
             if let Err(stop) = self.answer(on, &message) {
                 let why = format!("the suite has no answer: {}", stop.0.because);
@@ -265,6 +269,22 @@ impl Session<'_> {
 
     pub(super) fn service(&mut self, on: &str) -> Option<&mut Service> {
         self.connections.get_mut(on)?.service.as_mut()
+    }
+}
+
+/// The next line that the suite answers by itself.
+fn next_line(connection: &mut Connection) -> Option<LineView> {
+    connection.lines.as_ref()?;
+    let is_closed = connection.is_closed;
+    let service = connection.service.as_mut()?;
+    loop {
+        let item = connection.items.get(service.served)?;
+        service.served += 1;
+        let ItemWhat::Line(line) = &item.what else { continue };
+        let method = line.method().unwrap_or_default();
+        if !is_closed && !service.by_hand.contains(&method.as_str()) {
+            return Some(line.clone());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::call::Arguments;
 use super::connection::ItemWhat;
 use super::{Finding, Session, Stop};
 use crate::case::step::Call;
-use crate::case::value::Value;
+use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::MessageView;
 use crate::client::tracker::{Channel, Job, JobState, Tracker};
 use crate::verdict::Verdict;
@@ -100,9 +100,7 @@ impl Session<'_> {
     ) -> Result<Value, Stop> {
         let channel = self.channel(on, arguments.number("channel")?)?;
         let job = arguments.number("job")?;
-        let seconds = arguments
-            .number("seconds")?
-            .map_or(SHARE_TIME, |seconds| Duration::from_secs(seconds.into()));
+        let seconds = patience(arguments)?;
         let begun = self.world.now().instant;
         let deadline = begun + seconds;
         loop {
@@ -171,6 +169,12 @@ impl Session<'_> {
     }
 }
 
+/// How long a share is waited for.
+pub(super) fn patience(arguments: &Arguments) -> Result<Duration, EvaluationError> {
+    let seconds = arguments.number("seconds")?;
+    Ok(seconds.map_or(SHARE_TIME, |seconds| Duration::from_secs(seconds.into())))
+}
+
 fn record(share: &MessageView, judgement: &Judgement) -> Value {
     let Value::Record(mut record) = share.record() else { return Value::List(Vec::new()) };
     let number = |name| share.number(name).unwrap_or(0);
@@ -199,4 +203,4 @@ fn record(share: &MessageView, judgement: &Judgement) -> Value {
 const SHARE_TIME: Duration = Duration::from_secs(30);
 
 /// A silence that is less likely is no chance.
-const CHANCE_MAX: f64 = 1e-6;
+pub(super) const CHANCE_MAX: f64 = 1e-6;

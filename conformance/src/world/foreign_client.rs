@@ -75,6 +75,7 @@ impl ForeignClientTarget {
             controls,
             job_declarator: None,
             has_templates: false,
+            hash_rate: super::DEVICE_HASH_RATE.into(),
             keeps_connections: program.is_none(),
             is_ours: false,
             is_virtual: false,

@@ -47,6 +47,7 @@ impl LiveTarget {
             controls: controls.kinds(),
             job_declarator: None,
             has_templates: controls.has_templates(),
+            hash_rate: super::DEVICE_HASH_RATE.into(),
             keeps_connections: false,
             is_ours: false,
             is_virtual: false,

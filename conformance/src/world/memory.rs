@@ -88,6 +88,7 @@ impl MemoryTarget {
             ],
             job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),
             has_templates: true,
+            hash_rate: super::DEVICE_HASH_RATE.into(),
             keeps_connections: false,
             is_ours: true,
             is_virtual: true,

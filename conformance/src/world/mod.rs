@@ -253,6 +253,8 @@ pub struct TargetProfile {
     pub job_declarator: Option<PeerProfile>,
     /// Whether [`World::template`] gives templates.
     pub has_templates: bool,
+    /// Hashes per second of a device that does not say so itself, as those of Stratum V1 do not.
+    pub hash_rate: f64,
     /// Whether a connection that a case has left in order serves the next one: dialling takes
     /// such a target time.
     pub keeps_connections: bool,

@@ -47,6 +47,7 @@ impl OwnClientTarget {
             controls: vec![ControlKind::NewBlock, ControlKind::Restart],
             job_declarator: None,
             has_templates: false,
+            hash_rate: super::DEVICE_HASH_RATE.into(),
             keeps_connections: false,
             is_ours: true,
             is_virtual: false,

@@ -1,5 +1,6 @@
 //! Steps that judge: what is expected, what may not come, and what must hold.
 
+use super::lines::line_kind;
 use super::{FRAME_PARTS, StepLoader, field_of, load_saves};
 use crate::case::document::{Data, Keys, LoadError, Node};
 use crate::case::names::INVARIANTS;
@@ -23,8 +24,8 @@ impl StepLoader<'_> {
                 let main = keys.require("expect")?;
                 alternatives.push(self.load_alternative(&mut keys, main)?);
                 keys.finish(&[
-                    "expect", "fields", "frame", "save", "push", "clause", "verdict", "reason",
-                    "reading",
+                    "expect", "fields", "frame", "parts", "save", "push", "clause", "verdict",
+                    "reason", "reading",
                 ])?;
             }
         }
@@ -55,7 +56,9 @@ impl StepLoader<'_> {
         main: &Node,
     ) -> Result<Alternative, LoadError> {
         let document = self.document;
+        let line = line_kind(document, main)?;
         let what = match document.string(main)? {
+            _ if line.is_some() => line.map_or(Expected::Nothing, Expected::Line),
             "closed" => Expected::Closed,
             "nothing" => Expected::Nothing,
             "unknown" => Expected::Unknown,
@@ -67,6 +70,7 @@ impl StepLoader<'_> {
             (Some(node), Expected::Message(message)) => self.matchers(message, node)?,
             (Some(node), _) => return Err(document.error(node.at, "only messages have fields")),
         };
+        let parts = self.load_parts(keys, line)?;
         let mut frame = Vec::new();
         if let Some(node) = keys.take("frame") {
             for entry in document.keys(node)?.all() {
@@ -79,7 +83,7 @@ impl StepLoader<'_> {
             }
         }
         let check_source = |source: &str, at: usize| match (source, what) {
-            (".", _) => Ok(()),
+            (".", _) | (_, Expected::Line(_)) => Ok(()),
             (source, _) if source.starts_with("frame.") => {
                 let part = &source["frame.".len()..];
                 if FRAME_PARTS.iter().any(|(name, _)| *name == part) {
@@ -107,7 +111,7 @@ impl StepLoader<'_> {
                 Some(Reading { ambiguity, side })
             }
         };
-        Ok(Alternative { what, fields, frame, saves, clauses, verdict, reason, reading })
+        Ok(Alternative { what, fields, frame, parts, saves, clauses, verdict, reason, reading })
     }
 
     fn load_outcome(
@@ -133,8 +137,11 @@ impl StepLoader<'_> {
         main: &Node,
     ) -> Result<ExpectNone, LoadError> {
         let document = self.document;
+        let line = line_kind(document, main)?;
+        let parts = self.load_parts(keys, line)?;
         let message = match document.string(main)? {
             "message" => None,
+            _ if line.is_some() => None,
             _ => Some(self.message(main)?),
         };
         let fields = match (keys.take("fields"), message) {
@@ -150,6 +157,8 @@ impl StepLoader<'_> {
         };
         Ok(ExpectNone {
             message,
+            line,
+            parts,
             fields,
             within: self.within(keys)?,
             fence: flag(keys, "fence", true)?,

@@ -6,7 +6,7 @@ use super::{BYTES, StepLoader, U64};
 use crate::case::document::{Keys, LoadError, Node};
 use crate::case::message_named;
 use crate::case::step::{
-    Accept, Authority, Certificate, Connect, Door, HandshakeOutcome, Layer, Peer,
+    Accept, Authority, Certificate, Connect, Door, HandshakeOutcome, Layer, LineKind, Peer,
 };
 
 impl StepLoader<'_> {
@@ -79,7 +79,11 @@ impl StepLoader<'_> {
         }
         if let Some(node) = keys.take("by_hand") {
             for node in document.list(node)? {
-                accept.by_hand.push(message_named(document, node)?.name);
+                let word = document.string(node)?;
+                accept.by_hand.push(match LineKind::METHODS.iter().find(|one| **one == word) {
+                    Some(method) => method,
+                    None => message_named(document, node)?.name,
+                });
             }
         }
         if let Some(node) = keys.take("extensions") {
@@ -96,8 +100,12 @@ impl StepLoader<'_> {
     }
 }
 
-const LAYERS: &[(&str, Layer)] =
-    &[("noise", Layer::Noise), ("tcp", Layer::Tcp), ("plain", Layer::Plain)];
+const LAYERS: &[(&str, Layer)] = &[
+    ("noise", Layer::Noise),
+    ("tcp", Layer::Tcp),
+    ("plain", Layer::Plain),
+    ("lines", Layer::Lines),
+];
 
 const OUTCOMES: &[(&str, HandshakeOutcome)] = &[
     ("established", HandshakeOutcome::Established),
