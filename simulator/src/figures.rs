@@ -150,10 +150,11 @@ impl Figures {
     }
 
     /// A name that others use for a late share is a share refused like any other: error codes
-    /// are free (spec 3.5).
+    /// are free (spec 3.5). In Stratum V1, 21 says that there is no such job, any more.
     fn refused(&mut self, error_code: &[u8]) {
         match error_code {
             b"stale-share" => self.stale_count += 1,
+            code if code.starts_with(b"21 ") => self.stale_count += 1,
             _ => self.rejected_count += 1,
         }
     }
@@ -231,7 +232,8 @@ mod tests {
     #[test]
     fn late_shares_are_told_from_wrong_ones() {
         let mut figures = Figures::new(Side::Client);
-        for code in ["stale-share", "duplicate-share"] {
+        let of_stratum_v1 = ["21 Job not found", "22 Duplicate share"];
+        for code in ["stale-share", "duplicate-share"].into_iter().chain(of_stratum_v1) {
             let (channel_id, sequence_number) = (1, 1);
             let error_code = Str255::from_static(code);
             let connection = CONNECTION;
@@ -240,7 +242,7 @@ mod tests {
             figures.count(at(0), 0, &refused);
         }
 
-        assert_eq!((figures.stale_count, figures.rejected_count), (1, 1));
+        assert_eq!((figures.stale_count, figures.rejected_count), (2, 2));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use sv2::roles::job_declarator_server::JobDeclaratorServer;
 use sv2::roles::mining_device::MiningDevice;
 use sv2::roles::mining_proxy::MiningProxy;
 use sv2::roles::pool::Pool;
+use sv2::roles::sv1_device::Sv1Device;
+use sv2::roles::sv1_pool::Sv1Pool;
 use sv2::roles::template_provider::TemplateProvider;
 use sv2::time::Now;
 use sv2::wire::Tlvs;
@@ -23,7 +25,9 @@ use sv2_net::child::Helper;
 use sv2_net::clock::Clock;
 use sv2_net::entropy::from_system;
 use sv2_net::feed::Follower;
-use sv2_net::host::{BindError, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
+use sv2_net::host::{
+    BindError, DialSecurity, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity,
+};
 use sv2_net::identity::{Certifier, KeyFileError};
 use sv2_net::recipe::{
     Need, NotReady, Program, Readiness, Recipe, RecipeError, StartError as ProgramError,
@@ -161,8 +165,10 @@ impl Starter {
             let need = match self.scenario.role(needed).kind.kind() {
                 Kind::TemplateProvider => Need::TemplateProvider,
                 Kind::JobDeclaratorServer => Need::JobDeclaratorServer,
-                Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient => Need::Pool,
-                Kind::MiningDevice => continue,
+                Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient | Kind::Sv1Pool => {
+                    Need::Pool
+                }
+                Kind::MiningDevice | Kind::Sv1Device => continue,
             };
             // Of several, the first is the one that is preferred.
             surroundings.entry(need).or_insert_with(|| address::endpoint(address));
@@ -218,6 +224,18 @@ impl Starter {
                 self.run(Subject::Role(id, member), |_| {}, MiningDevice::new(settings, entropy))
                     .await
             }
+            RoleKind::Sv1Pool(role) => {
+                let provider = role.template_provider.expect("one of ours has one");
+                let settings = settings::sv1_pool(role, self.addresses.of(provider));
+                self.run(Subject::Role(id, member), |_| {}, Sv1Pool::new(settings, entropy)).await
+            }
+            RoleKind::Sv1Device(role) => {
+                let pool = self.addresses.of(role.upstream.expect("one of ours has one"));
+                let settings = settings::sv1_device(role, member, pool);
+                let dials_lines = |host: &mut HostConfig| host.dial_security = DialSecurity::Sv1;
+                let role = Sv1Device::new(settings, entropy);
+                self.run(Subject::Role(id, member), dials_lines, role).await
+            }
             RoleKind::JobDeclaratorClient(role) => {
                 let provider = role.template_provider.expect("one of ours has one");
                 let upstreams = role.upstream.iter().map(|pool| JobDeclaratorUpstream {
@@ -251,12 +269,16 @@ impl Starter {
         if let Some(listen) = of_scenario.listen {
             // Started again, it listens where it did, also where the system chose.
             let port = self.addresses.known(id).map_or(listen.port(), |known| known.port);
-            let secret = keys::authority(&self.scenario, id)?;
-            authority = Some(secret.public_key());
-            let now = Clock::of_process().now().unix;
-            let certifier = Certifier::renewing(secret, VALIDITY, now, from_system());
-            let certifier = Arc::new(certifier);
-            let security = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
+            let security = if of_scenario.kind.kind().has_key() {
+                let secret = keys::authority(&self.scenario, id)?;
+                authority = Some(secret.public_key());
+                let now = Clock::of_process().now().unix;
+                let certifier = Certifier::renewing(secret, VALIDITY, now, from_system());
+                let certifier = Arc::new(certifier);
+                ListenerSecurity::Noise { suite: CipherSuite::default(), certifier }
+            } else {
+                ListenerSecurity::Sv1
+            };
             let address = format!("{}:{port}", bracketed(listen.ip()));
             config.listeners.push(ListenerConfig { address, security });
         }
@@ -296,7 +318,8 @@ fn protocol(kind: Kind) -> Option<Protocol> {
         Kind::TemplateProvider => Some(Protocol::TemplateDistribution),
         Kind::JobDeclaratorServer => Some(Protocol::JobDeclaration),
         Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient => Some(Protocol::Mining),
-        Kind::MiningDevice => None,
+        // Stratum V1 has no set-up to ask for: what listens is ready.
+        Kind::MiningDevice | Kind::Sv1Pool | Kind::Sv1Device => None,
     }
 }
 

@@ -3,17 +3,21 @@
 use std::num::{NonZeroU8, NonZeroU64};
 
 use simulator::scenario;
+use simulator::units::HashRate;
 use sv2::job_declaration::token::TokenKey;
 use sv2::role::PeerAddress;
 use sv2::roles::job_declarator_client::{
     JobDeclarationMode, JobDeclaratorClientConfig, JobDeclaratorUpstream,
 };
 use sv2::roles::job_declarator_server::JobDeclaratorServerConfig;
-use sv2::roles::mining_device::{ChannelKind, MiningDeviceConfig};
+use sv2::roles::mining_device::{ChannelKind, MiningDeviceConfig, VersionRolling};
 use sv2::roles::mining_proxy::{MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, PoolConfig};
+use sv2::roles::sv1_device::Sv1DeviceConfig;
+use sv2::roles::sv1_pool::Sv1PoolConfig;
 use sv2::roles::template_provider::TemplateProviderConfig;
+use sv2::sv1::Difficulty;
 use sv2::wire::{Str255, Target};
 
 pub(crate) fn template_provider(role: &scenario::TemplateProvider) -> TemplateProviderConfig {
@@ -114,14 +118,9 @@ pub(crate) fn mining_device(
     member: u32,
     pool: PeerAddress,
 ) -> MiningDeviceConfig {
-    let user = match role.count {
-        1 => role.user.clone(),
-        _ => format!("{}.{member}", role.user),
-    };
+    let user = member_name(&role.user, role.count, member);
     #[expect(clippy::cast_possible_truncation, reason = "what is claimed is a 32-bit float")]
     let nominal_hash_rate = role.nominal_hash_rate.per_second() as f32;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let hash_rate_limit = NonZeroU64::new(role.hash_rate.per_second() as u64);
     MiningDeviceConfig {
         channel_kind: match role.channel {
             scenario::ChannelKind::Standard => {
@@ -137,10 +136,55 @@ pub(crate) fn mining_device(
         channel_count: NonZeroU8::new(role.channel_count).unwrap_or(NonZeroU8::MIN),
         nominal_hash_rate,
         rolls_ntime: role.rolls_ntime,
-        // Below one hash a second a device finds nothing: slower there is none.
-        hash_rate_limit: hash_rate_limit.or(Some(NonZeroU64::MIN)),
+        hash_rate_limit: Some(hash_rate_limit(role.hash_rate)),
         ..MiningDeviceConfig::new(pool, text(&user))
     }
+}
+
+pub(crate) fn sv1_pool(role: &scenario::Sv1Pool, template_provider: PeerAddress) -> Sv1PoolConfig {
+    let default = Sv1PoolConfig::default();
+    let easiest_target = role.share_hashes_min.map(Target::from_expected_hashes);
+    Sv1PoolConfig {
+        template_provider,
+        shares_per_minute: role.shares_per_minute.unwrap_or(default.shares_per_minute),
+        easiest_target: easiest_target.unwrap_or(default.easiest_target),
+        vardiff: default.vardiff.filter(|_| role.vardiff.unwrap_or(true)),
+        rounds_difficulty: role.rounds_difficulty,
+        payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
+        coinbase_tag: match &role.coinbase_tag {
+            Some(tag) => tag.clone().into_bytes(),
+            None => default.coinbase_tag,
+        },
+        ..default
+    }
+}
+
+pub(crate) fn sv1_device(
+    role: &scenario::Sv1Device,
+    member: u32,
+    pool: PeerAddress,
+) -> Sv1DeviceConfig {
+    let user = member_name(&role.user, role.count, member);
+    Sv1DeviceConfig {
+        version_rolling: match role.rolls_version {
+            true => VersionRolling::Allowed(VersionRolling::BIP_320),
+            false => VersionRolling::Off,
+        },
+        suggested_difficulty: role.suggested_difficulty.and_then(Difficulty::new),
+        rolls_ntime: role.rolls_ntime,
+        hash_rate_limit: Some(hash_rate_limit(role.hash_rate)),
+        ..Sv1DeviceConfig::new(pool, user)
+    }
+}
+
+fn member_name(user: &str, count: u32, member: u32) -> String {
+    if count == 1 { user.to_owned() } else { format!("{user}.{member}") }
+}
+
+/// Below one hash a second a device finds nothing: slower there is none.
+fn hash_rate_limit(hash_rate: HashRate) -> NonZeroU64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    NonZeroU64::new(hash_rate.per_second() as u64).unwrap_or(NonZeroU64::MIN)
 }
 
 fn for_devices(shares_per_minute: Option<f64>) -> MiningServerConfig {

@@ -14,6 +14,7 @@ pub struct Builtin {
 /// All of them.
 pub const BUILTIN: &[Builtin] = &[
     Builtin { name: "pool", text: include_str!("../../scenarios/pool.toml") },
+    Builtin { name: "sv1", text: include_str!("../../scenarios/sv1.toml") },
     Builtin { name: "config-a", text: include_str!("../../scenarios/config-a.toml") },
     Builtin { name: "config-b", text: include_str!("../../scenarios/config-b.toml") },
 ];

@@ -115,7 +115,8 @@ fn check_listener(
     let role = scenario.role(id);
     let Some(listen) = our_listener(role) else { return Ok(()) };
     let owner = scenario.role(scenario.key_owner(id));
-    if !listen.ip().is_loopback() && owner.key_file.is_none() {
+    let has_key = role.kind.kind().has_key();
+    if has_key && !listen.ip().is_loopback() && owner.key_file.is_none() {
         return Err(format!(
             "{listen} can be reached from outside, and a key made from the seed is known to all: \
              make one with `assay key new FILE` and name it as `key_file` of \"{}\"",

@@ -229,6 +229,38 @@ const MINING_DEVICE: &[Key] = &[
     USER,
 ];
 
+const SV1_POOL: &[Key] = &[
+    key(
+        "template_provider",
+        Shape::Role(&[Kind::TemplateProvider]),
+        "Where its templates come from; the only template provider if missing.",
+    ),
+    key("shares_per_minute", Shape::Number, "Shares that a connection should find a minute."),
+    key(
+        "share_hashes_min",
+        Shape::Number,
+        "Hashes that the easiest share takes on average, whatever a device asks for.",
+    ),
+    key("vardiff", Shape::Switch, "Whether difficulties follow the hash rate that shares show."),
+    key("rounds_difficulty", Shape::Switch, "Whether difficulties are powers of two."),
+    key(
+        "payout_script",
+        Shape::Hex,
+        "Script of the coinbase transaction's first output; anyone can spend it if missing.",
+    ),
+    key("coinbase_tag", Shape::Text, "Text in the input of the coinbase transaction."),
+];
+
+const SV1_DEVICE: &[Key] = &[
+    key("upstream", Shape::Role(SV1_SERVERS), "Whom it mines for."),
+    key("count", Shape::Integer { min: 1, max: 10_000 }, "Devices in this fleet; 1 if missing."),
+    key("hash_rate", Shape::HashRate, "Of each device; \"50kH/s\" if missing."),
+    key("suggested_difficulty", Shape::Number, "Asked for by each; nothing is if missing."),
+    key("rolls_version", Shape::Switch, "Whether bits of the version are rolled (BIP 310)."),
+    key("rolls_ntime", Shape::Switch, "Whether header times move on, once a second."),
+    USER,
+];
+
 /// What a role of a kind has beyond [`ROLE`] and [`LISTENING`].
 pub(super) const fn of_kind(kind: Kind) -> &'static [Key] {
     match kind {
@@ -238,6 +270,8 @@ pub(super) const fn of_kind(kind: Kind) -> &'static [Key] {
         Kind::JobDeclaratorClient => JOB_DECLARATOR_CLIENT,
         Kind::MiningProxy => MINING_PROXY,
         Kind::MiningDevice => MINING_DEVICE,
+        Kind::Sv1Pool => SV1_POOL,
+        Kind::Sv1Device => SV1_DEVICE,
     }
 }
 
@@ -250,6 +284,8 @@ pub(super) fn of_role(kind: Kind) -> Vec<Key> {
 /// Kinds that miners connect to.
 pub(super) const MINING_SERVERS: &[Kind] =
     &[Kind::Pool, Kind::MiningProxy, Kind::JobDeclaratorClient];
+/// Kinds that Stratum V1 devices connect to.
+pub(super) const SV1_SERVERS: &[Kind] = &[Kind::Sv1Pool];
 /// In the order of [`super::DeclarationMode`].
 pub(super) const DECLARATION_MODES: &[&str] = &["full-template", "coinbase-only"];
 /// In the order of [`super::ProxyMode`].

@@ -10,7 +10,7 @@ use super::overrides::Ports;
 use super::reader::{Names, Reader, loopback, one_of};
 use super::role::{
     ChannelKind, DeclarationMode, JobDeclaratorClient, JobDeclaratorServer, Kind, MiningDevice,
-    MiningProxy, Pool, ProxyMode, RoleKind, TemplateProvider,
+    MiningProxy, Pool, ProxyMode, RoleKind, Sv1Device, Sv1Pool, TemplateProvider,
 };
 use super::{HeldBy, NodeId, Role, RoleId};
 use crate::units::HashRate;
@@ -40,7 +40,7 @@ impl<'a> RoleLoader<'a> {
             listen_at = written.map(|(_, at)| at);
             let (address, at) = written.unwrap_or((loopback(port), entry.at));
             listen = Some(self.moved(address, at)?);
-            if kind != Kind::JobDeclaratorServer {
+            if kind.has_key() && kind != Kind::JobDeclaratorServer {
                 key_file = reader.path("key_file")?;
             }
         }
@@ -166,6 +166,8 @@ impl<'a> RoleLoader<'a> {
                 })
             }
             Kind::MiningDevice => RoleKind::MiningDevice(self.device(reader, entry, user)?),
+            Kind::Sv1Pool => RoleKind::Sv1Pool(self.sv1_pool(reader, entry, is_ours)?),
+            Kind::Sv1Device => RoleKind::Sv1Device(self.sv1_device(reader, entry, user)?),
         })
     }
 
@@ -189,6 +191,45 @@ impl<'a> RoleLoader<'a> {
             channel: [ChannelKind::Standard, ChannelKind::StandardInGroup, ChannelKind::Extended]
                 [channel],
             channel_count: reader.integer("channels")?.unwrap_or(1),
+            rolls_ntime: reader.switch("rolls_ntime")?.unwrap_or(true),
+            user: reader.text("user")?.unwrap_or(user),
+        })
+    }
+
+    fn sv1_pool(
+        &self,
+        reader: &mut Reader<'a>,
+        entry: &Entry,
+        is_ours: bool,
+    ) -> Result<Sv1Pool, LoadError> {
+        let provider = Kind::TemplateProvider;
+        Ok(Sv1Pool {
+            template_provider: self.only(reader, entry, "template_provider", provider, is_ours)?,
+            shares_per_minute: reader.number("shares_per_minute")?,
+            share_hashes_min: reader.number("share_hashes_min")?,
+            vardiff: reader.switch("vardiff")?,
+            rounds_difficulty: reader.switch("rounds_difficulty")?.unwrap_or_default(),
+            payout_script: reader.hex("payout_script")?,
+            coinbase_tag: reader.text("coinbase_tag")?,
+        })
+    }
+
+    fn sv1_device(
+        &self,
+        reader: &mut Reader<'a>,
+        entry: &Entry,
+        user: String,
+    ) -> Result<Sv1Device, LoadError> {
+        let upstream = reader.role("upstream")?;
+        if upstream.is_none() {
+            return Err(self.lacks(entry, "upstream", keys::SV1_SERVERS));
+        }
+        Ok(Sv1Device {
+            upstream,
+            count: reader.integer("count")?.unwrap_or(1),
+            hash_rate: reader.hash_rate("hash_rate")?.unwrap_or(HashRate::new(DEFAULT_HASH_RATE)),
+            suggested_difficulty: reader.number("suggested_difficulty")?,
+            rolls_version: reader.switch("rolls_version")?.unwrap_or(true),
             rolls_ntime: reader.switch("rolls_ntime")?.unwrap_or(true),
             user: reader.text("user")?.unwrap_or(user),
         })

@@ -51,7 +51,7 @@ pub use builtin::{BUILTIN, Builtin, builtin};
 pub use overrides::{Overrides, Ports, parse_replacement};
 pub use role::{
     ChannelKind, DeclarationMode, JobDeclaratorClient, JobDeclaratorServer, Kind, MiningDevice,
-    MiningProxy, Pool, ProxyMode, RoleKind, TemplateProvider,
+    MiningProxy, Pool, ProxyMode, RoleKind, Sv1Device, Sv1Pool, TemplateProvider,
 };
 pub use schema::schema;
 
@@ -191,7 +191,8 @@ impl Scenario {
                 None => self.node_of(server.pool?),
             },
             RoleKind::JobDeclaratorClient(client) => self.node_of(client.template_provider?),
-            RoleKind::MiningProxy(_) | RoleKind::MiningDevice(_) => None,
+            RoleKind::Sv1Pool(pool) => self.node_of(pool.template_provider?),
+            RoleKind::MiningProxy(_) | RoleKind::MiningDevice(_) | RoleKind::Sv1Device(_) => None,
         }
     }
 

@@ -24,6 +24,10 @@ pub enum Kind {
     MiningProxy,
     /// A fleet of devices that hash.
     MiningDevice,
+    /// A pool that speaks Stratum V1.
+    Sv1Pool,
+    /// A fleet of devices that speak Stratum V1.
+    Sv1Device,
 }
 
 /// What a role is, and how.
@@ -41,6 +45,10 @@ pub enum RoleKind {
     MiningProxy(MiningProxy),
     /// See [`Kind::MiningDevice`].
     MiningDevice(MiningDevice),
+    /// See [`Kind::Sv1Pool`].
+    Sv1Pool(Sv1Pool),
+    /// See [`Kind::Sv1Device`].
+    Sv1Device(Sv1Device),
 }
 
 /// Settings of a template provider; those of `sv2::roles::template_provider` where `None`.
@@ -172,6 +180,44 @@ pub enum ChannelKind {
     Extended,
 }
 
+/// Settings of a Stratum V1 pool; those of `sv2::roles::sv1_pool` where `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sv1Pool {
+    /// Where templates come from.
+    pub template_provider: Option<RoleId>,
+    /// For each connection.
+    pub shares_per_minute: Option<f64>,
+    /// Hashes that the easiest share takes on average.
+    pub share_hashes_min: Option<f64>,
+    /// Whether difficulties follow the hash rate that shares show.
+    pub vardiff: Option<bool>,
+    /// Whether difficulties are powers of two.
+    pub rounds_difficulty: bool,
+    /// Of the coinbase transaction's first output.
+    pub payout_script: Option<Vec<u8>>,
+    /// In the input of the coinbase transaction.
+    pub coinbase_tag: Option<String>,
+}
+
+/// Settings of a fleet of Stratum V1 devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sv1Device {
+    /// Whom to mine for.
+    pub upstream: Option<RoleId>,
+    /// Devices.
+    pub count: u32,
+    /// Of each device.
+    pub hash_rate: HashRate,
+    /// Asked for by `mining.suggest_difficulty`.
+    pub suggested_difficulty: Option<f64>,
+    /// Whether bits of the version are rolled.
+    pub rolls_version: bool,
+    /// Whether header times move on.
+    pub rolls_ntime: bool,
+    /// Whom the pool shall pay; with a number behind it where there are several devices.
+    pub user: String,
+}
+
 impl Kind {
     pub(crate) const NAMES: &[&str] = &[
         "template-provider",
@@ -180,16 +226,20 @@ impl Kind {
         "job-declarator-client",
         "mining-proxy",
         "mining-device",
+        "sv1-pool",
+        "sv1-device",
     ];
 
     /// In the order of [`Kind::NAMES`].
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 8] = [
         Kind::TemplateProvider,
         Kind::Pool,
         Kind::JobDeclaratorServer,
         Kind::JobDeclaratorClient,
         Kind::MiningProxy,
         Kind::MiningDevice,
+        Kind::Sv1Pool,
+        Kind::Sv1Device,
     ];
 
     /// As scenarios write it.
@@ -205,8 +255,27 @@ impl Kind {
             Kind::MiningProxy => Some(34255),
             Kind::JobDeclaratorServer => Some(34264),
             Kind::JobDeclaratorClient => Some(34265),
-            Kind::MiningDevice => None,
+            Kind::Sv1Pool => Some(3333),
+            Kind::MiningDevice | Kind::Sv1Device => None,
         }
+    }
+
+    /// Whether it shows an authority key to those who connect to it.
+    pub const fn has_key(self) -> bool {
+        match self {
+            Kind::TemplateProvider
+            | Kind::Pool
+            | Kind::MiningProxy
+            | Kind::JobDeclaratorServer
+            | Kind::JobDeclaratorClient => true,
+            // Stratum V1 has none.
+            Kind::Sv1Pool | Kind::MiningDevice | Kind::Sv1Device => false,
+        }
+    }
+
+    /// Whether it is a fleet that hashes.
+    pub const fn is_device(self) -> bool {
+        matches!(self, Kind::MiningDevice | Kind::Sv1Device)
     }
 }
 
@@ -220,6 +289,17 @@ impl RoleKind {
             RoleKind::JobDeclaratorClient(_) => Kind::JobDeclaratorClient,
             RoleKind::MiningProxy(_) => Kind::MiningProxy,
             RoleKind::MiningDevice(_) => Kind::MiningDevice,
+            RoleKind::Sv1Pool(_) => Kind::Sv1Pool,
+            RoleKind::Sv1Device(_) => Kind::Sv1Device,
+        }
+    }
+
+    /// Whom a fleet of devices mines for; `None` also of what is no fleet.
+    pub fn mines_for(&self) -> Option<RoleId> {
+        match self {
+            RoleKind::MiningDevice(device) => device.upstream,
+            RoleKind::Sv1Device(device) => device.upstream,
+            _ => None,
         }
     }
 
@@ -227,6 +307,7 @@ impl RoleKind {
     pub fn member_count(&self) -> u32 {
         match self {
             RoleKind::MiningDevice(device) => device.count,
+            RoleKind::Sv1Device(device) => device.count,
             _ => 1,
         }
     }
@@ -242,6 +323,8 @@ impl RoleKind {
             }
             RoleKind::MiningProxy(proxy) => proxy.upstream.clone(),
             RoleKind::MiningDevice(device) => device.upstream.into_iter().collect(),
+            RoleKind::Sv1Pool(pool) => pool.template_provider.into_iter().collect(),
+            RoleKind::Sv1Device(device) => device.upstream.into_iter().collect(),
         }
     }
 }

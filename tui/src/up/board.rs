@@ -147,17 +147,23 @@ impl Board {
 
     fn counts_shares(&self, id: RoleId) -> bool {
         let is_ours = |id: RoleId| self.scenario.role(id).held_by == HeldBy::Us;
-        let mines_here = |device: &RoleId| match &self.scenario.role(*device).kind {
-            RoleKind::MiningDevice(settings) => settings.upstream == Some(id) && !is_ours(*device),
-            _ => false,
+        let mines_here = |device: &RoleId| {
+            self.scenario.role(*device).kind.mines_for() == Some(id) && !is_ours(*device)
         };
         is_ours(id) && (self.is_device(id) || self.scenario.role_ids().any(|id| mines_here(&id)))
     }
 
     /// Where others can join.
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = (&str, &StratumUrl)> {
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (&str, String)> {
         let urls = self.scenario.roles.iter().zip(&self.urls);
-        urls.filter_map(|(role, url)| Some((role.name.as_str(), url.as_ref()?)))
+        urls.filter_map(|(role, url)| {
+            let url = url.as_ref()?;
+            let text = match role.kind.kind() {
+                Kind::Sv1Pool => format!("stratum+tcp://{}:{}", url.host, url.port),
+                _ => url.to_string(),
+            };
+            Some((role.name.as_str(), text))
+        })
     }
 
     /// Nodes with the heights of their tips; `None` for one that is down.
@@ -219,18 +225,18 @@ impl Board {
     }
 
     pub(super) fn is_device(&self, id: RoleId) -> bool {
-        self.scenario.role(id).kind.kind() == Kind::MiningDevice
+        self.scenario.role(id).kind.kind().is_device()
     }
 
     fn serves_devices(&self, id: RoleId) -> bool {
         let kind = self.scenario.role(id).kind.kind();
-        matches!(kind, Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient)
+        matches!(kind, Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient | Kind::Sv1Pool)
     }
 }
 
 fn side(role: &Role) -> Side {
     match &role.kind {
-        RoleKind::MiningDevice(_) => Side::Client,
+        RoleKind::MiningDevice(_) | RoleKind::Sv1Device(_) => Side::Client,
         RoleKind::MiningProxy(proxy) if proxy.mode == ProxyMode::Transparent => Side::Client,
         _ => Side::Server,
     }

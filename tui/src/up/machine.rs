@@ -18,7 +18,7 @@ impl Machine {
             "kind": "started", "title": board.scenario.title, "seed": board.scenario.seed,
         }));
         for (name, url) in board.endpoints() {
-            print::line(json!({ "kind": "endpoint", "subject": name, "url": url.to_string() }));
+            print::line(json!({ "kind": "endpoint", "subject": name, "url": url }));
         }
         Machine
     }

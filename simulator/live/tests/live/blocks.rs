@@ -10,6 +10,9 @@ use crate::{changed, run, scenario, start};
 pub(crate) fn trials() -> Vec<Trial> {
     let embedded = [
         Trial::test("devices_on_a_pool_find_blocks", || run(|| finds_blocks("pool.toml", None))),
+        Trial::test("stratum_v1_devices_on_a_stratum_v1_pool_find_blocks", || {
+            run(|| finds_blocks("sv1.toml", None))
+        }),
         Trial::test("devices_behind_a_proxy_find_blocks", || {
             run(|| finds_blocks("config-b.toml", None))
         }),
