@@ -342,6 +342,15 @@ pub(crate) enum Node {
     JobDeclaratorClient(NodeJobDeclaratorClient),
     /// A mining device that really hashes
     MiningDevice(NodeMiningDevice),
+    /// A pool that speaks Stratum V1, fed by a template provider
+    #[command(after_help = "Example, three terminals:\n  assay node template-provider\n  \
+        assay node sv1-pool\n  assay node sv1-device\n\nStratum V1 has neither keys nor encryption: \
+        whoever stands between both can read and change everything.")]
+    Sv1Pool(NodeSv1Pool),
+    /// A device that speaks Stratum V1 and really hashes
+    #[command(after_help = "Its config file has switches for what firmware does differently from \
+        others: the order of the handshake, ids, digits, when a difficulty holds.")]
+    Sv1Device(NodeSv1Device),
     /// A bitcoind for pools that read templates by JSON-RPC: a chain with every event on demand
     #[command(
         after_help = "The first line printed is its URL; other roles take it with --bitcoind-rpc.\n\n\
@@ -524,6 +533,36 @@ pub(crate) struct NodeMiningDevice {
     /// Kind of channel
     #[arg(long, value_enum)]
     pub(crate) channel: Option<ChannelKind>,
+    /// Stop after this many accepted shares
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) until_shares: Option<u64>,
+    /// Hashes per second to stay below
+    #[arg(long, value_name = "RATE")]
+    pub(crate) hash_rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeSv1Pool {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The template provider to connect to
+    #[arg(long, value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) template_provider: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeSv1Device {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    /// The pool to mine for
+    #[arg(value_name = "stratum+tcp://HOST:PORT")]
+    pub(crate) pool: Option<String>,
+    /// Whom the pool shall pay
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
     /// Stop after this many accepted shares
     #[arg(long, value_name = "COUNT")]
     pub(crate) until_shares: Option<u64>,

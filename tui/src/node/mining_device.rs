@@ -78,7 +78,7 @@ fn settings(arguments: &NodeMiningDevice, file: File) -> Result<MiningDeviceConf
     Ok(device)
 }
 
-fn hash_rate_limit(rate: Option<f64>) -> Result<Option<NonZeroU64>, Outcome> {
+pub(super) fn hash_rate_limit(rate: Option<f64>) -> Result<Option<NonZeroU64>, Outcome> {
     let Some(rate) = rate else { return Ok(None) };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     NonZeroU64::new(rate as u64)

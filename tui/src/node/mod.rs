@@ -11,6 +11,8 @@ mod mining_device;
 mod mining_proxy;
 mod pool;
 mod server;
+mod sv1_device;
+mod sv1_pool;
 mod template_provider;
 
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub(crate) fn run(command: Node) -> Outcome {
             Node::JobDeclaratorServer(arguments) => job_declarator_server::run(arguments).await,
             Node::JobDeclaratorClient(arguments) => job_declarator_client::run(arguments).await,
             Node::MiningDevice(arguments) => mining_device::run(arguments).await,
+            Node::Sv1Pool(arguments) => sv1_pool::run(arguments).await,
+            Node::Sv1Device(arguments) => sv1_device::run(arguments).await,
             Node::Bitcoind(arguments) => bitcoind::run(arguments).await,
         }
     });
@@ -66,6 +70,8 @@ fn default_config(command: &Node) -> Option<&'static str> {
             (of.common.print_config, job_declarator_client::DEFAULT_CONFIG)
         }
         Node::MiningDevice(of) => (of.common.print_config, mining_device::DEFAULT_CONFIG),
+        Node::Sv1Pool(of) => (of.common.print_config, sv1_pool::DEFAULT_CONFIG),
+        Node::Sv1Device(of) => (of.common.print_config, sv1_device::DEFAULT_CONFIG),
         Node::Bitcoind(of) => (of.print_config, bitcoind::DEFAULT_CONFIG),
     };
     is_wanted.then_some(config)
