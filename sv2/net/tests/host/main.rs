@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod echo;
+mod lines;
 mod peer;
 
 use std::sync::{Arc, Mutex};
