@@ -178,6 +178,16 @@ fn a_device_that_dials_once_is_asked_by_one_case_after_the_other() {
 }
 
 #[test]
+fn our_sv1_device_passes_every_case() {
+    check_passes(TargetRole::Sv1Device);
+}
+
+#[test]
+fn every_case_for_sv1_devices_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::Sv1Device);
+}
+
+#[test]
 fn our_mining_proxy_passes_every_case() {
     check_passes(TargetRole::MiningProxy);
 }

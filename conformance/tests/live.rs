@@ -31,6 +31,11 @@ fn our_mining_device_passes_every_case_over_tcp() {
 }
 
 #[test]
+fn our_sv1_device_passes_every_case_over_tcp() {
+    check(TargetRole::Sv1Device);
+}
+
+#[test]
 fn our_mining_proxy_passes_every_case_over_tcp() {
     check(TargetRole::MiningProxy);
 }

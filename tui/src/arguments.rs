@@ -164,6 +164,8 @@ pub(crate) enum CheckedRole {
     /// A mining server with another one above it: the suite is that one, and its clients.
     #[value(alias = "proxy")]
     MiningProxy,
+    /// A device of Stratum V1: the suite is the pool that it dials.
+    Sv1Device,
 }
 
 #[derive(Debug, Args)]

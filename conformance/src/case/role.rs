@@ -12,6 +12,7 @@ pub enum TargetRole {
     MiningProxy,
     Translator,
     JobDeclaratorClient,
+    Sv1Device,
 }
 
 impl TargetRole {
@@ -24,6 +25,7 @@ impl TargetRole {
         ("mining-proxy", TargetRole::MiningProxy),
         ("translator", TargetRole::Translator),
         ("job-declarator-client", TargetRole::JobDeclaratorClient),
+        ("sv1-device", TargetRole::Sv1Device),
     ];
 
     /// See [`TargetRole::NAMES`].
@@ -42,11 +44,22 @@ impl TargetRole {
             TargetRole::MiningDevice
             | TargetRole::MiningProxy
             | TargetRole::Translator
+            | TargetRole::Sv1Device
             | TargetRole::JobDeclaratorClient => true,
             TargetRole::Pool | TargetRole::JobDeclaratorServer | TargetRole::TemplateProvider => {
                 false
             }
         }
+    }
+
+    /// Whether it speaks Stratum V1 where it dials.
+    pub fn dials_with_lines(self) -> bool {
+        self == TargetRole::Sv1Device
+    }
+
+    /// Whether it serves its clients with Stratum V1.
+    pub fn serves_lines(self) -> bool {
+        self == TargetRole::Translator
     }
 
     /// Of the `SetupConnection` that the suite sends as its client (spec 3.6.1).
@@ -55,7 +68,8 @@ impl TargetRole {
             TargetRole::Pool
             | TargetRole::MiningDevice
             | TargetRole::MiningProxy
-            | TargetRole::Translator => 0,
+            | TargetRole::Translator
+            | TargetRole::Sv1Device => 0,
             TargetRole::JobDeclaratorServer | TargetRole::JobDeclaratorClient => 1,
             TargetRole::TemplateProvider => 2,
         }

@@ -115,6 +115,7 @@ fn program(role: TargetRole) -> Role {
         TargetRole::MiningProxy => Role::Proxy,
         TargetRole::Translator => Role::Translator,
         TargetRole::JobDeclaratorClient => Role::Jdc,
+        TargetRole::Sv1Device => Role::Sv1Device,
     }
 }
 

@@ -146,7 +146,7 @@ impl Registry {
     /// As [`Registry::check_drift`], of a specification that was read.
     pub fn drift(&self, specification: &Specification) -> Vec<Drift> {
         let mut drifts = Vec::new();
-        for chapter in self.chapters() {
+        for chapter in self.chapters().iter().filter(|chapter| chapter.is_of_specification()) {
             let drift = |section: &str, clause: Option<&Clause>, kind| Drift {
                 file: chapter.file.clone(),
                 section: section.to_owned(),

@@ -44,6 +44,7 @@ pub(super) const EMBEDDED: &[Source<'static>] = embedded![
     "10-discussion",
     "0x0001-extensions-negotiation",
     "0x0002-worker-specific-hashrate-tracking",
+    "stratum-v1",
     "ambiguities",
 ];
 
@@ -85,7 +86,7 @@ struct ClauseTable {
     #[serde(default)]
     ambiguities: Vec<Spanned<String>>,
     sentence: Option<usize>,
-    fingerprint: Spanned<String>,
+    fingerprint: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -258,6 +259,16 @@ impl Reader<'_> {
             }),
             None => None,
         };
+        let fingerprint = match &table.fingerprint {
+            Some(fingerprint) => self.word::<Fingerprint>(fingerprint)?,
+            // Nothing to be held to but itself.
+            None if !chapter.is_of_specification() => Fingerprint::of(table.rule.get_ref()),
+            None => {
+                return Err(
+                    self.at(&table.id, "a clause of the specification has its `fingerprint`")
+                );
+            }
+        };
         Ok(Clause {
             id: table.id.into_inner(),
             section: table.section.into_inner(),
@@ -271,7 +282,7 @@ impl Reader<'_> {
             ambiguities: table.ambiguities.into_iter().map(Spanned::into_inner).collect(),
             file: chapter.file.clone(),
             sentence: table.sentence,
-            fingerprint: self.word::<Fingerprint>(&table.fingerprint)?,
+            fingerprint,
         })
     }
 

@@ -92,6 +92,13 @@ pub struct Chapter {
     pub sections: BTreeMap<String, Fingerprint>,
 }
 
+impl Chapter {
+    /// Whether there is a text of the specification to hold it to.
+    pub fn is_of_specification(&self) -> bool {
+        self.file.ends_with(".md")
+    }
+}
+
 /// All clauses and ambiguities, in the order of the specification.
 #[derive(Clone, Debug)]
 pub struct Registry {

@@ -80,7 +80,8 @@ fn drift(section: &str, clause: Option<&str>, kind: DriftKind) -> Drift {
 fn the_embedded_registry_loads_and_has_every_row() {
     let registry = Registry::embedded();
 
-    assert_eq!(registry.clauses().len(), 566);
+    let of_specification = |clause: &&Clause| !clause.id.starts_with("S1-");
+    assert_eq!(registry.clauses().iter().filter(of_specification).count(), 566);
     assert_eq!(registry.ambiguities().len(), 54);
 }
 

@@ -151,6 +151,10 @@ vocabulary! {
         Jdc = "jdc",
         /// Template Provider.
         TemplateProvider = "template-provider",
+        /// A mining device that speaks Stratum V1.
+        Sv1Device = "sv1-device",
+        /// Who serves such devices.
+        Sv1Server = "sv1-server",
         /// The authors of the specification and of extensions.
         Specification = "specification",
     }
@@ -175,7 +179,11 @@ impl Role {
                 Role::Responder,
                 Role::Any,
             ],
-            Role::Translator => &[Role::Translator, Role::Client, Role::Initiator, Role::Any],
+            Role::Translator => {
+                &[Role::Translator, Role::Sv1Server, Role::Client, Role::Initiator, Role::Any]
+            }
+            Role::Sv1Device => &[Role::Sv1Device],
+            Role::Sv1Server => &[Role::Sv1Server],
             Role::Jds => &[Role::Jds, Role::Server, Role::Responder, Role::Any],
             Role::Jdc => &[Role::Jdc, Role::Client, Role::Initiator, Role::Any],
             Role::TemplateProvider => {
@@ -206,5 +214,6 @@ impl Role {
         Role::Jds,
         Role::Jdc,
         Role::TemplateProvider,
+        Role::Sv1Device,
     ];
 }

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_line_is_seen_by_its_parts() {
-        let line = LineView::of(br#"{"id":null,"method":"mining.notify","params":["1f",[],{"a.b":7}]}"#);
+        let line =
+            LineView::of(br#"{"id":null,"method":"mining.notify","params":["1f",[],{"a.b":7}]}"#);
 
         assert!(line.is(LineKind::Call("mining.notify")));
         assert_eq!(line.part("params.0"), Some(Value::text("1f")));

@@ -160,12 +160,8 @@ impl Sv1Job {
     /// The header of a share, its nonce still zero.
     pub fn header(&self, mask: u32, extranonce2: &[u8], ntime: u32, bits: u32) -> Header {
         let notify = &self.notify;
-        let txid = coinbase_txid(
-            &notify.coinbase_1,
-            &self.extranonce1,
-            extranonce2,
-            &notify.coinbase_2,
-        );
+        let txid =
+            coinbase_txid(&notify.coinbase_1, &self.extranonce1, extranonce2, &notify.coinbase_2);
         Header {
             version: order::rolled_version(notify.version, mask, bits),
             prev_hash: notify.prev_hash,

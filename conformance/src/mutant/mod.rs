@@ -10,6 +10,7 @@ mod declarations;
 mod edge;
 mod extranonces;
 mod frames;
+mod lines;
 mod recipe;
 mod remembering;
 mod set_up;
@@ -32,6 +33,7 @@ pub fn in_code() -> Vec<Mutant> {
         declarations::mutants(),
         extranonces::mutants(),
         frames::mutants(),
+        lines::mutants(),
         set_up::mutants(),
         targets::mutants(),
         templates::mutants(),

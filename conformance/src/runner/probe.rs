@@ -49,6 +49,7 @@ pub fn facts(role: TargetRole) -> &'static [Fact] {
         TargetRole::TemplateProvider => TEMPLATE_DISTRIBUTION_FACTS,
         TargetRole::MiningDevice => clients::DEVICE_FACTS,
         TargetRole::MiningProxy => clients::PROXY_FACTS,
+        TargetRole::Sv1Device => clients::SV1_DEVICE_FACTS,
         _ => FACTS,
     }
 }
@@ -124,6 +125,7 @@ pub fn probe(
         TargetRole::TemplateProvider => session.learn_template_provider(&mut probe)?,
         TargetRole::MiningDevice => session.learn_device(&mut probe)?,
         TargetRole::MiningProxy => session.learn_proxy(&mut probe)?,
+        TargetRole::Sv1Device => session.learn_sv1_device(&mut probe)?,
         _ => session.learn_mining_server(&mut probe)?,
     }
     for fact in facts(role) {

@@ -9,6 +9,8 @@ use sv2::connection::{
 use sv2::entropy::Entropy;
 use sv2::message::Message;
 use sv2::noise::{AuthorityPublicKey, CipherSuite, Identity};
+use sv2::sv1::LineSplitter;
+use sv2::sv1::lines::LineConfig;
 use sv2::time::{Instant, Now};
 use sv2::wire::{Frame, Tlvs};
 
@@ -19,6 +21,8 @@ use crate::mutant::ConnectionFault;
 pub(super) enum LinkEnd {
     Honest(Box<Connection>),
     Faulty(Box<FaultyEnd>),
+    /// Of Stratum V1.
+    Lines(LineSplitter),
 }
 
 impl LinkEnd {
@@ -52,7 +56,11 @@ impl LinkEnd {
         LinkEnd::Honest(Box::new(Connection::initiator(config, security, now, &mut entropy, out)))
     }
 
-    /// As `Connection::receive`.
+    pub(super) fn lines() -> LinkEnd {
+        LinkEnd::Lines(LineSplitter::new(LineConfig::ACCEPTED_LEN_MAX))
+    }
+
+    /// As `Connection::receive`; lines are read elsewhere.
     pub(super) fn receive(
         &mut self,
         now: Now,
@@ -62,6 +70,7 @@ impl LinkEnd {
         match self {
             LinkEnd::Honest(connection) => connection.receive(now, input, out),
             LinkEnd::Faulty(end) => end.receive(input, out),
+            LinkEnd::Lines(_) => Ok(None),
         }
     }
 
@@ -74,6 +83,8 @@ impl LinkEnd {
         match self {
             LinkEnd::Honest(connection) => connection.send_message(message, tlvs, out),
             LinkEnd::Faulty(end) => end.send_frame(&message.to_frame(tlvs), out),
+            // A role that mixes them up is silent.
+            LinkEnd::Lines(_) => Ok(()),
         }
     }
 
@@ -85,20 +96,21 @@ impl LinkEnd {
         match self {
             LinkEnd::Honest(connection) => connection.send_frame(frame, out),
             LinkEnd::Faulty(end) => end.send_frame(frame, out),
+            LinkEnd::Lines(_) => Ok(()),
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             LinkEnd::Honest(connection) => connection.deadline(),
-            LinkEnd::Faulty(_) => None,
+            LinkEnd::Faulty(_) | LinkEnd::Lines(_) => None,
         }
     }
 
     pub(super) fn expire(&mut self, now: Instant) -> Result<(), ConnectionError> {
         match self {
             LinkEnd::Honest(connection) => connection.expire(now),
-            LinkEnd::Faulty(_) => Ok(()),
+            LinkEnd::Faulty(_) | LinkEnd::Lines(_) => Ok(()),
         }
     }
 
@@ -106,7 +118,7 @@ impl LinkEnd {
     pub(super) fn end_write(&mut self, input: &mut BytesMut) -> Result<(), ConnectionError> {
         match self {
             LinkEnd::Faulty(end) => end.end_write(input),
-            LinkEnd::Honest(_) => Ok(()),
+            LinkEnd::Honest(_) | LinkEnd::Lines(_) => Ok(()),
         }
     }
 }

@@ -252,7 +252,7 @@ impl MemoryWorld {
         let mut members = match role {
             TargetRole::JobDeclaratorServer => vec![declarator()],
             TargetRole::TemplateProvider => vec![provider()],
-            TargetRole::MiningProxy | TargetRole::MiningDevice => {
+            role if role.dials() => {
                 let upstreams = DOORS.map(|(_, port)| PeerAddress {
                     host: "suite.memory".to_owned(),
                     port,
@@ -340,6 +340,9 @@ impl MemoryWorld {
             Output::Line { connection, line } => {
                 if let Some((other, peer)) = self.peer(role, connection) {
                     self.queue.push_back((other, Input::Line { connection: peer, line }));
+                } else if let Some(link) = self.link_of(role, connection) {
+                    link.to_suite.extend_from_slice(&line);
+                    link.to_suite.push(b'\n');
                 }
             }
             Output::Close { connection, reason } => {
@@ -389,8 +392,7 @@ impl MemoryWorld {
 
     /// The door that the subject means, where the suite is its server.
     fn dials_suite(&self, role: usize, peer: &PeerAddress) -> Option<Door> {
-        let is_client =
-            matches!(self.parts.role, TargetRole::MiningProxy | TargetRole::MiningDevice);
+        let is_client = self.parts.role.dials();
         let door = DOORS.iter().find(|(_, port)| *port == peer.port);
         door.filter(|_| is_client && role == SUBJECT).map(|(door, _)| *door)
     }
@@ -404,12 +406,21 @@ impl MemoryWorld {
     ) {
         let entropy = self.entropy.fork("link", self.links.len() as u64);
         let mut to_suite = Vec::new();
-        let connection = LinkEnd::dialled(authority, self.now, entropy, &mut to_suite);
+        let has_lines = self.parts.role.dials_with_lines();
+        let connection = match has_lines {
+            true => LinkEnd::lines(),
+            false => LinkEnd::dialled(authority, self.now, entropy, &mut to_suite),
+        };
+        // Without a handshake, TCP is all that there is to a connection.
+        let id = has_lines.then(|| self.new_connection(member));
+        self.queue.extend(
+            id.map(|connection| (member, Input::Connected { connection, via: Via::Dial(dial) })),
+        );
         self.links.push(Link {
             member,
             connection,
             dialled: Some(Dialled { dial, door, is_accepted: false }),
-            id: None,
+            id,
             received: BytesMut::new(),
             to_suite,
             is_closed: false,
@@ -449,6 +460,19 @@ impl MemoryWorld {
             let link = &mut self.links[index];
             if link.is_closed {
                 return;
+            }
+            if let LinkEnd::Lines(splitter) = &mut link.connection {
+                match splitter.next_line(&mut link.received) {
+                    Ok(None) => return,
+                    Ok(Some(line)) => {
+                        let input = link.id.map(|connection| Input::Line { connection, line });
+                        let member = link.member;
+                        self.queue.extend(input.map(|input| (member, input)));
+                    }
+                    Err(error) => self.lose(index, CloseReason::Sv1(error)),
+                }
+                self.settle();
+                continue;
             }
             let outcome = link.connection.receive(self.now, &mut link.received, &mut link.to_suite);
             match outcome {
@@ -578,15 +602,26 @@ impl World for MemoryWorld {
             _ => None,
         };
         let entropy = self.entropy.fork("link", self.links.len() as u64);
+        let has_lines = self.parts.role.serves_lines();
+        let identity = Arc::clone(&self.parts.identity);
+        let connection = match has_lines {
+            true => LinkEnd::lines(),
+            false => LinkEnd::new(identity, fault, self.now, entropy),
+        };
+        let id = has_lines.then(|| self.new_connection(member));
         self.links.push(Link {
             member,
-            connection: LinkEnd::new(Arc::clone(&self.parts.identity), fault, self.now, entropy),
+            connection,
             dialled: None,
-            id: None,
+            id,
             received: BytesMut::new(),
             to_suite: Vec::new(),
             is_closed: false,
         });
+        if let Some(connection) = id {
+            self.queue.push_back((member, Input::Connected { connection, via: Via::Listener(0) }));
+            self.settle();
+        }
         Ok(LinkId(self.links.len() - 1))
     }
 

@@ -40,6 +40,7 @@ use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
 use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
+use sv2::roles::sv1_device::{Sv1Device, Sv1DeviceConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::time::{Instant, Now};
 use sv2::wire::{Str255, Target as ShareTarget, U256};
@@ -348,6 +349,7 @@ pub(crate) fn own_client(
 ) -> Box<dyn Role + Send> {
     match role {
         TargetRole::MiningProxy => Box::new(own_proxy(settings, upstreams, entropy)),
+        TargetRole::Sv1Device => Box::new(own_sv1_device(upstreams, entropy)),
         _ => Box::new(own_device(settings, upstreams, entropy)),
     }
 }
@@ -388,6 +390,12 @@ fn own_device(
     config.nominal_hash_rate = f32::from(DEVICE_HASH_RATE);
     config.hash_rate_limit = NonZeroU64::new(DEVICE_HASH_RATE.into());
     MiningDevice::new(config, entropy)
+}
+
+fn own_sv1_device(mut upstreams: Vec<PeerAddress>, entropy: Entropy) -> Sv1Device {
+    let mut config = Sv1DeviceConfig::new(upstreams.swap_remove(0), "assay.device".to_owned());
+    config.hash_rate_limit = NonZeroU64::new(DEVICE_HASH_RATE.into());
+    Sv1Device::new(config, entropy)
 }
 
 fn token_key(authority: &AuthoritySecretKey) -> TokenKey {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthoritySecretKey, CipherSuite};
 use sv2::role::PeerAddress;
-use sv2_net::host::{Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
+use sv2_net::host::{DialSecurity, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
 use sv2_net::world::Worlds;
 use tokio::runtime::Runtime;
@@ -107,9 +107,15 @@ impl RunningClient {
         life.number += 1;
         let mut host = HostConfig::new(self.role.title());
         host.entropy = self.entropy.fork("host", life.number);
-        if self.role == TargetRole::MiningProxy {
+        if self.role.dials_with_lines() {
+            host.dial_security = DialSecurity::Sv1;
+        }
+        if matches!(self.role, TargetRole::MiningProxy | TargetRole::Translator) {
             let certifier = Arc::clone(&self.certifier);
-            let security = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
+            let security = match self.role.serves_lines() {
+                true => ListenerSecurity::Sv1,
+                false => ListenerSecurity::Noise { suite: CipherSuite::default(), certifier },
+            };
             host.listeners = vec![ListenerConfig { address: address.to_owned(), security }];
             // All connections of the suite come from one address.
             host.limits.connections_per_address_max = host.limits.connections_max;

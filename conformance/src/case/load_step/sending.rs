@@ -135,7 +135,10 @@ impl StepLoader<'_> {
         Ok(SendRaw { raw, write: self.load_write(keys)?, cipher: self.load_cipher(keys)? })
     }
 
-    pub(in crate::case::load_step) fn load_write(&mut self, keys: &mut Keys<'_>) -> Result<WriteStyle, LoadError> {
+    pub(in crate::case::load_step) fn load_write(
+        &mut self,
+        keys: &mut Keys<'_>,
+    ) -> Result<WriteStyle, LoadError> {
         let document = self.document;
         let Some(node) = keys.take("write") else { return Ok(WriteStyle::default()) };
         let mut keys = document.keys(node)?;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sv2::time::Instant;
 
+use super::super::connection::ItemWhat;
 use super::super::{Session, Stop};
 use super::{Fact, Probe, ProbeError, int};
-use crate::case::step::Accept;
+use crate::case::step::{Accept, Layer, LineKind};
 use crate::case::value::Value;
 use crate::client::exchange::MessageView;
 
@@ -24,7 +25,47 @@ pub(super) const PROXY_FACTS: &[Fact] = &[
     Fact { name: "proxy.extended_channels", text: "extended channels can be opened below" },
 ];
 
+pub(super) const SV1_DEVICE_FACTS: &[Fact] = &[
+    Fact { name: "sv1.user_agent", text: "what it calls itself in mining.subscribe" },
+    Fact { name: "sv1.configures", text: "it asks for extensions (BIP 310)" },
+    Fact { name: "sv1.user", text: "for whom it works" },
+];
+
 impl Session<'_> {
+    /// Until it has a job.
+    pub(super) fn learn_sv1_device(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        let failed = |stop: Stop| ProbeError::NoDial(stop.0.because);
+        let accept = Accept { layer: Layer::Lines, ..Accept::default() };
+        self.accept(SERVED, &accept).map_err(failed)?;
+        let deadline = self.deadline(Some(OPEN_TIME));
+        let call = |session: &mut Self, method| loop {
+            let found =
+                session.connections.get(SERVED)?.items.iter().find_map(|item| match &item.what {
+                    ItemWhat::Line(line) if line.is(LineKind::Call(method)) => Some(line.clone()),
+                    _ => None,
+                });
+            if found.is_some() || !session.pump(SERVED, deadline) {
+                return found;
+            }
+        };
+        let subscribe = call(self, "mining.subscribe")
+            .ok_or_else(|| ProbeError::NoDial("no mining.subscribe came".to_owned()))?;
+        let agent = subscribe.part("params.0").unwrap_or(Value::List(Vec::new()));
+        probe.learn("sv1.user_agent", agent);
+        if let Some(authorize) = call(self, "mining.authorize") {
+            let user = authorize.part("params.0").unwrap_or(Value::List(Vec::new()));
+            probe.learn("sv1.user", user);
+        }
+        let configures = self.connections.get(SERVED).is_some_and(|connection| {
+            connection.items.iter().any(|item| match &item.what {
+                ItemWhat::Line(line) => line.is(LineKind::Call("mining.configure")),
+                _ => false,
+            })
+        });
+        probe.learn("sv1.configures", Value::Bool(configures));
+        Ok(())
+    }
+
     pub(super) fn learn_device(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
         self.learn_set_up_of_client(probe)?;
         // Some measure what they can do first.
