@@ -30,6 +30,10 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
+    pub(crate) fn is_set(&self, key: K) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
     pub(crate) fn earliest(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
     }

@@ -315,6 +315,13 @@ pub(crate) enum Node {
         With several --upstream, the next is tried where one fails."
     )]
     MiningProxy(NodeMiningProxy),
+    /// A translator: devices that speak Stratum V1 mine for a pool that speaks V2
+    #[command(after_help = "Example, in front of the pool of `assay node pool --help`:\n  \
+        assay node translator\n\n\
+        then point devices at stratum+tcp://127.0.0.1:34255, with any password. Anything but \
+        loopback is served in the clear, as Stratum V1 is: keep it in the network of the devices. \
+        With several --upstream, the next is tried where one fails.")]
+    Translator(NodeTranslator),
     /// A template provider, on the embedded chain or on a bitcoind
     TemplateProvider(NodeTemplateProvider),
     /// A job declarator server: tokens and acknowledgements for miners who choose their own jobs
@@ -447,6 +454,42 @@ pub(crate) enum ProxyMode {
     Aggregated,
     /// Each is a channel of the pool
     Transparent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeTranslator {
+    #[command(flatten)]
+    pub(crate) common: NodeCommon,
+    /// Where to listen for devices
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A pool to mine for; several in order of preference
+    #[arg(long = "upstream", value_name = "stratum2+tcp://HOST:PORT[/KEY]")]
+    pub(crate) upstreams: Vec<String>,
+    /// Whom the pool shall pay, where a device has not said who it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Who shares a channel of the pool [default: aggregated]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<TranslatorMode>,
+}
+
+/// Who shares a channel of a translator (spec 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TranslatorMode {
+    /// All devices
+    Aggregated,
+    /// Nobody: each device has its own
+    ChannelPerDevice,
+}
+
+/// Which difficulties a translator gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DifficultySteps {
+    PowersOfTwo,
+    Exact,
 }
 
 #[derive(Debug, Args)]

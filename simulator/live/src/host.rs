@@ -18,6 +18,7 @@ use sv2::roles::pool::Pool;
 use sv2::roles::sv1_device::Sv1Device;
 use sv2::roles::sv1_pool::Sv1Pool;
 use sv2::roles::template_provider::TemplateProvider;
+use sv2::roles::translator::Translator;
 use sv2::time::Now;
 use sv2::wire::Tlvs;
 use sv2_net::accounts::AccountsError;
@@ -165,9 +166,11 @@ impl Starter {
             let need = match self.scenario.role(needed).kind.kind() {
                 Kind::TemplateProvider => Need::TemplateProvider,
                 Kind::JobDeclaratorServer => Need::JobDeclaratorServer,
-                Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient | Kind::Sv1Pool => {
-                    Need::Pool
-                }
+                Kind::Pool
+                | Kind::MiningProxy
+                | Kind::JobDeclaratorClient
+                | Kind::Sv1Pool
+                | Kind::Translator => Need::Pool,
                 Kind::MiningDevice | Kind::Sv1Device => continue,
             };
             // Of several, the first is the one that is preferred.
@@ -216,6 +219,11 @@ impl Starter {
             RoleKind::MiningProxy(role) => {
                 let settings = settings::mining_proxy(role, self.all(&role.upstream));
                 self.run(Subject::Role(id, member), |_| {}, MiningProxy::new(settings, entropy))
+                    .await
+            }
+            RoleKind::Translator(role) => {
+                let settings = settings::translator(role, self.all(&role.upstream));
+                self.run(Subject::Role(id, member), |_| {}, Translator::new(settings, entropy))
                     .await
             }
             RoleKind::MiningDevice(role) => {
@@ -319,7 +327,7 @@ fn protocol(kind: Kind) -> Option<Protocol> {
         Kind::JobDeclaratorServer => Some(Protocol::JobDeclaration),
         Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient => Some(Protocol::Mining),
         // Stratum V1 has no set-up to ask for: what listens is ready.
-        Kind::MiningDevice | Kind::Sv1Pool | Kind::Sv1Device => None,
+        Kind::MiningDevice | Kind::Sv1Pool | Kind::Sv1Device | Kind::Translator => None,
     }
 }
 

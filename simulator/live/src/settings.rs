@@ -17,6 +17,7 @@ use sv2::roles::pool::{CustomJobsConfig, PoolConfig};
 use sv2::roles::sv1_device::Sv1DeviceConfig;
 use sv2::roles::sv1_pool::Sv1PoolConfig;
 use sv2::roles::template_provider::TemplateProviderConfig;
+use sv2::roles::translator::{DifficultySteps, TranslatorConfig, TranslatorMode};
 use sv2::sv1::Difficulty;
 use sv2::wire::{Str255, Target};
 
@@ -109,6 +110,30 @@ pub(crate) fn mining_proxy(
         upstreams,
         user_identity: text(&role.user),
         server: for_devices(role.shares_per_minute),
+        ..default
+    }
+}
+
+pub(crate) fn translator(
+    role: &scenario::Translator,
+    upstreams: Vec<PeerAddress>,
+) -> TranslatorConfig {
+    let default = TranslatorConfig::default();
+    TranslatorConfig {
+        mode: match role.mode {
+            scenario::TranslatorMode::Aggregated => TranslatorMode::Aggregated,
+            scenario::TranslatorMode::ChannelPerDevice => TranslatorMode::ChannelPerDevice,
+        },
+        upstreams,
+        user_identity: text(&role.user),
+        shares_per_minute: role.shares_per_minute.unwrap_or(default.shares_per_minute),
+        // Below one hash a second a device finds nothing: slower there is none.
+        initial_hash_rate: role.initial_hash_rate.per_second().max(1.0),
+        extranonce2_len: role.extranonce2_size.unwrap_or(default.extranonce2_len),
+        difficulty_steps: match role.difficulty {
+            scenario::DifficultySteps::PowersOfTwo => DifficultySteps::PowersOfTwo,
+            scenario::DifficultySteps::Exact => DifficultySteps::Exact,
+        },
         ..default
     }
 }

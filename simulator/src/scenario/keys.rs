@@ -261,6 +261,32 @@ const SV1_DEVICE: &[Key] = &[
     USER,
 ];
 
+const TRANSLATOR: &[Key] = &[
+    key("upstream", Shape::Roles(MINING_SERVERS), "Whom it mines for, in the order of preference."),
+    key(
+        "mode",
+        Shape::OneOf(TRANSLATOR_MODES),
+        "Whether all devices share one extended channel, or each has a channel of its own.",
+    ),
+    USER,
+    key("shares_per_minute", Shape::Number, "Shares that a device should find a minute."),
+    key(
+        "initial_hash_rate",
+        Shape::HashRate,
+        "What a device is taken for until its shares show more; \"50kH/s\" if missing.",
+    ),
+    key(
+        "extranonce2_size",
+        Shape::Integer { min: 2, max: 8 },
+        "Bytes of the extranonce that each device rolls.",
+    ),
+    key(
+        "difficulty",
+        Shape::OneOf(DIFFICULTY_STEPS),
+        "Whether difficulties are rounded down to powers of two, which all firmware reads alike.",
+    ),
+];
+
 /// What a role of a kind has beyond [`ROLE`] and [`LISTENING`].
 pub(super) const fn of_kind(kind: Kind) -> &'static [Key] {
     match kind {
@@ -272,6 +298,7 @@ pub(super) const fn of_kind(kind: Kind) -> &'static [Key] {
         Kind::MiningDevice => MINING_DEVICE,
         Kind::Sv1Pool => SV1_POOL,
         Kind::Sv1Device => SV1_DEVICE,
+        Kind::Translator => TRANSLATOR,
     }
 }
 
@@ -285,11 +312,15 @@ pub(super) fn of_role(kind: Kind) -> Vec<Key> {
 pub(super) const MINING_SERVERS: &[Kind] =
     &[Kind::Pool, Kind::MiningProxy, Kind::JobDeclaratorClient];
 /// Kinds that Stratum V1 devices connect to.
-pub(super) const SV1_SERVERS: &[Kind] = &[Kind::Sv1Pool];
+pub(super) const SV1_SERVERS: &[Kind] = &[Kind::Sv1Pool, Kind::Translator];
 /// In the order of [`super::DeclarationMode`].
 pub(super) const DECLARATION_MODES: &[&str] = &["full-template", "coinbase-only"];
 /// In the order of [`super::ProxyMode`].
 pub(super) const PROXY_MODES: &[&str] = &["aggregated", "transparent"];
+/// In the order of [`super::TranslatorMode`].
+pub(super) const TRANSLATOR_MODES: &[&str] = &["aggregated", "channel-per-device"];
+/// In the order of [`super::DifficultySteps`].
+pub(super) const DIFFICULTY_STEPS: &[&str] = &["powers-of-two", "exact"];
 /// In the order of [`super::ChannelKind`].
 pub(super) const CHANNELS: &[&str] = &["standard", "standard-in-group", "extended"];
 

@@ -9,8 +9,9 @@ use super::load::without_place;
 use super::overrides::Ports;
 use super::reader::{Names, Reader, loopback, one_of};
 use super::role::{
-    ChannelKind, DeclarationMode, JobDeclaratorClient, JobDeclaratorServer, Kind, MiningDevice,
-    MiningProxy, Pool, ProxyMode, RoleKind, Sv1Device, Sv1Pool, TemplateProvider,
+    ChannelKind, DeclarationMode, DifficultySteps, JobDeclaratorClient, JobDeclaratorServer, Kind,
+    MiningDevice, MiningProxy, Pool, ProxyMode, RoleKind, Sv1Device, Sv1Pool, TemplateProvider,
+    Translator, TranslatorMode,
 };
 use super::{HeldBy, NodeId, Role, RoleId};
 use crate::units::HashRate;
@@ -168,6 +169,20 @@ impl<'a> RoleLoader<'a> {
             Kind::MiningDevice => RoleKind::MiningDevice(self.device(reader, entry, user)?),
             Kind::Sv1Pool => RoleKind::Sv1Pool(self.sv1_pool(reader, entry, is_ours)?),
             Kind::Sv1Device => RoleKind::Sv1Device(self.sv1_device(reader, entry, user)?),
+            Kind::Translator => {
+                let mode = reader.choice("mode")?.unwrap_or_default();
+                let difficulty = reader.choice("difficulty")?.unwrap_or_default();
+                let default = HashRate::new(DEFAULT_HASH_RATE);
+                RoleKind::Translator(Translator {
+                    upstream: self.upstream(reader, entry, keys::MINING_SERVERS, is_ours)?,
+                    mode: [TranslatorMode::Aggregated, TranslatorMode::ChannelPerDevice][mode],
+                    user: reader.text("user")?.unwrap_or(user),
+                    shares_per_minute: reader.number("shares_per_minute")?,
+                    initial_hash_rate: reader.hash_rate("initial_hash_rate")?.unwrap_or(default),
+                    extranonce2_size: reader.integer("extranonce2_size")?,
+                    difficulty: [DifficultySteps::PowersOfTwo, DifficultySteps::Exact][difficulty],
+                })
+            }
         })
     }
 

@@ -50,8 +50,9 @@ pub use sv2_document::LoadError;
 pub use builtin::{BUILTIN, Builtin, builtin};
 pub use overrides::{Overrides, Ports, parse_replacement};
 pub use role::{
-    ChannelKind, DeclarationMode, JobDeclaratorClient, JobDeclaratorServer, Kind, MiningDevice,
-    MiningProxy, Pool, ProxyMode, RoleKind, Sv1Device, Sv1Pool, TemplateProvider,
+    ChannelKind, DeclarationMode, DifficultySteps, JobDeclaratorClient, JobDeclaratorServer, Kind,
+    MiningDevice, MiningProxy, Pool, ProxyMode, RoleKind, Sv1Device, Sv1Pool, TemplateProvider,
+    Translator, TranslatorMode,
 };
 pub use schema::schema;
 
@@ -192,7 +193,10 @@ impl Scenario {
             },
             RoleKind::JobDeclaratorClient(client) => self.node_of(client.template_provider?),
             RoleKind::Sv1Pool(pool) => self.node_of(pool.template_provider?),
-            RoleKind::MiningProxy(_) | RoleKind::MiningDevice(_) | RoleKind::Sv1Device(_) => None,
+            RoleKind::MiningProxy(_)
+            | RoleKind::MiningDevice(_)
+            | RoleKind::Sv1Device(_)
+            | RoleKind::Translator(_) => None,
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Kind {
     Sv1Pool,
     /// A fleet of devices that speak Stratum V1.
     Sv1Device,
+    /// A server of Stratum V1 with a mining server above it (spec 5.2.2).
+    Translator,
 }
 
 /// What a role is, and how.
@@ -49,6 +51,8 @@ pub enum RoleKind {
     Sv1Pool(Sv1Pool),
     /// See [`Kind::Sv1Device`].
     Sv1Device(Sv1Device),
+    /// See [`Kind::Translator`].
+    Translator(Translator),
 }
 
 /// Settings of a template provider; those of `sv2::roles::template_provider` where `None`.
@@ -169,6 +173,43 @@ pub struct MiningDevice {
     pub user: String,
 }
 
+/// Settings of a translator; those of `sv2::roles::translator` where `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translator {
+    /// In the order of preference.
+    pub upstream: Vec<RoleId>,
+    /// Who shares a channel.
+    pub mode: TranslatorMode,
+    /// Whom the pool shall pay, where a device has not said who it is.
+    pub user: String,
+    /// For each device.
+    pub shares_per_minute: Option<f64>,
+    /// What a device is taken for at first.
+    pub initial_hash_rate: HashRate,
+    /// Bytes that each device rolls.
+    pub extranonce2_size: Option<u8>,
+    /// Which difficulties devices are given.
+    pub difficulty: DifficultySteps,
+}
+
+/// Who shares a channel of a translator (spec 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TranslatorMode {
+    /// All devices.
+    Aggregated,
+    /// Nobody.
+    ChannelPerDevice,
+}
+
+/// Which difficulties a translator gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DifficultySteps {
+    /// Rounded down to these.
+    PowersOfTwo,
+    /// As computed.
+    Exact,
+}
+
 /// What a device opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelKind {
@@ -228,10 +269,11 @@ impl Kind {
         "mining-device",
         "sv1-pool",
         "sv1-device",
+        "translator",
     ];
 
     /// In the order of [`Kind::NAMES`].
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::TemplateProvider,
         Kind::Pool,
         Kind::JobDeclaratorServer,
@@ -240,6 +282,7 @@ impl Kind {
         Kind::MiningDevice,
         Kind::Sv1Pool,
         Kind::Sv1Device,
+        Kind::Translator,
     ];
 
     /// As scenarios write it.
@@ -252,7 +295,7 @@ impl Kind {
         match self {
             Kind::TemplateProvider => Some(8442),
             Kind::Pool => Some(34254),
-            Kind::MiningProxy => Some(34255),
+            Kind::MiningProxy | Kind::Translator => Some(34255),
             Kind::JobDeclaratorServer => Some(34264),
             Kind::JobDeclaratorClient => Some(34265),
             Kind::Sv1Pool => Some(3333),
@@ -269,7 +312,7 @@ impl Kind {
             | Kind::JobDeclaratorServer
             | Kind::JobDeclaratorClient => true,
             // Stratum V1 has none.
-            Kind::Sv1Pool | Kind::MiningDevice | Kind::Sv1Device => false,
+            Kind::Sv1Pool | Kind::MiningDevice | Kind::Sv1Device | Kind::Translator => false,
         }
     }
 
@@ -291,6 +334,7 @@ impl RoleKind {
             RoleKind::MiningDevice(_) => Kind::MiningDevice,
             RoleKind::Sv1Pool(_) => Kind::Sv1Pool,
             RoleKind::Sv1Device(_) => Kind::Sv1Device,
+            RoleKind::Translator(_) => Kind::Translator,
         }
     }
 
@@ -322,6 +366,7 @@ impl RoleKind {
                 client.upstream.iter().copied().chain(client.template_provider).collect()
             }
             RoleKind::MiningProxy(proxy) => proxy.upstream.clone(),
+            RoleKind::Translator(translator) => translator.upstream.clone(),
             RoleKind::MiningDevice(device) => device.upstream.into_iter().collect(),
             RoleKind::Sv1Pool(pool) => pool.template_provider.into_iter().collect(),
             RoleKind::Sv1Device(device) => device.upstream.into_iter().collect(),

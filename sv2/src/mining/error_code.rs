@@ -49,6 +49,8 @@ pub mod share {
     pub const TOO_MANY_SHARES: &str = "too-many-shares";
     /// A TLV is longer than its extension allows (spec 3.4.3).
     pub const INVALID_TLV: &str = "invalid-tlv";
+    /// A line of Stratum V1 whose parameters are no share; told to people alone.
+    pub const MALFORMED: &str = "malformed-share";
     /// The account could not be written.
     pub const NOT_PERSISTED: &str = "internal-error";
 }

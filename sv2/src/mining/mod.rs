@@ -10,7 +10,7 @@ pub mod group;
 pub mod header;
 pub mod job;
 mod messages;
-mod seen;
+pub(crate) mod seen;
 pub mod setup_flag;
 pub mod share;
 pub mod share_record;

@@ -10,5 +10,6 @@ pub mod pool;
 pub mod sv1_device;
 pub mod sv1_pool;
 pub mod template_provider;
+pub mod translator;
 mod uplink;
 mod useless;

@@ -14,6 +14,7 @@ mod server;
 mod sv1_device;
 mod sv1_pool;
 mod template_provider;
+mod translator;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Node) -> Outcome {
         match command {
             Node::Pool(arguments) => pool::run(arguments).await,
             Node::MiningProxy(arguments) => mining_proxy::run(arguments).await,
+            Node::Translator(arguments) => translator::run(arguments).await,
             Node::TemplateProvider(arguments) => template_provider::run(arguments).await,
             Node::JobDeclaratorServer(arguments) => job_declarator_server::run(arguments).await,
             Node::JobDeclaratorClient(arguments) => job_declarator_client::run(arguments).await,
@@ -62,6 +64,7 @@ fn default_config(command: &Node) -> Option<&'static str> {
     let (is_wanted, config) = match command {
         Node::Pool(of) => (of.common.print_config, pool::DEFAULT_CONFIG),
         Node::MiningProxy(of) => (of.common.print_config, mining_proxy::DEFAULT_CONFIG),
+        Node::Translator(of) => (of.common.print_config, translator::DEFAULT_CONFIG),
         Node::TemplateProvider(of) => (of.common.print_config, template_provider::DEFAULT_CONFIG),
         Node::JobDeclaratorServer(of) => {
             (of.common.print_config, job_declarator_server::DEFAULT_CONFIG)

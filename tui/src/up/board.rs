@@ -8,14 +8,13 @@ use simulator::goal::Goal;
 use simulator::scenario::{HeldBy, Kind, NodeId, ProxyMode, Role, RoleId, RoleKind, Scenario};
 use simulator_live::{Happening, Network, Subject, What};
 use sv2::event::Event;
-use sv2::noise::StratumUrl;
 use sv2::time::Instant;
 use sv2_net::clock::Clock;
 
 /// All that is known.
 pub(super) struct Board {
     pub(super) scenario: Scenario,
-    urls: Vec<Option<StratumUrl>>,
+    urls: Vec<Option<String>>,
     figures: Vec<Figures>,
     /// Members of each role that are down.
     down: Vec<BTreeSet<u32>>,
@@ -55,7 +54,7 @@ impl Board {
         let scenario = network.scenario().clone();
         let now = Clock::of_process().now().instant;
         Board {
-            urls: scenario.role_ids().map(|id| network.url(id)).collect(),
+            urls: scenario.role_ids().map(|id| endpoint(network, id)).collect(),
             figures: scenario.roles.iter().map(|role| Figures::new(side(role))).collect(),
             down: vec![BTreeSet::new(); scenario.roles.len()],
             nodes: vec![(None, false); scenario.nodes.len()],
@@ -154,16 +153,9 @@ impl Board {
     }
 
     /// Where others can join.
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = (&str, String)> {
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
         let urls = self.scenario.roles.iter().zip(&self.urls);
-        urls.filter_map(|(role, url)| {
-            let url = url.as_ref()?;
-            let text = match role.kind.kind() {
-                Kind::Sv1Pool => format!("stratum+tcp://{}:{}", url.host, url.port),
-                _ => url.to_string(),
-            };
-            Some((role.name.as_str(), text))
-        })
+        urls.filter_map(|(role, url)| Some((role.name.as_str(), url.as_deref()?)))
     }
 
     /// Nodes with the heights of their tips; `None` for one that is down.
@@ -230,7 +222,23 @@ impl Board {
 
     fn serves_devices(&self, id: RoleId) -> bool {
         let kind = self.scenario.role(id).kind.kind();
-        matches!(kind, Kind::Pool | Kind::MiningProxy | Kind::JobDeclaratorClient | Kind::Sv1Pool)
+        matches!(
+            kind,
+            Kind::Pool
+                | Kind::MiningProxy
+                | Kind::JobDeclaratorClient
+                | Kind::Sv1Pool
+                | Kind::Translator
+        )
+    }
+}
+
+/// As devices write it: Stratum V1 has no keys, and a scheme of its own.
+fn endpoint(network: &Network, id: RoleId) -> Option<String> {
+    let url = network.url(id)?.to_string();
+    match network.scenario().role(id).kind.kind().has_key() {
+        true => Some(url),
+        false => Some(url.replacen("stratum2+", "stratum+", 1)),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{MiningServer, MiningServerConfig};
 use crate::event::Event;
 use crate::extensions::{
     NEGOTIATION, RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess,
-    WORKER_TRACKING,
+    WORKER_TRACKING, WORKER_USER_IDENTITY, WORKER_USER_IDENTITY_LEN_MAX,
 };
 use crate::role::{ConnectionId, Outbox};
 use crate::violation::Violation;
@@ -92,10 +92,10 @@ pub(super) fn worker(negotiated: &Negotiated, tlvs: &Tlvs) -> Result<Option<Tlv>
         let fields = tlvs.fields(order).ok()?;
         fields
             .into_iter()
-            .find(|tlv| tlv.extension == WORKER_TRACKING && tlv.field == USER_IDENTITY)
+            .find(|tlv| tlv.extension == WORKER_TRACKING && tlv.field == WORKER_USER_IDENTITY)
     };
     match reading(TlvOrder::LittleEndian).or_else(|| reading(TlvOrder::BigEndian)) {
-        Some(tlv) if tlv.value.len() > USER_IDENTITY_LEN_MAX => {
+        Some(tlv) if tlv.value.len() > WORKER_USER_IDENTITY_LEN_MAX => {
             Err(NameTooLong { len: tlv.value.len() })
         }
         found => Ok(found),
@@ -126,8 +126,3 @@ fn missing_from(wanted: &[u16], present: &[u16]) -> Vec<u16> {
 fn sequence(extensions: Vec<u16>) -> Seq64K<u16> {
     Seq64K::new(extensions).unwrap_or_default()
 }
-
-/// The field of extension 0x0002.
-const USER_IDENTITY: u8 = 1;
-/// Its longest value in bytes.
-const USER_IDENTITY_LEN_MAX: usize = 32;
