@@ -188,6 +188,16 @@ fn every_case_for_sv1_devices_kills_the_mutants_that_it_names() {
 }
 
 #[test]
+fn our_translator_passes_every_case() {
+    check_passes(TargetRole::Translator);
+}
+
+#[test]
+fn every_case_for_translators_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::Translator);
+}
+
+#[test]
 fn our_mining_proxy_passes_every_case() {
     check_passes(TargetRole::MiningProxy);
 }

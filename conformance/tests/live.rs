@@ -36,6 +36,11 @@ fn our_sv1_device_passes_every_case_over_tcp() {
 }
 
 #[test]
+fn our_translator_passes_every_case_over_tcp() {
+    check(TargetRole::Translator);
+}
+
+#[test]
 fn our_mining_proxy_passes_every_case_over_tcp() {
     check(TargetRole::MiningProxy);
 }

@@ -164,6 +164,9 @@ pub(crate) enum CheckedRole {
     /// A mining server with another one above it: the suite is that one, and its clients.
     #[value(alias = "proxy")]
     MiningProxy,
+    /// Serves devices of Stratum V1 as a client of an SV2 pool: the suite is that pool, and the
+    /// devices.
+    Translator,
     /// A device of Stratum V1: the suite is the pool that it dials.
     Sv1Device,
 }

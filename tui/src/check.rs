@@ -243,6 +243,7 @@ impl CheckedRole {
             CheckedRole::TemplateProvider => TargetRole::TemplateProvider,
             CheckedRole::MiningDevice => TargetRole::MiningDevice,
             CheckedRole::MiningProxy => TargetRole::MiningProxy,
+            CheckedRole::Translator => TargetRole::Translator,
             CheckedRole::Sv1Device => TargetRole::Sv1Device,
         }
     }

@@ -29,6 +29,7 @@ pub(super) const FIXTURES: &[(&str, &str)] = files! {
     "fixtures/served/proxied.toml"
     "fixtures/served/working.toml"
     "fixtures/server/setup.toml"
+    "fixtures/sv1/translated.toml"
     "fixtures/sv1/working.toml"
     "fixtures/template-distribution/setup.toml"
     "fixtures/template-distribution/started.toml"
@@ -421,6 +422,8 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "mining-proxy/channels/standard-opens.toml"
     // devices of Stratum V1
     "sv1-device/work/good-shares.toml"
+    // translators
+    "translator/work/share-reaches-upstream.toml"
 };
 
 #[cfg(test)]

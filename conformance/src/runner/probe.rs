@@ -50,6 +50,7 @@ pub fn facts(role: TargetRole) -> &'static [Fact] {
         TargetRole::MiningDevice => clients::DEVICE_FACTS,
         TargetRole::MiningProxy => clients::PROXY_FACTS,
         TargetRole::Sv1Device => clients::SV1_DEVICE_FACTS,
+        TargetRole::Translator => clients::TRANSLATOR_FACTS,
         _ => FACTS,
     }
 }
@@ -126,6 +127,7 @@ pub fn probe(
         TargetRole::MiningDevice => session.learn_device(&mut probe)?,
         TargetRole::MiningProxy => session.learn_proxy(&mut probe)?,
         TargetRole::Sv1Device => session.learn_sv1_device(&mut probe)?,
+        TargetRole::Translator => session.learn_translator(&mut probe)?,
         _ => session.learn_mining_server(&mut probe)?,
     }
     for fact in facts(role) {

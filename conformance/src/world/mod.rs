@@ -42,6 +42,7 @@ use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
 use sv2::roles::sv1_device::{Sv1Device, Sv1DeviceConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
+use sv2::roles::translator::{Translator, TranslatorConfig, TranslatorMode};
 use sv2::time::{Instant, Now};
 use sv2::wire::{Str255, Target as ShareTarget, U256};
 
@@ -350,6 +351,7 @@ pub(crate) fn own_client(
     match role {
         TargetRole::MiningProxy => Box::new(own_proxy(settings, upstreams, entropy)),
         TargetRole::Sv1Device => Box::new(own_sv1_device(upstreams, entropy)),
+        TargetRole::Translator => Box::new(own_translator(settings, upstreams, entropy)),
         _ => Box::new(own_device(settings, upstreams, entropy)),
     }
 }
@@ -390,6 +392,27 @@ fn own_device(
     config.nominal_hash_rate = f32::from(DEVICE_HASH_RATE);
     config.hash_rate_limit = NonZeroU64::new(DEVICE_HASH_RATE.into());
     MiningDevice::new(config, entropy)
+}
+
+fn own_translator(
+    settings: &WorldSettings,
+    upstreams: Vec<PeerAddress>,
+    entropy: Entropy,
+) -> Translator {
+    let mode = match settings.is_transparent {
+        true => TranslatorMode::ChannelPerDevice,
+        false => TranslatorMode::Aggregated,
+    };
+    let config = TranslatorConfig {
+        mode,
+        upstreams,
+        initial_hash_rate: DEVICE_HASH_RATE.into(),
+        shares_per_minute: 60.0,
+        easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
+        vardiff: None,
+        ..TranslatorConfig::default()
+    };
+    Translator::new(config, entropy)
 }
 
 fn own_sv1_device(mut upstreams: Vec<PeerAddress>, entropy: Entropy) -> Sv1Device {

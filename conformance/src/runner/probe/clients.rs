@@ -31,7 +31,21 @@ pub(super) const SV1_DEVICE_FACTS: &[Fact] = &[
     Fact { name: "sv1.user", text: "for whom it works" },
 ];
 
+pub(super) const TRANSLATOR_FACTS: &[Fact] = &[
+    Fact { name: "device.flags", text: "flags of its SetupConnection" },
+    Fact { name: "proxy.opens_first", text: "it opens a channel before any device has come" },
+];
+
 impl Session<'_> {
+    /// What it opens upstream before a device has come.
+    pub(super) fn learn_translator(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        self.learn_set_up_of_client(probe)?;
+        let soon = self.world.now().instant + FIRST_WORDS;
+        let open = self.open_request(soon);
+        probe.learn("proxy.opens_first", Value::Bool(open.is_some()));
+        Ok(())
+    }
+
     /// Until it has a job.
     pub(super) fn learn_sv1_device(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
         let failed = |stop: Stop| ProbeError::NoDial(stop.0.because);
