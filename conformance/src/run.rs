@@ -210,7 +210,8 @@ pub fn select<'a>(suite: &'a Suite, registry: &Registry, options: &RunOptions) -
         .filter(|case| options.filter.as_ref().is_none_or(|one| one.selects(case, registry)))
         .filter(|case| {
             let is_chosen = |profile| options.profiles.contains(profile);
-            case.profiles.is_empty() || case.profiles.iter().any(is_chosen)
+            (case.profiles.is_empty() || case.profiles.iter().any(is_chosen))
+                && !case.except.iter().any(is_chosen)
         })
         .collect();
     let has = |case: &Case, tag: &str| case.tags.iter().any(|one| one == tag);

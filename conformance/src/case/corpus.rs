@@ -27,6 +27,7 @@ pub(super) const FIXTURES: &[(&str, &str)] = files! {
     "fixtures/noise/handshake.toml"
     "fixtures/served/accepted.toml"
     "fixtures/served/proxied.toml"
+    "fixtures/served/unanswered.toml"
     "fixtures/served/working.toml"
     "fixtures/server/setup.toml"
     "fixtures/sv1/translated.toml"

@@ -72,6 +72,7 @@ pub fn load_case(
     let tags = words(keys.take("tags"))?;
     let aliases = words(keys.take("aliases"))?;
     let profiles = words(keys.take("profiles"))?;
+    let except = words(keys.take("except"))?;
     let clauses = load_clauses(&document, keys.require("clauses")?, is_clause)?;
     let requires = keys.take("requires").map(|node| Requires::load(&document, node)).transpose()?;
     let world = keys.take("world").map(|node| WorldSettings::load(&document, node)).transpose()?;
@@ -108,6 +109,7 @@ pub fn load_case(
         severity,
         tags,
         profiles,
+        except,
         aliases,
         clauses: clauses.ids(),
         requires: requires.unwrap_or_default(),
@@ -124,8 +126,8 @@ pub fn load_case(
 const FORMAT: u64 = 1;
 
 const KEYS: &[&str] = &[
-    "format", "id", "title", "note", "role", "severity", "tags", "aliases", "profiles", "clauses",
-    "requires", "world", "params", "step", "check", "mutants", "mutant",
+    "format", "id", "title", "note", "role", "severity", "tags", "aliases", "profiles", "except",
+    "clauses", "requires", "world", "params", "step", "check", "mutants", "mutant",
 ];
 
 /// `"pool"`, or a list of roles: what holds for every server is asked of every server.

@@ -153,6 +153,7 @@ impl<'a> StepLoader<'a> {
                     "act2_chunks",
                     "outcome",
                     "by_hand",
+                    "refuses",
                     "extensions",
                     "share_seconds",
                     "clause",
@@ -512,7 +513,8 @@ const OPERATIONS: &[&str] = &[
 const COMMON: &[&str] = &["on", "repeat"];
 
 /// Variables that the runner always has.
-const BUILT_IN: &[&str] = &["channel", "job", "tip", "now", "i", "user", "target"];
+const BUILT_IN: &[&str] =
+    &["channel", "job", "tip", "now", "i", "user", "target", "upstream", "backup"];
 
 /// Parts of a frame that a case may look at.
 pub(crate) static FRAME_PARTS: &[(&str, Kind)] = &[

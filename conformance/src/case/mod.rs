@@ -44,6 +44,8 @@ pub struct Case {
     /// Conventions beyond the specification, such as `sri-codes`: a case that names some is
     /// run only where one of them is asked for.
     pub profiles: Vec<String>,
+    /// Conventions with which it makes no sense: where one of them is asked for it is not run.
+    pub except: Vec<String>,
     /// Names of the same test in other catalogues.
     pub aliases: Vec<String>,
     /// Ids of the clauses that a pass proves.

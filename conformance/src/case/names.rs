@@ -144,7 +144,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "next-share",
         arguments: &["channel", "job", "seconds"],
-        text: "where the target has dialled: waits (30 s, or `seconds`) for its next share of a \
+        text: "where the target has dialled: waits (15 s, or `seconds`) for its next share of a \
                channel, or of one `job`, since the last stimulus. Returns the fields of the submit \
                message, and kind (\"standard\" or \"extended\"), hash, target, state of its job \
                (\"active\", \"past\", \"stale\", \"future\", \"unknown\"), error (the code that it \
@@ -153,10 +153,26 @@ pub const FUNCTIONS: &[Function] = &[
                all but certain at the claimed hash rate, and is inconclusive otherwise.",
     },
     Function {
+        name: "attempts",
+        arguments: &["seconds", "refuse"],
+        text: "where the target dials: for some time (60 s, or `seconds`) takes every connection \
+               that it opens, and refuses `refuse`: \"connection\" (it is closed at once), \
+               \"handshake\" (with a certificate of a stranger), \"setup\" or \"channels\" (both \
+               with an error). Returns dials, setups, opens (requests for channels), and \
+               shortest_ms (between two dials; the whole time if there were fewer).",
+    },
+    Function {
         name: "give-work",
         arguments: &[],
         text: "where the target has dialled: sends a future job and the SetNewPrevHash that makes \
                it active, to the channel opened last. Returns the job.",
+    },
+    Function {
+        name: "give-job",
+        arguments: &["channel", "future", "min_ntime", "job_id", "branches"],
+        text: "where the target has dialled: sends a job to a channel (default: the last) or to a \
+               group, which is active, or `future`; with so many `branches` of random hashes. \
+               Returns the job.",
     },
     Function {
         name: "received",
@@ -245,6 +261,20 @@ pub const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "disjoint-extranonces",
         text: "no extranonce prefix of a channel, on any connection, begins with another's",
+    },
+    Invariant {
+        name: "rising-sequence-numbers",
+        text: "every share of a client has a larger sequence number than the one before it on \
+               its channel",
+    },
+    Invariant {
+        name: "distinct-requests",
+        text: "no request of a client for a channel has the request_id of another of its \
+               connection",
+    },
+    Invariant {
+        name: "distinct-shares",
+        text: "no share of a client has the contents of another of its job",
     },
     Invariant {
         name: "rising-template-ids",

@@ -100,6 +100,12 @@ pub struct WorldSettings {
     pub is_extended: bool,
     /// Channels that a device opens beside the first.
     pub further_channels: u32,
+    /// A device takes jobs for its group: it does not demand standard ones.
+    pub takes_group_jobs: bool,
+    /// A device is of no use where the version is fixed.
+    pub needs_version_rolling: bool,
+    /// A device was told no authority key.
+    pub has_no_key: bool,
 }
 
 /// How hard a block is on the embedded chain.
@@ -131,6 +137,9 @@ impl WorldSettings {
             ("requires_transaction_data", &mut settings.requires_transaction_data),
             ("transparent", &mut settings.is_transparent),
             ("extended", &mut settings.is_extended),
+            ("takes_group_jobs", &mut settings.takes_group_jobs),
+            ("needs_version_rolling", &mut settings.needs_version_rolling),
+            ("no_key", &mut settings.has_no_key),
         ] {
             if let Some(node) = keys.take(name) {
                 *flag = document.boolean(node)?;
@@ -160,6 +169,9 @@ impl WorldSettings {
             "transparent",
             "extended",
             "further_channels",
+            "takes_group_jobs",
+            "needs_version_rolling",
+            "no_key",
         ])?;
         Ok(settings)
     }

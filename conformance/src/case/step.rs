@@ -141,6 +141,8 @@ pub struct Accept {
     pub outcome: HandshakeOutcome,
     /// Messages that the suite does not answer by itself.
     pub by_hand: Vec<&'static str>,
+    /// What it refuses, by itself.
+    pub refuses: Refusal,
     /// Extensions that it agrees to.
     pub extensions: Vec<u16>,
     /// Seconds that a share takes on average at the claimed hash rate.
@@ -149,6 +151,27 @@ pub struct Accept {
     pub clauses: Vec<String>,
     /// Longest wait for the target to dial.
     pub within: Option<Duration>,
+}
+
+/// What the suite, as a server, refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing that is in order.
+    #[default]
+    Nothing,
+    /// Every `SetupConnection`.
+    Setup,
+    /// Every channel.
+    Channels,
+}
+
+impl Refusal {
+    /// All of them, as cases call them.
+    pub const NAMES: &'static [(&'static str, Refusal)] = &[
+        ("nothing", Refusal::Nothing),
+        ("setup", Refusal::Setup),
+        ("channels", Refusal::Channels),
+    ];
 }
 
 /// Where a target dials: a server that the suite plays.

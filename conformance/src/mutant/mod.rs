@@ -76,7 +76,7 @@ pub enum Make {
     Settings(fn(&mut crate::case::WorldSettings)),
 }
 
-/// What a server can do wrong beneath its messages.
+/// What a role can do wrong beneath its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionFault {
     /// The MAC of a header or payload is not looked at.
@@ -115,6 +115,16 @@ pub enum ConnectionFault {
     LengthSigned,
     /// A known message whose channel bit is not that of the table is dropped.
     ChannelBitDecides,
+    /// A client asks nobody who has certified the server.
+    KeyUnchecked,
+    /// The clock of a client is a day and a half behind.
+    ClockBehind,
+    /// The clock of a client is a day and a half ahead.
+    ClockAhead,
+    /// The first bytes that arrive are taken for the whole of act 2.
+    OneReadIsAct2,
+    /// A client whose handshake has failed goes on without encryption.
+    PlainOnFailure,
 }
 
 /// What a server's certificate can be.

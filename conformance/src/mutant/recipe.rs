@@ -288,4 +288,9 @@ const CONNECTIONS: &[(&str, ConnectionFault)] = &[
     ("empty-payload-refused", ConnectionFault::EmptyPayloadRefused),
     ("length-signed", ConnectionFault::LengthSigned),
     ("channel-bit-decides", ConnectionFault::ChannelBitDecides),
+    ("key-unchecked", ConnectionFault::KeyUnchecked),
+    ("clock-behind", ConnectionFault::ClockBehind),
+    ("clock-ahead", ConnectionFault::ClockAhead),
+    ("one-read-is-act2", ConnectionFault::OneReadIsAct2),
+    ("plain-on-failure", ConnectionFault::PlainOnFailure),
 ];

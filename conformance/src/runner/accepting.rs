@@ -168,7 +168,9 @@ impl Session<'_> {
             }
             let went_on = connection.items.iter().find_map(|item| match &item.what {
                 ItemWhat::Frame(frame) => Some(frame.to_string()),
-                _ => None,
+                ItemWhat::Broken(_) | ItemWhat::Bytes => Some("bytes of no session".to_owned()),
+                ItemWhat::Line(line) => Some(line.to_string()),
+                ItemWhat::Closed => None,
             });
             let Some(frame) = went_on else { continue };
             let finding = Finding {

@@ -102,7 +102,9 @@ impl Session<'_> {
                 job.record(&channel)
             }
             "received" => self.received(on, &arguments)?,
+            "attempts" => self.attempts(&arguments)?,
             "next-share" => self.next_share(on, call, &arguments)?,
+            "give-job" => self.job_on_call(on, &arguments)?,
             "give-work" => {
                 self.drain(on);
                 self.mark(on);

@@ -24,6 +24,9 @@ impl Session<'_> {
             "unique-channel-ids" => return self.unique_channel_ids(),
             "one-size-per-group" => return self.one_size_per_group(),
             "one-answer-each" => return self.one_answer_each(),
+            "rising-sequence-numbers" => return self.rising_sequence_numbers(),
+            "distinct-requests" => return self.distinct_requests(),
+            "distinct-shares" => return self.distinct_shares(),
             "rising-template-ids" | "known-templates" => return self.templates(name),
             _ => {}
         }
@@ -42,6 +45,54 @@ impl Session<'_> {
                 if let Some(message) = frame.message() {
                     tracker.note(connection.is_served(), message);
                 }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn rising_sequence_numbers(&self) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values().filter(|one| one.is_served()) {
+            let mut last: BTreeMap<u32, u32> = BTreeMap::new();
+            for share in connection.messages().filter(is_share) {
+                let number = |name| share.number(name).unwrap_or(0);
+                let sequence_number = number("sequence_number");
+                let before = last.insert(number("channel_id"), sequence_number);
+                if let Some(before) = before.filter(|before| *before >= sequence_number) {
+                    return Err(format!("{}: the one before had {before}", share.line()));
+                }
+                seen += 1;
+            }
+        }
+        Ok(seen)
+    }
+
+    fn distinct_requests(&self) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values().filter(|one| one.is_served()) {
+            let mut known = BTreeSet::new();
+            let is_open = |one: &&MessageView| one.descriptor.name.starts_with("Open");
+            for request in connection.messages().filter(is_open) {
+                if !known.insert(request.number("request_id")) {
+                    return Err(format!("{}: the number was used before", request.line()));
+                }
+                seen += 1;
+            }
+        }
+        Ok(seen)
+    }
+
+    fn distinct_shares(&self) -> Result<u64, String> {
+        let mut seen = 0;
+        for connection in self.connections.values().filter(|one| one.is_served()) {
+            let mut known = BTreeSet::new();
+            for share in connection.messages().filter(is_share) {
+                let contents = ["channel_id", "job_id", "nonce", "ntime", "version", "extranonce"];
+                let contents = contents.map(|name| share.field(name).map(ToString::to_string));
+                if !known.insert(contents) {
+                    return Err(format!("{}: it was submitted before", share.line()));
+                }
+                seen += 1;
             }
         }
         Ok(seen)
@@ -195,6 +246,11 @@ impl Session<'_> {
         }
         Ok(seen)
     }
+}
+
+/// A share that a client submits.
+fn is_share(message: &&MessageView) -> bool {
+    message.descriptor.name.starts_with("SubmitShares") && message.field("nonce").is_some()
 }
 
 /// One rule, one frame: how many things the rule speaks of, or what breaks it.

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod accepting;
+mod attempts;
 mod building;
 mod call;
 mod coinbase;

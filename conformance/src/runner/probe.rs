@@ -551,6 +551,7 @@ fn blank_case() -> Case {
         severity: Severity::Low,
         tags: Vec::new(),
         profiles: Vec::new(),
+        except: Vec::new(),
         aliases: Vec::new(),
         clauses: Vec::new(),
         requires: Requires::default(),

@@ -223,10 +223,10 @@ impl Session<'_> {
             let connection = self.connection(on)?;
             let is_client = !connection.is_served();
             connection.tracker.note(is_client, message);
-            if !is_client {
-                Self::note_rate(connection, message);
-            }
             connection.is_set_up |= message.descriptor.name == "SetupConnection.Success";
+            if let Some(service) = &mut connection.service {
+                service.note_sent(message);
+            }
             connection.sent.push((connection.items.len(), message.clone()));
         }
         let payload = Bytes::from(payload);

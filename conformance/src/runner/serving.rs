@@ -8,11 +8,12 @@ use sv2::message::by_name;
 use sv2::mining::error_code;
 use sv2::wire::{Target, U256};
 
+use super::call::Arguments;
 use super::connection::{Connection, ItemWhat};
 use super::mint::Mint;
 use super::shares::judge;
 use super::{Session, Stop};
-use crate::case::step::Accept;
+use crate::case::step::{Accept, Refusal};
 use crate::case::value::{EvaluationError, Value};
 use crate::client::exchange::{MessageView, What};
 use crate::client::line::LineView;
@@ -22,6 +23,7 @@ use crate::client::tracker::ChannelKind;
 pub(super) struct Service {
     /// Messages that the case answers.
     by_hand: Vec<&'static str>,
+    refuses: Refusal,
     /// Items that were looked at.
     served: usize,
     extensions: Vec<u16>,
@@ -30,8 +32,10 @@ pub(super) struct Service {
     /// By the length of whole extranonces: a group's channels have the same (spec 5.2.3).
     groups: BTreeMap<usize, u32>,
     next_id: u32,
-    /// Hashes per second, as claimed.
+    /// Hashes per second, as claimed, by channel.
     pub(super) rates: BTreeMap<u32, f64>,
+    /// The same by request, for channels that are yet to be opened.
+    asked_rates: BTreeMap<u32, f64>,
     /// Of all shares so far.
     pub(super) hashes: BTreeSet<U256>,
 }
@@ -40,12 +44,14 @@ impl Service {
     pub(super) fn new(accept: &Accept, share_seconds: f64) -> Service {
         Service {
             by_hand: accept.by_hand.clone(),
+            refuses: accept.refuses,
             served: 0,
             extensions: accept.extensions.clone(),
             share_seconds,
             groups: BTreeMap::new(),
             next_id: FIRST_CHANNEL,
             rates: BTreeMap::new(),
+            asked_rates: BTreeMap::new(),
             hashes: BTreeSet::new(),
         }
     }
@@ -69,6 +75,18 @@ impl Service {
         let group = self.fresh_id();
         self.groups.insert(extranonce_len, group);
         group
+    }
+
+    /// A message of ours that may open a channel: it claims what its request claimed.
+    pub(super) fn note_sent(&mut self, message: &MessageView) {
+        let is_open =
+            message.descriptor.name.starts_with("Open") && message.field("target").is_some();
+        let ids = (message.number("request_id"), message.number("channel_id"));
+        if let (true, (Some(request), Some(channel))) = (is_open, ids)
+            && let Some(rate) = self.asked_rates.get(&request)
+        {
+            self.rates.insert(channel, *rate);
+        }
     }
 
     /// What a share costs a client that claims so many hashes per second.
@@ -115,7 +133,16 @@ impl Session<'_> {
     fn answer(&mut self, on: &str, message: &MessageView) -> Result<(), Stop> {
         let number = |name| message.number(name).unwrap_or(0);
         let channel = number("channel_id");
+        let refuses = self.service(on).map(|service| service.refuses).unwrap_or_default();
         match message.descriptor.name {
+            "SetupConnection" if refuses == Refusal::Setup => {
+                self.say(on, "SetupConnection.Error", &[])
+            }
+            "OpenStandardMiningChannel" | "OpenExtendedMiningChannel"
+                if refuses == Refusal::Channels =>
+            {
+                self.say(on, "OpenMiningChannel.Error", &[])
+            }
             "SetupConnection" => {
                 let speaks_2 = (number("min_version")..=number("max_version")).contains(&2);
                 match number("protocol") == MINING && speaks_2 {
@@ -175,12 +202,49 @@ impl Session<'_> {
     /// A future job and the tip that makes it active: the order of spec 5.3.17.
     pub(super) fn give_work(&mut self, on: &str) -> Result<(), Stop> {
         let Some(channel) = self.connection(on)?.tracker.last_opened else { return Ok(()) };
-        self.give_job(on, channel, true)?;
+        self.give_job(on, channel, vec![FUTURE])?;
         self.say(on, "mining.SetNewPrevHash", &[("channel_id", int(channel))])
     }
 
+    /// What `give-job` does. Returns the job, as one of the channels has it.
+    pub(super) fn job_on_call(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
+        self.drain(on);
+        self.mark(on);
+        let last_opened = self.connection(on)?.tracker.last_opened;
+        let id = arguments.number("channel")?.or(last_opened).unwrap_or(0);
+        let mut fields = Vec::new();
+        if arguments.get("future").and_then(Value::as_int) == Some(1) {
+            fields.push(FUTURE);
+        }
+        if let Some(ntime) = arguments.number("min_ntime")? {
+            fields.push(("min_ntime", Value::List(vec![int(ntime)])));
+        }
+        if let Some(job_id) = arguments.number("job_id")? {
+            fields.push(("job_id", int(job_id)));
+        }
+        if let Some(count) = arguments.number("branches")? {
+            let mut entropy = self.entropy.fork("branches", self.draw());
+            let mut branch = || {
+                let mut bytes = [0; 32];
+                entropy.fill(&mut bytes);
+                Value::U256(U256::from_le_bytes(bytes))
+            };
+            fields.push(("merkle_path", Value::List((0..count).map(|_| branch()).collect())));
+        }
+        self.give_job(on, id, fields)?;
+        let member = self.connection(on)?.tracker.members(id).into_iter().next();
+        let channel = self.channel(on, member)?;
+        let newest = channel.job_order.last().and_then(|id| channel.jobs.get(id));
+        Ok(newest.map_or(Value::List(Vec::new()), |job| job.record(&channel)))
+    }
+
     /// A job of the kind that a channel reads.
-    pub(super) fn give_job(&mut self, on: &str, id: u32, is_future: bool) -> Result<(), Stop> {
+    fn give_job(
+        &mut self,
+        on: &str,
+        id: u32,
+        mut fields: Vec<(&'static str, Value)>,
+    ) -> Result<(), Stop> {
         let tracker = &self.connection(on)?.tracker;
         let kind = tracker.channels.get(&id).map(|channel| channel.kind);
         let name = match kind {
@@ -188,10 +252,7 @@ impl Session<'_> {
             // Jobs of groups are extended ones.
             Some(ChannelKind::Extended) | None => "NewExtendedMiningJob",
         };
-        let mut fields = vec![("channel_id", int(id))];
-        if is_future {
-            fields.push(("min_ntime", Value::List(Vec::new())));
-        }
+        fields.push(("channel_id", int(id)));
         self.say(on, name, &fields)
     }
 
@@ -247,26 +308,6 @@ impl Session<'_> {
         self.send_message(on, message)
     }
 
-    /// A channel was opened: what was claimed for it is known by its id from now on.
-    pub(super) fn note_rate(connection: &mut Connection, answer: &MessageView) {
-        let (Some(request), Some(channel)) =
-            (answer.number("request_id"), answer.number("channel_id"))
-        else {
-            return;
-        };
-        let mut requests = connection.items.iter().filter_map(|item| match &item.what {
-            ItemWhat::Frame(frame) => frame.message(),
-            _ => None,
-        });
-        let is_meant = |one: &&MessageView| {
-            one.descriptor.name.starts_with("Open") && one.number("request_id") == Some(request)
-        };
-        let rate = requests.rfind(is_meant).map(rate_of);
-        if let (Some(rate), Some(service)) = (rate, &mut connection.service) {
-            service.rates.insert(channel, rate);
-        }
-    }
-
     pub(super) fn service(&mut self, on: &str) -> Option<&mut Service> {
         self.connections.get_mut(on)?.service.as_mut()
     }
@@ -297,6 +338,12 @@ fn next_request(connection: &mut Connection) -> Option<MessageView> {
         service.served += 1;
         let ItemWhat::Frame(frame) = &item.what else { continue };
         let Some(message) = frame.message() else { continue };
+        if let Some(rate) = message.field("nominal_hash_rate").map(|_| rate_of(message)) {
+            match (message.number("channel_id"), message.number("request_id")) {
+                (Some(channel), _) => service.rates.insert(channel, rate),
+                (None, request) => service.asked_rates.insert(request.unwrap_or(0), rate),
+            };
+        }
         if !is_closed && !service.by_hand.contains(&message.descriptor.name) {
             return Some(message.clone());
         }
@@ -314,6 +361,9 @@ pub(super) fn rate_of(message: &MessageView) -> f64 {
 pub(super) fn int(number: u32) -> Value {
     Value::Int(number.into())
 }
+
+/// What a future job says.
+const FUTURE: (&str, Value) = ("min_ntime", Value::List(Vec::new()));
 
 /// The mining protocol (spec 3.6.1).
 const MINING: u32 = 0;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Session;
 use super::connection::Connection;
+use crate::case::step::Door;
 use crate::case::value::{Scope, Value};
 use crate::client::exchange::MessageView;
 
@@ -38,6 +39,12 @@ impl<'a> View<'a> {
         self
     }
 
+    /// Host and port, as the target was told them.
+    fn door(&self, door: Door) -> Option<Value> {
+        let (host, port) = self.session?.world.door(door)?;
+        Some(Value::record([("host", Value::text(host)), ("port", Value::Int(port.into()))]))
+    }
+
     /// A value that `field:NAME` stands for beside the message's fields.
     pub(super) fn with_field(mut self, name: &'static str, value: Value) -> Self {
         self.extra.push((name, value));
@@ -62,6 +69,8 @@ impl Scope for View<'_> {
                 let (host, port) = session.endpoint();
                 Value::record([("host", Value::text(host)), ("port", Value::Int(port.into()))])
             }
+            "upstream" => self.door(Door::Upstream)?,
+            "backup" => self.door(Door::Backup)?,
             "channel" => channel()?.record(),
             "job" => {
                 let channel = channel()?;

@@ -199,8 +199,8 @@ fn record(share: &MessageView, judgement: &Judgement) -> Value {
     Value::Record(record)
 }
 
-/// For a share: sixty times what one takes on average.
-const SHARE_TIME: Duration = Duration::from_secs(30);
+/// For a share: thirty times what one takes on average.
+const SHARE_TIME: Duration = Duration::from_secs(15);
 
 /// A silence that is less likely is no chance.
 pub(super) const CHANCE_MAX: f64 = 1e-6;

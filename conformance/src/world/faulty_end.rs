@@ -1,4 +1,4 @@
-//! Our pool's end of a connection, with a fault beneath the messages.
+//! Our role's end of a connection, with a fault beneath the messages: of a server, or of a client.
 //!
 //! Written apart from `sv2::connection` on purpose: a fault needs what that one does not offer.
 
@@ -9,23 +9,28 @@ use sv2::connection::{ConnectionError, Received};
 use sv2::entropy::Entropy;
 use sv2::message::dissect_frame;
 use sv2::noise::{
-    ACT_1_LEN, CHUNK_LEN_MAX, CipherKey, CipherSuite, Identity, MAC_LEN, Responder,
-    SEALED_HEADER_LEN, Sealer, TransportError,
+    ACT_1_LEN, ACT_2_LEN, AuthorityPublicKey, CHUNK_LEN_MAX, CipherKey, CipherSuite, Identity,
+    Initiator, MAC_LEN, Responder, SEALED_HEADER_LEN, Sealer, TransportError,
 };
+use sv2::time::{Now, UnixTime};
 use sv2::wire::{Frame, FrameDecoder, FrameHeader};
 
 use crate::mutant::ConnectionFault;
 
-/// A responder with a fault.
+/// One side with a fault.
 pub(super) struct FaultyEnd {
     fault: ConnectionFault,
-    identity: Arc<Identity>,
-    entropy: Entropy,
     state: State,
 }
 
 enum State {
-    Handshake,
+    /// Of a server: until act 1 has come.
+    Act1 {
+        identity: Arc<Identity>,
+        entropy: Box<Entropy>,
+    },
+    /// Of a client: until act 2 has come. The act takes it.
+    Act2(Option<Box<Initiator>>),
     Session(Box<FaultySession>),
     Plain(FrameDecoder),
 }
@@ -42,20 +47,70 @@ impl FaultyEnd {
             ConnectionFault::EphemeralReused => Entropy::from_seed(0),
             _ => entropy,
         };
-        FaultyEnd { fault, identity, entropy, state: State::Handshake }
+        FaultyEnd { fault, state: State::Act1 { identity, entropy: Box::new(entropy) } }
+    }
+
+    /// Of a client. Appends act 1 to `out`.
+    pub(super) fn dialled(
+        fault: ConnectionFault,
+        authority: Option<AuthorityPublicKey>,
+        mut entropy: Entropy,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        let authority = authority.filter(|_| fault != ConnectionFault::KeyUnchecked);
+        let initiator = Initiator::new(CipherSuite::default(), authority, &mut entropy);
+        out.extend_from_slice(&initiator.act_1());
+        FaultyEnd { fault, state: State::Act2(Some(Box::new(initiator))) }
     }
 
     /// As `Connection::receive`.
     pub(super) fn receive(
         &mut self,
+        now: Now,
         input: &mut BytesMut,
         out: &mut Vec<u8>,
     ) -> Result<Option<Received>, ConnectionError> {
         match &mut self.state {
             State::Session(session) => session.next_frame(self.fault, input),
             State::Plain(decoder) => Ok(decoder.next_frame(input)?.map(Received::Frame)),
-            State::Handshake => self.respond(input, out),
+            State::Act1 { .. } => self.respond(input, out),
+            State::Act2(_) => self.finish(now, input),
         }
+    }
+
+    fn finish(
+        &mut self,
+        now: Now,
+        input: &mut BytesMut,
+    ) -> Result<Option<Received>, ConnectionError> {
+        let State::Act2(initiator) = &mut self.state else { return Ok(None) };
+        let is_enough = match self.fault {
+            ConnectionFault::OneReadIsAct2 => !input.is_empty(),
+            _ => input.len() >= ACT_2_LEN,
+        };
+        let (true, Some(initiator)) = (is_enough, initiator.take_if(|_| is_enough)) else {
+            return Ok(None);
+        };
+        let mut act_2 = [0; ACT_2_LEN];
+        let len = input.len().min(ACT_2_LEN);
+        act_2[..len].copy_from_slice(&input[..len]);
+        input.advance(len);
+        let unix = match self.fault {
+            ConnectionFault::ClockBehind => UnixTime(now.unix.0 - CLOCK_ERROR),
+            ConnectionFault::ClockAhead => UnixTime(now.unix.0 + CLOCK_ERROR),
+            _ => now.unix,
+        };
+        let (session, server) = match initiator.finish(&act_2, unix) {
+            Err(_) if self.fault == ConnectionFault::PlainOnFailure => {
+                self.state = State::Plain(FrameDecoder::new(0xff_ffff));
+                return Ok(Some(Received::Established { server: None }));
+            }
+            finished => finished?,
+        };
+        let key = CipherKey::new(CipherSuite::default(), &session.secrets.responder_to_initiator);
+        let session = FaultySession { sealer: session.sealer, key, nonce: 0 };
+        self.state = State::Session(Box::new(session));
+        Ok(Some(Received::Established { server: Some(server) }))
     }
 
     fn respond(
@@ -63,6 +118,7 @@ impl FaultyEnd {
         input: &mut BytesMut,
         out: &mut Vec<u8>,
     ) -> Result<Option<Received>, ConnectionError> {
+        let State::Act1 { identity, entropy } = &mut self.state else { return Ok(None) };
         let looks_plain = input.starts_with(&[0, 0, 0]);
         if self.fault == ConnectionFault::PlainAccepted && looks_plain {
             self.state = State::Plain(FrameDecoder::new(0xff_ffff));
@@ -81,8 +137,7 @@ impl FaultyEnd {
         act_1[..len].copy_from_slice(&input[..len]);
         input.advance(len);
         let suite = CipherSuite::default();
-        let (mut act_2, session) =
-            Responder::respond(suite, &self.identity, &act_1, &mut self.entropy);
+        let (mut act_2, session) = Responder::respond(suite, identity, &act_1, entropy);
         // The parity of an encoded point is that of the encoding's last byte.
         let is_odd = act_1[ACT_1_LEN - 1] & 1 == 1;
         match self.fault {
@@ -111,7 +166,7 @@ impl FaultyEnd {
                 out.extend_from_slice(&frame.payload);
                 Ok(())
             }
-            State::Handshake => Ok(()),
+            State::Act1 { .. } | State::Act2(_) => Ok(()),
         }
     }
 
@@ -123,7 +178,7 @@ impl FaultyEnd {
                 input.clear();
                 Err(TransportError::HeaderMac { nonce: session.nonce }.into())
             }
-            (ConnectionFault::Act1NeedsOneRead, State::Handshake) => {
+            (ConnectionFault::Act1NeedsOneRead, State::Act1 { .. }) => {
                 input.clear();
                 Ok(())
             }
@@ -257,6 +312,9 @@ fn forgives(fault: ConnectionFault) -> bool {
 
 /// Where the MAC behind the static key begins in act 2: behind two encoded keys.
 const STATIC_KEY_MAC_AT: usize = 128;
+
+/// By which the clock of a client that has a wrong one is wrong, in seconds: a day and a half.
+const CLOCK_ERROR: u64 = 129_600;
 
 /// Nonces to each side that a searching server tries.
 const NONCES_SEARCHED: u64 = 8;

@@ -47,10 +47,14 @@ impl LinkEnd {
     /// The end of a role that dials the suite. Appends act 1 to `out`.
     pub(super) fn dialled(
         authority: Option<AuthorityPublicKey>,
+        fault: Option<ConnectionFault>,
         now: Now,
         mut entropy: Entropy,
         out: &mut Vec<u8>,
     ) -> LinkEnd {
+        if let Some(fault) = fault {
+            return LinkEnd::Faulty(Box::new(FaultyEnd::dialled(fault, authority, entropy, out)));
+        }
         let security = InitiatorSecurity::Noise { suite: CipherSuite::default(), authority };
         let config = ConnectionConfig::default();
         LinkEnd::Honest(Box::new(Connection::initiator(config, security, now, &mut entropy, out)))
@@ -69,7 +73,7 @@ impl LinkEnd {
     ) -> Result<Option<Received>, ConnectionError> {
         match self {
             LinkEnd::Honest(connection) => connection.receive(now, input, out),
-            LinkEnd::Faulty(end) => end.receive(input, out),
+            LinkEnd::Faulty(end) => end.receive(now, input, out),
             LinkEnd::Lines(_) => Ok(None),
         }
     }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::case::step::{CloseHow, ControlKind, Door, Peer};
 use crate::case::{Chain as ChainKind, TargetRole, WorldSettings};
-use crate::mutant::{CertificateFault, Make, Mutant, MutantRole};
+use crate::mutant::{CertificateFault, ConnectionFault, Make, Mutant, MutantRole};
 
 /// One of our roles in memory, clean or as a mutant.
 #[derive(Debug)]
@@ -184,6 +184,16 @@ struct Parts {
     identity: Arc<Identity>,
 }
 
+impl Parts {
+    /// What is wrong beneath the messages of a member.
+    fn fault(&self, member: usize) -> Option<ConnectionFault> {
+        match &self.mutant {
+            Some(Mutant { make: Make::Connection(fault), .. }) if member == SUBJECT => Some(*fault),
+            _ => None,
+        }
+    }
+}
+
 /// A role of ours.
 struct Member {
     role: Box<dyn Role>,
@@ -253,10 +263,11 @@ impl MemoryWorld {
             TargetRole::JobDeclaratorServer => vec![declarator()],
             TargetRole::TemplateProvider => vec![provider()],
             role if role.dials() => {
+                let authority = (!settings.has_no_key).then_some(self.parts.suite_authority);
                 let upstreams = DOORS.map(|(_, port)| PeerAddress {
-                    host: "suite.memory".to_owned(),
+                    host: DOORS_HOST.to_owned(),
                     port,
-                    authority: Some(self.parts.suite_authority),
+                    authority,
                 });
                 let role =
                     super::own_client(*role, settings, upstreams.to_vec(), entropy("client"));
@@ -409,7 +420,10 @@ impl MemoryWorld {
         let has_lines = self.parts.role.dials_with_lines();
         let connection = match has_lines {
             true => LinkEnd::lines(),
-            false => LinkEnd::dialled(authority, self.now, entropy, &mut to_suite),
+            false => {
+                let fault = self.parts.fault(member);
+                LinkEnd::dialled(authority, fault, self.now, entropy, &mut to_suite)
+            }
         };
         // Without a handshake, TCP is all that there is to a connection.
         let id = has_lines.then(|| self.new_connection(member));
@@ -597,10 +611,7 @@ impl World for MemoryWorld {
                 return Err(WorldError::Unreachable(why));
             }
         };
-        let fault = match &self.parts.mutant {
-            Some(Mutant { make: Make::Connection(fault), .. }) if member == SUBJECT => Some(*fault),
-            _ => None,
-        };
+        let fault = self.parts.fault(member);
         let entropy = self.entropy.fork("link", self.links.len() as u64);
         let has_lines = self.parts.role.serves_lines();
         let identity = Arc::clone(&self.parts.identity);
@@ -640,6 +651,11 @@ impl World for MemoryWorld {
             dialled.is_accepted = true;
         }
         Some(LinkId(index))
+    }
+
+    fn door(&self, door: Door) -> Option<(String, u16)> {
+        let port = DOORS.iter().find(|(known, _)| *known == door)?.1;
+        Some((DOORS_HOST.to_owned(), port))
     }
 
     fn write(&mut self, link: LinkId, bytes: &[u8]) {
@@ -762,6 +778,9 @@ const DECLARATOR: usize = 2;
 
 /// Ports of the suite's servers, as a subject that dials them is told.
 const DOORS: [(Door, u16); 2] = [(Door::Upstream, 34254), (Door::Backup, 34255)];
+
+/// Where the suite's servers are, as such a subject is told.
+const DOORS_HOST: &str = "suite.memory";
 
 /// Where virtual time starts: far enough from zero that nothing is mistaken for "never".
 const START: Now = Now { instant: Instant(1_000_000_000_000), unix: UnixTime(1_790_000_000) };

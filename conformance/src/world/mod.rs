@@ -36,7 +36,7 @@ use sv2::job_declaration::token::TokenKey;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey};
 use sv2::role::{PeerAddress, Role};
 use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
-use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig};
+use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig, VersionRolling};
 use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::{CustomJobsConfig, Pool, PoolConfig};
@@ -91,6 +91,12 @@ pub trait World {
     /// # Errors
     /// [`WorldError`]: it cannot, or it failed.
     fn control(&mut self, kind: ControlKind) -> Result<(), WorldError>;
+
+    /// Host and port of a door, as the target was told them.
+    fn door(&self, door: Door) -> Option<(String, u16)> {
+        let _ = door;
+        None
+    }
 
     /// Host and port that were dialled, where the target's profile does not know them.
     fn endpoint(&self) -> Option<(String, u16)> {
@@ -384,8 +390,12 @@ fn own_device(
 ) -> MiningDevice {
     let user = Str255::from_static("assay.device");
     let mut config = MiningDeviceConfig::new(upstreams.swap_remove(0), user);
-    if settings.is_extended {
-        config.channel_kind = ChannelKind::Extended { min_extranonce_size: 4 };
+    config.channel_kind = match settings.is_extended {
+        true => ChannelKind::Extended { min_extranonce_size: 4 },
+        false => ChannelKind::Standard { requires_standard_jobs: !settings.takes_group_jobs },
+    };
+    if settings.needs_version_rolling {
+        config.version_rolling = VersionRolling::Required(VersionRolling::BIP_323);
     }
     let channel_count = u8::try_from(1 + settings.further_channels).unwrap_or(u8::MAX);
     config.channel_count = NonZeroU8::new(channel_count).unwrap_or(NonZeroU8::MIN);

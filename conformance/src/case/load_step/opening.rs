@@ -6,7 +6,7 @@ use super::{BYTES, StepLoader, U64};
 use crate::case::document::{Keys, LoadError, Node};
 use crate::case::message_named;
 use crate::case::step::{
-    Accept, Authority, Certificate, Connect, Door, HandshakeOutcome, Layer, LineKind, Peer,
+    Accept, Authority, Certificate, Connect, Door, HandshakeOutcome, Layer, LineKind, Peer, Refusal,
 };
 
 impl StepLoader<'_> {
@@ -85,6 +85,9 @@ impl StepLoader<'_> {
                     None => message_named(document, node)?.name,
                 });
             }
+        }
+        if let Some(node) = keys.take("refuses") {
+            accept.refuses = document.one_of(node, "refusal", Refusal::NAMES)?;
         }
         if let Some(node) = keys.take("extensions") {
             accept.extensions = document
