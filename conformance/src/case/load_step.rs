@@ -155,6 +155,7 @@ impl<'a> StepLoader<'a> {
                     "by_hand",
                     "refuses",
                     "extensions",
+                    "save",
                     "share_seconds",
                     "clause",
                     "within",

@@ -147,6 +147,8 @@ pub struct Accept {
     pub extensions: Vec<u16>,
     /// Seconds that a share takes on average at the claimed hash rate.
     pub share_seconds: Option<Expression>,
+    /// What act 1 showed is kept as a record under this name.
+    pub save: Option<String>,
     /// Clauses that the outcome observes.
     pub clauses: Vec<String>,
     /// Longest wait for the target to dial.

@@ -7,6 +7,9 @@ mod around_role;
 mod channels;
 mod closing;
 mod declarations;
+mod device_dialling;
+mod device_reading;
+mod device_work;
 mod edge;
 mod extranonces;
 mod frames;
@@ -31,6 +34,9 @@ pub fn in_code() -> Vec<Mutant> {
         channels::mutants(),
         closing::mutants(),
         declarations::mutants(),
+        device_dialling::mutants(),
+        device_reading::mutants(),
+        device_work::mutants(),
         extranonces::mutants(),
         frames::mutants(),
         lines::mutants(),
@@ -125,6 +131,8 @@ pub enum ConnectionFault {
     OneReadIsAct2,
     /// A client whose handshake has failed goes on without encryption.
     PlainOnFailure,
+    /// A client leaves the handshake out.
+    PlainAtOnce,
 }
 
 /// What a server's certificate can be.

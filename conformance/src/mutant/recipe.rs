@@ -293,4 +293,5 @@ const CONNECTIONS: &[(&str, ConnectionFault)] = &[
     ("clock-ahead", ConnectionFault::ClockAhead),
     ("one-read-is-act2", ConnectionFault::OneReadIsAct2),
     ("plain-on-failure", ConnectionFault::PlainOnFailure),
+    ("plain-at-once", ConnectionFault::PlainAtOnce),
 ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use sv2::entropy::Entropy;
 use sv2::noise::{
     ACT_1_LEN, AuthoritySecretKey, CipherSuite, Identity, Responder, Session as NoiseSession,
@@ -14,11 +14,11 @@ use sv2::sv1::lines::LineConfig;
 use sv2::time::Instant;
 use sv2::wire::FrameDecoder;
 
-use super::connection::{Connection, ItemWhat, PAYLOAD_LEN_MAX};
+use super::connection::{Connection, ItemWhat, PAYLOAD_LEN_MAX, ephemeral_x};
 use super::serving::Service;
 use super::{Finding, Session, Stop};
 use crate::case::step::{Accept, Certificate, HandshakeOutcome, Layer};
-use crate::case::value::Expression;
+use crate::case::value::{Expression, Value};
 use crate::client::exchange::{Direction, What};
 use crate::client::wire::{Incoming, LyingSealer, cut};
 use crate::verdict::Verdict;
@@ -82,6 +82,10 @@ impl Session<'_> {
             };
             return Err(Stop(Box::new(finding)));
         };
+        if let Some(name) = &accept.save {
+            let ephemeral = Value::Bytes(Bytes::copy_from_slice(&ephemeral_x(&act_1)));
+            self.variables.insert(name.clone(), Value::record([("ephemeral_x", ephemeral)]));
+        }
         let mut entropy = self.entropy.fork("handshake", connection.index as u64);
         let identity = self.identity(accept.certificate, &mut entropy)?;
         let suite = CipherSuite::default();

@@ -442,11 +442,6 @@ impl Session<'_> {
 fn handshake_record(act_2: &[u8; ACT_2_LEN], server: &ServerIdentity) -> Value {
     let certificate = &server.certificate;
     let bytes = |bytes: &[u8]| Value::Bytes(bytes::Bytes::copy_from_slice(bytes));
-    // The same key has 2^256 encodings: only the point says whether it is fresh.
-    let mut encoding = [0; ELLSWIFT_LEN];
-    encoding.copy_from_slice(&act_2[..ELLSWIFT_LEN]);
-    let ephemeral = PublicKey::from_ellswift(ElligatorSwift::from_array(encoding));
-    let (ephemeral_x, _) = ephemeral.x_only_public_key();
     Value::record([
         ("act2_len", Value::Int(ACT_2_LEN as u64)),
         ("version", Value::Int(certificate.version.into())),
@@ -454,8 +449,17 @@ fn handshake_record(act_2: &[u8; ACT_2_LEN], server: &ServerIdentity) -> Value {
         ("not_valid_after", Value::Int(certificate.not_valid_after.into())),
         ("is_authenticated", Value::Bool(server.is_authenticated)),
         ("static_key", bytes(&server.static_key)),
-        ("ephemeral_x", bytes(&ephemeral_x.serialize())),
+        ("ephemeral_x", bytes(&ephemeral_x(act_2))),
     ])
+}
+
+/// Of the key that an act begins with. The same key has 2^256 encodings: only the point says
+/// whether it is fresh.
+pub(super) fn ephemeral_x(act: &[u8]) -> [u8; 32] {
+    let mut encoding = [0; ELLSWIFT_LEN];
+    encoding.copy_from_slice(&act[..ELLSWIFT_LEN]);
+    let ephemeral = PublicKey::from_ellswift(ElligatorSwift::from_array(encoding));
+    ephemeral.x_only_public_key().0.serialize()
 }
 
 pub(super) fn bytes_of(value: &Value) -> Result<Vec<u8>, EvaluationError> {

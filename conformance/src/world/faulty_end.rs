@@ -31,6 +31,8 @@ enum State {
     },
     /// Of a client: until act 2 has come. The act takes it.
     Act2(Option<Box<Initiator>>),
+    /// Of a client that needs no act.
+    NoAct,
     Session(Box<FaultySession>),
     Plain(FrameDecoder),
 }
@@ -57,6 +59,12 @@ impl FaultyEnd {
         mut entropy: Entropy,
         out: &mut Vec<u8>,
     ) -> Self {
+        if fault == ConnectionFault::PlainAtOnce {
+            return FaultyEnd { fault, state: State::NoAct };
+        }
+        if fault == ConnectionFault::EphemeralReused {
+            entropy = Entropy::from_seed(0);
+        }
         let authority = authority.filter(|_| fault != ConnectionFault::KeyUnchecked);
         let initiator = Initiator::new(CipherSuite::default(), authority, &mut entropy);
         out.extend_from_slice(&initiator.act_1());
@@ -75,6 +83,10 @@ impl FaultyEnd {
             State::Plain(decoder) => Ok(decoder.next_frame(input)?.map(Received::Frame)),
             State::Act1 { .. } => self.respond(input, out),
             State::Act2(_) => self.finish(now, input),
+            State::NoAct => {
+                self.state = State::Plain(FrameDecoder::new(0xff_ffff));
+                Ok(Some(Received::Established { server: None }))
+            }
         }
     }
 
@@ -166,7 +178,7 @@ impl FaultyEnd {
                 out.extend_from_slice(&frame.payload);
                 Ok(())
             }
-            State::Act1 { .. } | State::Act2(_) => Ok(()),
+            State::Act1 { .. } | State::Act2(_) | State::NoAct => Ok(()),
         }
     }
 

@@ -439,6 +439,10 @@ impl MemoryWorld {
             to_suite,
             is_closed: false,
         });
+        // Who needs no handshake has a connection already.
+        if fault == Some(ConnectionFault::PlainAtOnce) {
+            self.pump(self.links.len() - 1);
+        }
     }
 
     fn tell(&mut self, what: &str) {

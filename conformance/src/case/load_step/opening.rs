@@ -96,6 +96,11 @@ impl StepLoader<'_> {
                 .map(|node| document.integer(node))
                 .collect::<Result<_, _>>()?;
         }
+        if let Some(node) = keys.take("save") {
+            let name = document.string(node)?;
+            self.define(name);
+            accept.save = Some(name.to_owned());
+        }
         accept.share_seconds = self.optional(keys, "share_seconds", Some(&SECONDS))?;
         accept.clauses = self.load_clause(keys)?;
         accept.within = self.within(keys)?;
