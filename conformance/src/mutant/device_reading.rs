@@ -52,6 +52,11 @@ pub(super) fn mutants() -> Vec<Mutant> {
             around::<CoinbasesCut>,
         ),
         Mutant::in_code(
+            "device-writes-ids-backwards",
+            "Firmware that reads ids in one byte order and writes them in the other",
+            around::<IdsBackwards>,
+        ),
+        Mutant::in_code(
             "device-reads-bools-as-bytes",
             "Firmware that takes every BOOL that is not 0 for true",
             |inner| edge(inner, BoolsAsBytes),
@@ -168,6 +173,20 @@ impl Bug for CoinbasesCut {
             }
         }
         turn.hear(connection, message);
+    }
+}
+
+#[derive(Default)]
+struct IdsBackwards;
+
+impl Bug for IdsBackwards {
+    fn say(&mut self, connection: ConnectionId, mut message: Message, turn: &mut Turn) {
+        match &mut message {
+            Message::SubmitSharesStandard(share) => share.job_id = share.job_id.swap_bytes(),
+            Message::SubmitSharesExtended(share) => share.job_id = share.job_id.swap_bytes(),
+            _ => {}
+        }
+        turn.say(connection, message);
     }
 }
 

@@ -99,9 +99,9 @@ pub enum ConnectionFault {
     NoDeadline,
     /// Act 1 counts only if one read has all of it and nothing else.
     Act1NeedsOneRead,
-    /// The MACs of act 2 belong to another handshake hash.
+    /// The MACs of act 2 belong to another handshake hash, as they are made or as they are read.
     Act2MacWrong,
-    /// Clients whose ephemeral key has an odd Y coordinate get an act 2 that they cannot open.
+    /// Where the peer's ephemeral key has an odd Y coordinate, act 2 cannot be opened.
     OddKeysFail,
     /// All connections have the same ephemeral key.
     EphemeralReused,
@@ -133,6 +133,8 @@ pub enum ConnectionFault {
     PlainOnFailure,
     /// A client leaves the handshake out.
     PlainAtOnce,
+    /// A client writes the length of act 1 in front of it.
+    Act1HasLength,
 }
 
 /// What a server's certificate can be.

@@ -294,4 +294,5 @@ const CONNECTIONS: &[(&str, ConnectionFault)] = &[
     ("one-read-is-act2", ConnectionFault::OneReadIsAct2),
     ("plain-on-failure", ConnectionFault::PlainOnFailure),
     ("plain-at-once", ConnectionFault::PlainAtOnce),
+    ("act1-has-length", ConnectionFault::Act1HasLength),
 ];

@@ -67,6 +67,9 @@ impl FaultyEnd {
         }
         let authority = authority.filter(|_| fault != ConnectionFault::KeyUnchecked);
         let initiator = Initiator::new(CipherSuite::default(), authority, &mut entropy);
+        if fault == ConnectionFault::Act1HasLength {
+            out.extend_from_slice(&ACT_1_LEN_ON_WIRE);
+        }
         out.extend_from_slice(&initiator.act_1());
         FaultyEnd { fault, state: State::Act2(Some(Box::new(initiator))) }
     }
@@ -107,6 +110,14 @@ impl FaultyEnd {
         let len = input.len().min(ACT_2_LEN);
         act_2[..len].copy_from_slice(&input[..len]);
         input.advance(len);
+        // The parity of an encoded point is that of the encoding's last byte.
+        let is_odd = act_2[ACT_1_LEN - 1] & 1 == 1;
+        let is_misread = match self.fault {
+            ConnectionFault::Act2MacWrong => true,
+            ConnectionFault::OddKeysFail => is_odd,
+            _ => false,
+        };
+        act_2[STATIC_KEY_MAC_AT] ^= u8::from(is_misread);
         let unix = match self.fault {
             ConnectionFault::ClockBehind => UnixTime(now.unix.0 - CLOCK_ERROR),
             ConnectionFault::ClockAhead => UnixTime(now.unix.0 + CLOCK_ERROR),
@@ -324,6 +335,9 @@ fn forgives(fault: ConnectionFault) -> bool {
 
 /// Where the MAC behind the static key begins in act 2: behind two encoded keys.
 const STATIC_KEY_MAC_AT: usize = 128;
+
+/// Of act 1, as a client writes it who knows another protocol over Noise.
+const ACT_1_LEN_ON_WIRE: [u8; 2] = [0, 64];
 
 /// By which the clock of a client that has a wrong one is wrong, in seconds: a day and a half.
 const CLOCK_ERROR: u64 = 129_600;
