@@ -65,6 +65,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
             around::<ChannelsAlike>,
         ),
         Mutant::in_code(
+            "device-remembers-its-work",
+            "Firmware that goes on with its last job while it waits for the first one of a new \
+             connection",
+            around::<WorkRemembered>,
+        ),
+        Mutant::in_code(
             "device-waits-for-another-tip",
             "Firmware that takes a SetNewPrevHash with the prev_hash that it knows for a \
              repetition, whatever job it names",
@@ -349,5 +355,24 @@ impl Bug for GroupsAdded {
             _ => {}
         }
         turn.hear(connection, message);
+    }
+}
+
+/// What was heard on an earlier connection is heard again with the opening of a channel.
+#[derive(Default)]
+struct WorkRemembered(Work);
+
+impl Bug for WorkRemembered {
+    fn hear(&mut self, connection: ConnectionId, mut message: Message, turn: &mut Turn) {
+        self.0.note(&message);
+        let channel = opened(&mut message).map(|opened| opened.channel_id);
+        turn.hear(connection, message);
+        let (Some(channel_id), Some(tip), Some(Job::Standard(job))) =
+            (channel, &self.0.tip, &self.0.active)
+        else {
+            return;
+        };
+        turn.hear(connection, NewMiningJob { channel_id, min_ntime: None, ..job.clone() });
+        turn.hear(connection, SetNewPrevHash { channel_id, job_id: job.job_id, ..tip.clone() });
     }
 }
