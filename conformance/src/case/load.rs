@@ -7,7 +7,7 @@ use super::load_step::{Clauses, StepLoader};
 use super::matcher::load_expression;
 use super::requirements::{Requires, WorldSettings};
 use super::value::Expression;
-use super::{Case, Parameter, Severity, TargetRole};
+use super::{Case, MODE, PROXY_MODES, Parameter, Severity, TargetRole};
 use crate::mutant::MutantRecipe;
 
 /// Steps with a name and arguments.
@@ -193,6 +193,9 @@ fn load_parameters(document: &Document, node: &Node) -> Result<Vec<Parameter>, L
             let Expression::Constant(value) = load_expression(document, item, None)? else {
                 return Err(document.error(item.at, "a parameter's values are constants"));
             };
+            if entry.key == MODE {
+                document.one_of(item, "mode", &PROXY_MODES.map(|mode| (mode, ())))?;
+            }
             if !names.insert(super::short(&value)) {
                 let message = "two values have the same name: permutations must differ by name";
                 return Err(document.error(item.at, message));

@@ -119,6 +119,37 @@ pub struct Permutation<'a> {
     pub bindings: Vec<(String, Value)>,
 }
 
+impl Permutation<'_> {
+    /// How our own target is set up for it: as the case says, and a proxy as the parameter
+    /// [`MODE`] says.
+    pub fn world(&self) -> WorldSettings {
+        let mut world = self.case.world.clone();
+        if let Some(mode) = self.proxy_mode() {
+            world.is_transparent = mode == TRANSPARENT;
+        }
+        world
+    }
+
+    /// What a proxy must do with the channels of its clients, if that matters to the case.
+    pub fn proxy_mode(&self) -> Option<&'static str> {
+        let (_, mode) = self.bindings.iter().find(|(name, _)| name == MODE)?;
+        let is_named = |name: &&str| mode.as_bytes().is_some_and(|mode| mode == name.as_bytes());
+        PROXY_MODES.into_iter().find(is_named)
+    }
+}
+
+/// The parameter that says what a proxy does with the channels of its clients (spec 5.2).
+pub const MODE: &str = "mode";
+
+/// Each channel is one of its own at the upstream.
+pub const TRANSPARENT: &str = "transparent";
+
+/// All share one channel at the upstream.
+pub const AGGREGATED: &str = "aggregated";
+
+/// What [`MODE`] can be.
+pub const PROXY_MODES: [&str; 2] = [AGGREGATED, TRANSPARENT];
+
 impl Case {
     /// All combinations of parameters, in a stable order; one if there are no parameters.
     pub fn permutations(&self) -> Vec<Permutation<'_>> {

@@ -110,7 +110,8 @@ impl Value {
 
     /// A part of a record, `len` of anything that has a length, or `[n]` of a list; of a list
     /// also `distinct`, how many of its elements differ from all before, and `differing_bytes`,
-    /// in how many places two neighbours differ at least.
+    /// in how many places two neighbours differ at least, and `is_rising`, whether each number
+    /// is above the one before. Of a number `le32`: its four bytes as they stand in a payload.
     pub fn part(&self, name: &str) -> Option<Value> {
         match self {
             Value::Record(fields) if fields.contains_key(name) => fields.get(name).cloned(),
@@ -123,8 +124,16 @@ impl Value {
                 let pairs = items.windows(2).map(|pair| differing_bytes(&pair[0], &pair[1]));
                 Some(Value::Int(pairs.min().unwrap_or(0)))
             }
+            Value::List(items) if name == "is_rising" => {
+                let is_rising = |pair: &[Value]| pair[0].as_int() < pair[1].as_int();
+                Some(Value::Bool(items.windows(2).all(is_rising)))
+            }
             Value::Bytes(bytes) | Value::Text(bytes) if name == "len" => {
                 Some(Value::Int(bytes.len() as u64))
+            }
+            Value::Int(number) if name == "le32" => {
+                let number = u32::try_from(*number).ok()?;
+                Some(Value::Bytes(Bytes::copy_from_slice(&number.to_le_bytes())))
             }
             Value::List(items) => items.get(name.parse::<usize>().ok()?).cloned(),
             _ => None,
@@ -611,6 +620,23 @@ mod tests {
             assert_eq!(list.part("distinct"), Some(Value::Int(distinct)));
             assert_eq!(list.part("differing_bytes"), Some(Value::Int(differing)));
         }
+    }
+
+    #[test]
+    fn numbers_rise_where_each_is_above_the_one_before() {
+        for (numbers, is_rising) in [(vec![], true), (vec![1, 2, 9], true), (vec![1, 1], false)] {
+            let list = Value::List(numbers.into_iter().map(Value::Int).collect());
+
+            assert_eq!(list.part("is_rising"), Some(Value::Bool(is_rising)));
+        }
+    }
+
+    #[test]
+    fn a_number_has_four_bytes_if_it_fits_them() {
+        let bytes = |number| Value::Int(number).part("le32").map(|bytes| bytes.to_string());
+
+        assert_eq!(bytes(0x0102).as_deref(), Some("hex:02010000"));
+        assert_eq!(bytes(1 << 32), None);
     }
 
     #[track_caller]

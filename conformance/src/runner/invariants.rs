@@ -151,7 +151,8 @@ impl Session<'_> {
 
     fn disjoint_extranonces(&self) -> Result<u64, String> {
         let mut prefixes: Vec<(String, Vec<u8>, usize)> = Vec::new();
-        for (name, connection) in &self.connections {
+        // What a proxy is given is what it divides.
+        for (name, connection) in self.connections.iter().filter(|(_, one)| !one.is_served()) {
             for channel in connection.tracker.channels.values().filter(|one| !one.is_closed) {
                 let called = format!("channel {} of {name}", channel.id);
                 let len = channel.extranonce_prefix.len() + channel.extranonce_size;

@@ -159,7 +159,7 @@ pub fn run_on(
     let previous = kept.take().filter(|_| begins_working(permutation.case));
     let (world, left) = match previous {
         Some(Kept { world, left }) => (Ok(world), Some(left)),
-        None => (target.world(&permutation.case.world, seed), None),
+        None => (target.world(&permutation.world(), seed), None),
     };
     let world = match world {
         Ok(world) => world,
@@ -242,7 +242,7 @@ fn unmet(
         return skip(Skip::NoControl, because.to_owned());
     }
     // Where our own target is set up for the case, the facts of another set-up do not count.
-    let is_set_up = profile.is_ours && permutation.case.world != Default::default();
+    let is_set_up = profile.is_ours && permutation.world() != Default::default();
     for (name, matcher) in requires.facts.iter().filter(|_| !is_set_up) {
         let Some(fact) = context.facts.get(name) else {
             return Some(Finding {
@@ -258,6 +258,23 @@ fn unmet(
                 return skip(Skip::NotApplicable, format!("{name} is {}", mismatch.0));
             }
             Err(error) => return Some(Finding::ours(error.to_string())),
+        }
+    }
+    if let Some(mode) = permutation.proxy_mode().filter(|_| !profile.is_ours) {
+        match context.facts.get(probe::PROXY_MODE) {
+            Some(fact) if *fact == Value::text(mode) => {}
+            Some(fact) => {
+                let because =
+                    format!("it is for proxies whose mode is {mode}; this one's is {fact}");
+                return skip(Skip::NotApplicable, because);
+            }
+            None => {
+                return Some(Finding {
+                    verdict: Verdict::Inconclusive,
+                    because: format!("the probe has not learned `{}`", probe::PROXY_MODE),
+                    ..Finding::default()
+                });
+            }
         }
     }
     if let Some(time) = requires.time

@@ -5,6 +5,8 @@
 
 mod clients;
 
+pub use clients::PROXY_MODE;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

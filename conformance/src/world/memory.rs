@@ -417,13 +417,11 @@ impl MemoryWorld {
     ) {
         let entropy = self.entropy.fork("link", self.links.len() as u64);
         let mut to_suite = Vec::new();
+        let fault = self.parts.fault(member);
         let has_lines = self.parts.role.dials_with_lines();
         let connection = match has_lines {
             true => LinkEnd::lines(),
-            false => {
-                let fault = self.parts.fault(member);
-                LinkEnd::dialled(authority, fault, self.now, entropy, &mut to_suite)
-            }
+            false => LinkEnd::dialled(authority, fault, self.now, entropy, &mut to_suite),
         };
         // Without a handshake, TCP is all that there is to a connection.
         let id = has_lines.then(|| self.new_connection(member));

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use sv2::message::by_name;
 use sv2::time::Instant;
 
 use super::super::connection::ItemWhat;
 use super::super::{Session, Stop};
 use super::{Fact, Probe, ProbeError, int};
-use crate::case::step::{Accept, Layer, LineKind};
+use crate::case::step::{Accept, Connect, Layer, LineKind};
 use crate::case::value::Value;
+use crate::case::{AGGREGATED, TRANSPARENT};
 use crate::client::exchange::MessageView;
+
+/// The fact that holds what a proxy does with the channels of its clients.
+pub const PROXY_MODE: &str = "proxy.mode";
 
 pub(super) const DEVICE_FACTS: &[Fact] = &[
     Fact { name: "device.flags", text: "flags of its SetupConnection" },
@@ -19,8 +24,9 @@ pub(super) const DEVICE_FACTS: &[Fact] = &[
 
 pub(super) const PROXY_FACTS: &[Fact] = &[
     Fact { name: "device.flags", text: "flags of its SetupConnection" },
-    Fact { name: "proxy.opens_first", text: "it opens a channel before any client has come" },
+    Fact { name: "proxy.opens_first", text: "it opens a channel before any client asks for one" },
     Fact { name: "proxy.upstream_channel", text: "\"standard\" or \"extended\": what it opens" },
+    Fact { name: PROXY_MODE, text: "\"aggregated\" or \"transparent\": what becomes of channels" },
     Fact { name: "proxy.standard_channels", text: "standard channels can be opened below" },
     Fact { name: "proxy.extended_channels", text: "extended channels can be opened below" },
 ];
@@ -96,10 +102,13 @@ impl Session<'_> {
 
     /// What it opens upstream, before a client has come or for the first one.
     pub(super) fn learn_proxy(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        // One that dials without a client may also listen only once it has an upstream.
+        let _ = self.knock();
         self.learn_set_up_of_client(probe)?;
         let soon = self.world.now().instant + FIRST_WORDS;
         let open = self.open_request(soon);
         probe.learn("proxy.opens_first", Value::Bool(open.is_some()));
+        let mut open_count = 0;
         for (name, message, flag) in [
             ("proxy.extended_channels", "OpenExtendedMiningChannel", 0),
             ("proxy.standard_channels", "OpenStandardMiningChannel", 0),
@@ -111,13 +120,30 @@ impl Session<'_> {
             self.hang_up();
             if let Ok(answer) = answer {
                 let is_open = answer.descriptor.name.ends_with(".Success");
+                open_count += usize::from(is_open);
                 probe.learn(name, Value::Bool(is_open));
             }
         }
         if let Some(open) = open.or_else(|| self.open_request(self.world.now().instant)) {
             probe.learn("proxy.upstream_channel", kind_of(&open));
         }
+        // Two channels below tell the modes apart.
+        if open_count == 2 {
+            let asked = self.connections.get(SERVED).map_or(0, |connection| {
+                let names = connection.messages().map(|message| message.descriptor.name);
+                names.filter(|name| name.starts_with("Open")).count()
+            });
+            probe.learn(PROXY_MODE, Value::text(if asked < 2 { AGGREGATED } else { TRANSPARENT }));
+        }
         Ok(())
+    }
+
+    /// A client that stays: a proxy may need one to dial.
+    fn knock(&mut self) -> Result<(), Stop> {
+        self.connect(KNOCKING, &Connect::default())?;
+        let Some(descriptor) = by_name("SetupConnection", None) else { return Ok(()) };
+        let message = self.compose(KNOCKING, descriptor, &[])?;
+        self.send_message(KNOCKING, message)
     }
 
     /// Until the target has asked us for a connection.
@@ -158,6 +184,9 @@ fn kind_of(open: &MessageView) -> Value {
 
 /// The target's connection to the suite.
 const SERVED: &str = "upstream";
+
+/// A client of the target that asks for nothing more.
+const KNOCKING: &str = "knocking";
 
 /// For what a proxy says by itself.
 const FIRST_WORDS: Duration = Duration::from_secs(2);
