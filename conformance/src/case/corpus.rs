@@ -26,7 +26,9 @@ pub(super) const FIXTURES: &[(&str, &str)] = files! {
     "fixtures/mining/standard-channel.toml"
     "fixtures/noise/handshake.toml"
     "fixtures/served/accepted.toml"
+    "fixtures/served/extended.toml"
     "fixtures/served/proxied.toml"
+    "fixtures/served/standard.toml"
     "fixtures/served/two-channels.toml"
     "fixtures/served/unanswered.toml"
     "fixtures/served/working.toml"
@@ -536,6 +538,13 @@ pub(super) const CASES: &[(&str, &str)] = files! {
     "sv1-device/work/good-shares.toml"
     // translators
     "translator/work/share-reaches-upstream.toml"
+    "mining-proxy/setup/fixed-version-is-told.toml"
+    "mining-proxy/setup/fixed-version-refuses-rollers.toml"
+    "mining-proxy/setup/names-itself.toml"
+    "mining-proxy/setup/other-version-is-left.toml"
+    "mining-proxy/setup/refused-goes-elsewhere.toml"
+    "mining-proxy/setup/standard-jobs-stays-below.toml"
+    "mining-proxy/setup/waits-for-the-answer.toml"
 };
 
 #[cfg(test)]
