@@ -107,7 +107,7 @@ impl Session<'_> {
             "give-job" => self.job_on_call(on, &arguments)?,
             "give-work" => {
                 self.drain(on);
-                self.mark(on);
+                self.stimulate(on);
                 self.give_work(on)?;
                 let channel = self.channel(on, None)?;
                 channel.active().map_or(Value::List(Vec::new()), |job| job.record(&channel))
@@ -350,7 +350,7 @@ impl Session<'_> {
         }
         let message = self.compose(on, descriptor, &stated)?;
         let record = message.record();
-        self.mark(on);
+        self.stimulate(on);
         self.send_message(on, message)?;
         Ok(record)
     }

@@ -379,6 +379,16 @@ impl Session<'_> {
         }
     }
 
+    /// A stimulus on a connection. What a target between two peers does about it may show on any.
+    pub(super) fn stimulate(&mut self, on: &str) {
+        if self.connections.values().any(Connection::is_served) {
+            self.drain_all();
+            self.mark_all();
+        } else {
+            self.mark(on);
+        }
+    }
+
     pub(super) fn mark_all(&mut self) {
         let names: Vec<String> = self.connections.keys().cloned().collect();
         for name in names {

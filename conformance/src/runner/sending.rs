@@ -40,7 +40,7 @@ impl Session<'_> {
             self.variables.insert(variable.clone(), value);
         }
         let (header, payload) = self.lie(on, &message, &send.frame)?;
-        self.mark(on);
+        self.stimulate(on);
         let damage = self.damage(on, &send.cipher)?;
         self.transmit(on, header, payload, Some(message), damage, &send.write)
     }
@@ -154,7 +154,7 @@ impl Session<'_> {
         match &send.raw {
             Raw::Bytes(expression) => {
                 let bytes = bytes_of(&expression.evaluate(&self.view(on))?)?;
-                self.mark(on);
+                self.stimulate(on);
                 self.note_on(on, What::Bytes(Direction::Sent, Bytes::from(bytes.clone())));
                 self.put(on, bytes, &send.write)
             }
@@ -172,7 +172,7 @@ impl Session<'_> {
                     },
                 };
                 let damage = self.damage(on, &send.cipher)?;
-                self.mark(on);
+                self.stimulate(on);
                 self.transmit(on, header, payload, None, damage, &send.write)
             }
         }
