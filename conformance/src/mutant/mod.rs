@@ -14,6 +14,7 @@ mod edge;
 mod extranonces;
 mod frames;
 mod lines;
+mod proxies;
 mod recipe;
 mod remembering;
 mod set_up;
@@ -40,6 +41,7 @@ pub fn in_code() -> Vec<Mutant> {
         extranonces::mutants(),
         frames::mutants(),
         lines::mutants(),
+        proxies::mutants(),
         set_up::mutants(),
         targets::mutants(),
         templates::mutants(),

@@ -1,0 +1,285 @@
+//! Bugs of proxies: who is told what, and what is handed on.
+
+use sv2::message::{DecodeError, Message};
+use sv2::mining::SubmitSharesExtended;
+use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output};
+use sv2::wire::{B32, FrameHeader};
+
+use super::Mutant;
+use super::edge::{Tamper, edge};
+use super::remembering::{Bug, Turn, around};
+
+pub(super) fn mutants() -> Vec<Mutant> {
+    vec![
+        Mutant::in_code(
+            "proxy-serves-two-clients",
+            "A proxy that has room for two clients on an upstream connection and lets the others \
+             wait for the next one, which it never makes",
+            around::<ServesTwoClients>,
+        ),
+        Mutant::in_code(
+            "proxy-tells-the-first-client",
+            "A proxy that looks up whom a group's message is for and stops at the first client",
+            around::<TellsTheFirstClient>,
+        ),
+        Mutant::in_code(
+            "proxy-answers-the-first-client",
+            "A proxy that hands the upstream's verdict on a share to whoever connected first",
+            around::<AnswersTheFirstClient>,
+        ),
+        Mutant::in_code(
+            "proxy-sends-shares-before-it-looks",
+            "A proxy that sends a share up first and then looks whether its job still counts",
+            around::<SendsBeforeItLooks>,
+        ),
+        Mutant::in_code(
+            "proxy-keeps-clients-of-the-dead",
+            "A proxy whose clients never hear that the upstream is gone, since closing is the \
+             upstream's business",
+            around::<KeepsClientsOfTheDead>,
+        ),
+        Mutant::in_code(
+            "proxy-hands-updates-on",
+            "A proxy that hands UpdateChannel on without asking whose the channel is",
+            around::<HandsUpdatesOn>,
+        ),
+        Mutant::in_code(
+            "proxy-hands-reconnect-on",
+            "A proxy that hands on to its devices whatever its upstream says, a request to go \
+             elsewhere too",
+            around::<HandsReconnectOn>,
+        ),
+        Mutant::in_code(
+            "proxy-hands-local-messages-on",
+            "A proxy that hands on every message that it does not know, whether it is about a \
+             channel or about the connection",
+            |role| edge(role, HandsOn { is_meant: is_local, ..HandsOn::default() }),
+        ),
+        Mutant::in_code(
+            "proxy-hands-channel-messages-on",
+            "An aggregating proxy that hands on messages about channels that its peer on the \
+             other side has never heard of",
+            |role| edge(role, HandsOn { is_meant: is_of_channel, ..HandsOn::default() }),
+        ),
+        Mutant::in_code(
+            "proxy-makes-frames-anew",
+            "A proxy that takes frames apart and puts them together again as its own table of \
+             messages has them, without the channel bit where it knows none",
+            |role| edge(role, MakesFramesAnew),
+        ),
+    ]
+}
+
+/// Who is connected, in the order in which they set up.
+#[derive(Default)]
+struct Peers {
+    clients: Vec<ConnectionId>,
+    upstream: Option<ConnectionId>,
+}
+
+impl Peers {
+    fn note(&mut self, connection: ConnectionId, message: &Message) {
+        match message {
+            Message::SetupConnection(_) => self.clients.push(connection),
+            Message::SetupConnectionSuccess(_) => self.upstream = Some(connection),
+            _ => {}
+        }
+    }
+
+    fn is_first(&self, connection: ConnectionId) -> bool {
+        self.clients.first() == Some(&connection)
+    }
+}
+
+#[derive(Default)]
+struct ServesTwoClients {
+    served: Vec<ConnectionId>,
+}
+
+impl Bug for ServesTwoClients {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        let opens = matches!(
+            message,
+            Message::OpenStandardMiningChannel(_) | Message::OpenExtendedMiningChannel(_)
+        );
+        if opens && !self.served.contains(&connection) {
+            if self.served.len() == 2 {
+                return;
+            }
+            self.served.push(connection);
+        }
+        turn.hear(connection, message);
+    }
+}
+
+/// The tip of a channel's start is the client's own; the later ones are for all.
+#[derive(Default)]
+struct TellsTheFirstClient {
+    peers: Peers,
+    started: Vec<ConnectionId>,
+}
+
+impl Bug for TellsTheFirstClient {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        turn.hear(connection, message);
+    }
+
+    fn say(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        if matches!(message, Message::SetNewPrevHash(_)) {
+            let is_start = !self.started.contains(&connection);
+            if !is_start && !self.peers.is_first(connection) {
+                return;
+            }
+            self.started.push(connection);
+        }
+        turn.say(connection, message);
+    }
+}
+
+#[derive(Default)]
+struct AnswersTheFirstClient {
+    peers: Peers,
+}
+
+impl Bug for AnswersTheFirstClient {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        turn.hear(connection, message);
+    }
+
+    fn say(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        let is_verdict =
+            matches!(message, Message::SubmitSharesError(_) | Message::SubmitSharesSuccess(_));
+        let first = self.peers.clients.first().copied().filter(|_| is_verdict);
+        turn.say(first.unwrap_or(connection), message);
+    }
+}
+
+#[derive(Default)]
+struct SendsBeforeItLooks {
+    peers: Peers,
+    channel_id: u32,
+}
+
+impl Bug for SendsBeforeItLooks {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        match (&message, self.peers.upstream) {
+            (Message::OpenExtendedMiningChannelSuccess(success), _) => {
+                self.channel_id = success.channel_id;
+            }
+            (Message::SubmitSharesStandard(share), Some(upstream)) => {
+                let share = SubmitSharesExtended {
+                    channel_id: self.channel_id,
+                    sequence_number: share.sequence_number,
+                    job_id: share.job_id,
+                    nonce: share.nonce,
+                    ntime: share.ntime,
+                    version: share.version,
+                    extranonce: B32::default(),
+                };
+                turn.say(upstream, share);
+            }
+            _ => {}
+        }
+        turn.hear(connection, message);
+    }
+}
+
+#[derive(Default)]
+struct KeepsClientsOfTheDead;
+
+impl Bug for KeepsClientsOfTheDead {
+    fn closes(&mut self, reason: &CloseReason) -> bool {
+        !matches!(reason, CloseReason::ServiceChanged(_))
+    }
+}
+
+#[derive(Default)]
+struct HandsUpdatesOn {
+    peers: Peers,
+}
+
+impl Bug for HandsUpdatesOn {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        if let (Message::UpdateChannel(update), Some(upstream)) = (&message, self.peers.upstream) {
+            return turn.say(upstream, update.clone());
+        }
+        turn.hear(connection, message);
+    }
+}
+
+#[derive(Default)]
+struct HandsReconnectOn {
+    peers: Peers,
+}
+
+impl Bug for HandsReconnectOn {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        if let Message::Reconnect(reconnect) = &message {
+            for client in &self.peers.clients {
+                turn.say(*client, reconnect.clone());
+            }
+        }
+        turn.hear(connection, message);
+    }
+}
+
+/// What comes from one side and is not known is sent to the other.
+struct HandsOn {
+    peers: Peers,
+    is_meant: fn(&FrameHeader) -> bool,
+}
+
+impl Default for HandsOn {
+    fn default() -> Self {
+        HandsOn { peers: Peers::default(), is_meant: is_local }
+    }
+}
+
+fn is_local(header: &FrameHeader) -> bool {
+    !header.has_channel_bit()
+}
+
+fn is_of_channel(header: &FrameHeader) -> bool {
+    header.has_channel_bit()
+}
+
+impl Tamper for HandsOn {
+    fn hear(&mut self, input: Input, out: &mut Outbox) -> Vec<Input> {
+        match &input {
+            Input::Received { connection, message, .. } => self.peers.note(*connection, message),
+            Input::Undecodable { connection, frame, error: DecodeError::Unknown { .. } }
+                if (self.is_meant)(&frame.header()) =>
+            {
+                let is_upstream = self.peers.upstream == Some(*connection);
+                let to = match is_upstream {
+                    true => self.peers.clients.clone(),
+                    false => self.peers.upstream.into_iter().collect(),
+                };
+                for connection in to {
+                    out.put(Output::Forward { connection, frame: frame.clone() });
+                }
+            }
+            _ => {}
+        }
+        vec![input]
+    }
+}
+
+struct MakesFramesAnew;
+
+impl Tamper for MakesFramesAnew {
+    fn say(&mut self, output: Output) -> Option<Output> {
+        Some(match output {
+            Output::Forward { connection, mut frame } => {
+                frame.extension_type &= !FrameHeader::CHANNEL_BIT;
+                Output::Forward { connection, frame }
+            }
+            other => other,
+        })
+    }
+}
