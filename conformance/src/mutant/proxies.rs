@@ -1,9 +1,11 @@
 //! Bugs of proxies: who is told what, and what is handed on.
 
+use bytes::Bytes;
+use sv2::extensions::WORKER_TRACKING;
 use sv2::message::{DecodeError, Message};
-use sv2::mining::SubmitSharesExtended;
+use sv2::mining::{CloseChannel, SubmitSharesExtended};
 use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output};
-use sv2::wire::{B32, FrameHeader};
+use sv2::wire::{B32, FrameHeader, Tlv, TlvOrder, Tlvs};
 
 use super::Mutant;
 use super::edge::{Tamper, edge};
@@ -42,6 +44,28 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "proxy-hands-updates-on",
             "A proxy that hands UpdateChannel on without asking whose the channel is",
             around::<HandsUpdatesOn>,
+        ),
+        Mutant::in_code(
+            "proxy-hands-shares-on",
+            "A proxy that hands every share on to its upstream, whose business it is to judge it",
+            around::<HandsSharesOn>,
+        ),
+        Mutant::in_code(
+            "proxy-hands-closes-on",
+            "An aggregating proxy that closes its upstream's channel for a client that closes its \
+             own",
+            around::<HandsClosesOn>,
+        ),
+        Mutant::in_code(
+            "proxy-strips-tlvs",
+            "A proxy that takes messages apart and puts them together again without the fields \
+             of extensions",
+            |role| edge(role, Rewrites { tlvs: Vec::new() }),
+        ),
+        Mutant::in_code(
+            "proxy-names-workers-unasked",
+            "A proxy that names a worker behind every share, whether that was agreed on or not",
+            |role| edge(role, Rewrites { tlvs: vec![worker()] }),
         ),
         Mutant::in_code(
             "proxy-hands-reconnect-on",
@@ -209,6 +233,71 @@ impl Bug for HandsUpdatesOn {
         }
         turn.hear(connection, message);
     }
+}
+
+#[derive(Default)]
+struct HandsSharesOn {
+    peers: Peers,
+}
+
+impl Bug for HandsSharesOn {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        if let (Message::SubmitSharesExtended(share), Some(upstream)) =
+            (&message, self.peers.upstream)
+        {
+            turn.say(upstream, share.clone());
+        }
+        turn.hear(connection, message);
+    }
+}
+
+#[derive(Default)]
+struct HandsClosesOn {
+    peers: Peers,
+    channel_id: u32,
+}
+
+impl Bug for HandsClosesOn {
+    fn hear(&mut self, connection: ConnectionId, message: Message, turn: &mut Turn) {
+        self.peers.note(connection, &message);
+        match (&message, self.peers.upstream) {
+            (Message::OpenExtendedMiningChannelSuccess(success), _) => {
+                self.channel_id = success.channel_id;
+            }
+            (Message::CloseChannel(close), Some(upstream)) if upstream != connection => {
+                let channel_id = self.channel_id;
+                turn.say(upstream, CloseChannel { channel_id, ..close.clone() });
+            }
+            _ => {}
+        }
+        turn.hear(connection, message);
+    }
+}
+
+/// Shares go out with other fields of extensions.
+struct Rewrites {
+    tlvs: Vec<Tlv>,
+}
+
+impl Tamper for Rewrites {
+    fn say(&mut self, output: Output) -> Option<Output> {
+        Some(match output {
+            Output::Send {
+                connection,
+                message: message @ Message::SubmitSharesExtended(_),
+                ..
+            } => {
+                let tlvs = Tlvs::encode(&self.tlvs, TlvOrder::LittleEndian);
+                Output::Send { connection, message, tlvs }
+            }
+            other => other,
+        })
+    }
+}
+
+fn worker() -> Tlv {
+    Tlv { extension: WORKER_TRACKING, field: 1, value: Bytes::from_static(b"assay") }
 }
 
 #[derive(Default)]
