@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::MiningProxyConfig;
 use super::group::Group;
 use crate::common::{Protocol, SetupConnectionError};
-use crate::extensions::{RequestExtensions, RequestExtensionsError};
+use crate::extensions::{RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess};
 use crate::message::Message;
 use crate::mining::UpdateChannel;
 use crate::mining::channel::ChannelKind;
@@ -53,6 +53,8 @@ pub(super) struct Lane {
 pub(super) enum Extensions {
     /// An upstream that knows of no extensions answers nothing; then it has agreed on none.
     Asked {
+        /// Of the request that is under way.
+        request_id: u16,
         until: Instant,
     },
     Agreed(Vec<u16>),
@@ -119,6 +121,9 @@ impl Lane {
     pub(super) const REQUIREMENTS_REQUEST_ID: u16 = 1;
     /// Of our second one.
     pub(super) const EXTENSIONS_REQUEST_ID: u16 = 2;
+    /// For the answers to both: extension 0x0001, 4 gives a client about a second before it
+    /// should go on without.
+    const EXTENSIONS_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// The flags that are passed on are neighbours.
     const FLAGS_SHIFT: u32 = REQUIRES_WORK_SELECTION.trailing_zeros();
@@ -177,34 +182,66 @@ impl Lane {
         }
     }
 
-    /// Before anything else on a new connection, since an upstream may require some: which, it
-    /// says when asked for none.
+    /// Before anything else on a new connection, and alone until it is answered (extension
+    /// 0x0001, 4). An upstream may require some: which, it says when asked for none.
     pub(super) fn ask_for_extensions(&mut self, now: Now, out: &mut Outbox) {
         if self.wanted.is_empty() {
             self.extensions = Extensions::Agreed(Vec::new());
             return;
         }
-        self.extensions = Extensions::Asked { until: now.instant + self.answer_timeout };
-        for (request_id, requested) in [
-            (Self::REQUIREMENTS_REQUEST_ID, Vec::new()),
-            (Self::EXTENSIONS_REQUEST_ID, self.wanted.clone()),
-        ] {
-            let requested_extensions = Seq64K::new(requested).unwrap_or_default();
-            self.send(RequestExtensions { request_id, requested_extensions }, out);
+        let request_id = Self::REQUIREMENTS_REQUEST_ID;
+        let until = now.instant + Self::EXTENSIONS_TIMEOUT;
+        self.extensions = Extensions::Asked { request_id, until };
+        self.send(RequestExtensions { request_id, requested_extensions: Seq64K::default() }, out);
+    }
+
+    /// The upstream has answered the first request.
+    fn ask_for_wanted(&mut self, out: &mut Outbox) {
+        let request_id = Self::EXTENSIONS_REQUEST_ID;
+        if let Extensions::Asked { request_id: under_way, .. } = &mut self.extensions {
+            *under_way = request_id;
         }
+        let requested_extensions = Seq64K::new(self.wanted.clone()).unwrap_or_default();
+        self.send(RequestExtensions { request_id, requested_extensions }, out);
+    }
+
+    fn is_awaited(&self, answered: u16) -> bool {
+        matches!(self.extensions, Extensions::Asked { request_id, .. } if request_id == answered)
+    }
+
+    /// What the upstream has agreed on, beyond what we have asked for, is nothing to us.
+    pub(super) fn handle_extensions_success(
+        &mut self,
+        success: &RequestExtensionsSuccess,
+        out: &mut Outbox,
+    ) {
+        if !self.is_awaited(success.request_id) {
+            return;
+        }
+        if success.request_id == Self::REQUIREMENTS_REQUEST_ID {
+            return self.ask_for_wanted(out);
+        }
+        let mut agreed = success.supported_extensions.as_slice().to_vec();
+        agreed.retain(|extension| self.wanted.contains(extension));
+        self.extensions = Extensions::Agreed(agreed);
     }
 
     /// What the upstream requires and does not get from us ends with the connection.
-    pub(super) fn handle_extensions_error(&mut self, error: &RequestExtensionsError) {
-        match error.request_id {
-            Self::REQUIREMENTS_REQUEST_ID => {
-                let required = error.required_extensions.as_slice();
-                self.required.clone_from(&self.wanted);
-                self.required.retain(|extension| required.contains(extension));
-            }
-            Self::EXTENSIONS_REQUEST_ID => self.extensions = Extensions::Agreed(Vec::new()),
-            _ => {}
+    pub(super) fn handle_extensions_error(
+        &mut self,
+        error: &RequestExtensionsError,
+        out: &mut Outbox,
+    ) {
+        if !self.is_awaited(error.request_id) {
+            return;
         }
+        if error.request_id == Self::REQUIREMENTS_REQUEST_ID {
+            let required = error.required_extensions.as_slice();
+            self.required.clone_from(&self.wanted);
+            self.required.retain(|extension| required.contains(extension));
+            return self.ask_for_wanted(out);
+        }
+        self.extensions = Extensions::Agreed(Vec::new());
     }
 
     pub(super) fn take_request_id(&mut self) -> u32 {
@@ -331,7 +368,7 @@ impl Lane {
 
     fn extensions_due(&self) -> Option<Instant> {
         match self.extensions {
-            Extensions::Asked { until } => Some(until),
+            Extensions::Asked { until, .. } => Some(until),
             Extensions::Agreed(_) => None,
         }
     }

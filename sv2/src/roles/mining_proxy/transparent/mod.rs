@@ -20,7 +20,7 @@
 //! **A lost upstream** takes the connections of its clients with it: ids, flags and extensions
 //! were agreed on with that one, and the ids of the next would come twice on a connection that
 //! lived on, which spec 5.2 forbids. Every client knows how to dial again; until an upstream is
-//! there, its set-up waits.
+//! there, and has settled extensions with the proxy, its set-up waits.
 
 mod client;
 mod group;
@@ -254,7 +254,7 @@ impl Transparent {
     fn handle_woken(&mut self, now: Now, out: &mut Outbox) {
         for lane in 0..self.lanes.len() {
             if self.lanes[lane].handle_woken(now, out) {
-                self.answer_extensions(now, lane, out);
+                self.answer_waiting(now, lane, out);
             }
         }
         while let Some(timer) = self.timers.take_due(now.instant) {

@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::group::FutureJob;
-use super::lane::{Extensions, Lane};
 use super::opening::Opened;
 use super::requests::extension_channel;
 use super::{Passage, Timer, Transparent, tell_lost};
 use crate::event::Event;
-use crate::extensions::RequestExtensionsSuccess;
 use crate::message::Message;
 use crate::mining::coinbase::Coinbase;
 use crate::mining::job::Work;
@@ -139,31 +137,14 @@ impl Transparent {
                 }
             }
             Message::RequestExtensionsSuccess(success) => {
-                self.handle_extensions(now, lane, &success, out);
+                self.lanes[lane].handle_extensions_success(&success, out);
+                self.answer_waiting(now, lane, out);
             }
             Message::RequestExtensionsError(error) => {
-                self.lanes[lane].handle_extensions_error(&error);
-                self.answer_extensions(now, lane, out);
+                self.lanes[lane].handle_extensions_error(&error, out);
+                self.answer_waiting(now, lane, out);
             }
             other => self.lanes[lane].uplink.note_ignored(upstream, other.name(), out),
-        }
-    }
-
-    fn handle_extensions(
-        &mut self,
-        now: Now,
-        lane: usize,
-        success: &RequestExtensionsSuccess,
-        out: &mut Outbox,
-    ) {
-        if success.request_id == Lane::EXTENSIONS_REQUEST_ID
-            && matches!(self.lanes[lane].extensions, Extensions::Asked { .. })
-        {
-            let wanted = &self.server.supported_extensions;
-            let mut agreed = success.supported_extensions.as_slice().to_vec();
-            agreed.retain(|extension| wanted.contains(extension));
-            self.lanes[lane].extensions = Extensions::Agreed(agreed);
-            self.answer_extensions(now, lane, out);
         }
     }
 

@@ -67,13 +67,15 @@ impl Transparent {
         self.answer_setup(now, connection, out);
     }
 
-    /// The upstream's flags are the answer, as soon as there is one.
+    /// The upstream's flags are the answer, as soon as the upstream may be asked for something:
+    /// not before extensions are settled with it.
     fn answer_setup(&mut self, now: Now, connection: ConnectionId, out: &mut Outbox) {
         let Some(&mut Client { lane: Some(lane), flags: asked, .. }) = self.client(connection)
         else {
             return;
         };
-        let Some(flags) = self.lanes[lane].granted else { return };
+        let at = &self.lanes[lane];
+        let (Some(flags), Extensions::Agreed(_)) = (at.granted, &at.extensions) else { return };
         let mut refused = !self.offer.supported_flags;
         if flags & success::REQUIRES_EXTENDED_CHANNELS != 0 {
             refused |= REQUIRES_STANDARD_JOBS;
@@ -130,9 +132,15 @@ impl Transparent {
         at.granted = Some(flags);
         (at.refusal, at.refusal_count) = (None, 0);
         at.ask_for_extensions(now, out);
+        self.answer_waiting(now, lane, out);
+    }
+
+    /// Answers everybody who waits for the upstream, if it is there and extensions are settled.
+    pub(super) fn answer_waiting(&mut self, now: Now, lane: usize, out: &mut Outbox) {
         for connection in self.clients_of(lane, Phase::AwaitingUpstream) {
             self.answer_setup(now, connection, out);
         }
+        self.answer_extensions(now, lane, out);
     }
 
     /// Where every upstream has refused what the lane needs, so does the proxy.
@@ -173,7 +181,7 @@ impl Transparent {
     }
 
     /// Answers everybody on the lane who waits for what the upstream agrees on.
-    pub(super) fn answer_extensions(&mut self, now: Now, lane: usize, out: &mut Outbox) {
+    fn answer_extensions(&mut self, now: Now, lane: usize, out: &mut Outbox) {
         let Extensions::Agreed(agreed) = self.lanes[lane].extensions.clone() else { return };
         let required = self.lanes[lane].required.clone();
         for connection in self.clients_of(lane, Phase::Open) {

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::common::{SetupConnection, SetupConnectionSuccess};
+use crate::extensions::RequestExtensionsError;
 use crate::mining::{
     OpenExtendedMiningChannel, OpenExtendedMiningChannelSuccess, OpenStandardMiningChannel,
     OpenStandardMiningChannelSuccess,
 };
 use crate::role::PeerAddress;
 use crate::time::UnixTime;
-use crate::wire::{B32, Target};
+use crate::wire::{B32, Seq64K, Target};
 
 /// The upstream connection of those who ask for nothing.
 const UP: ConnectionId = ConnectionId(9);
@@ -99,8 +100,17 @@ impl Bench {
         self.receive(connection, setup(flags))
     }
 
-    /// The dial that is under way leads to a connection, whose set-up succeeds.
+    /// The dial that is under way leads to a connection, whose set-up succeeds, and which agrees
+    /// on no extension.
     fn upstream(&mut self, connection: ConnectionId, flags: u32) -> Vec<Output> {
+        let mut outputs = self.upstream_before_extensions(connection, flags);
+        for request_id in [1, 2] {
+            outputs.extend(self.receive(connection, no_extensions(request_id)));
+        }
+        outputs
+    }
+
+    fn upstream_before_extensions(&mut self, connection: ConnectionId, flags: u32) -> Vec<Output> {
         let lane = usize::from(connection == UP_WORK);
         let dial = DialId(u32::try_from(lane).unwrap());
         self.handle(Input::Connected { connection, via: Via::Dial(dial) });
@@ -126,6 +136,14 @@ impl Bench {
         };
         let (up, request_id) = (*up, request.request_id);
         self.say(up, extended_success(request_id, id, 8));
+    }
+}
+
+fn no_extensions(request_id: u16) -> RequestExtensionsError {
+    RequestExtensionsError {
+        request_id,
+        unsupported_extensions: Seq64K::default(),
+        required_extensions: Seq64K::default(),
     }
 }
 

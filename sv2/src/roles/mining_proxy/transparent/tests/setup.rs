@@ -6,7 +6,6 @@ use crate::extensions::{
     RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess, WORKER_TRACKING,
 };
 use crate::mining::setup_flag::success;
-use crate::wire::Seq64K;
 
 fn extensions(list: &[u16]) -> Seq64K<u16> {
     Seq64K::new(list.to_vec()).unwrap()
@@ -19,7 +18,9 @@ fn set_up_of_a_client_is_answered_with_the_flags_of_the_upstream_once_there_is_o
     let early = bench.connect(ALICE, REQUIRES_STANDARD_JOBS);
     let asked = bench.handle(Input::Connected { connection: UP, via: Via::Dial(DialId(0)) });
     let flags = success::REQUIRES_FIXED_VERSION;
-    let late = sent(bench.receive(UP, SetupConnectionSuccess { used_version: 2, flags }));
+    bench.receive(UP, SetupConnectionSuccess { used_version: 2, flags });
+    bench.receive(UP, no_extensions(1));
+    let late = sent(bench.receive(UP, no_extensions(2)));
 
     assert!(matches!(early[..], [Output::Dial { dial: DialId(0), .. }]), "{early:?}");
     let [(UP, Message::SetupConnection(request))] = &sent(asked)[..] else { panic!() };
@@ -144,42 +145,60 @@ fn an_operator_can_send_clients_elsewhere_and_change_nothing_else() {
     assert!(matches!(refused[..], [Output::Event(Event::CommandRefused { .. })]), "{refused:?}");
 }
 
+fn requests(outputs: Vec<Output>) -> Vec<u16> {
+    let requests = sent(outputs).into_iter().filter_map(|(_, message)| match message {
+        Message::RequestExtensions(request) => Some(request.request_id),
+        _ => None,
+    });
+    requests.collect()
+}
+
 #[test]
 fn clients_may_use_what_the_upstream_has_agreed_on() {
     let mut bench = Bench::new(MiningProxyConfig::default());
     bench.connect(ALICE, 0);
-    let asked = sent(bench.upstream(UP, 0));
-    let request = RequestExtensions {
-        request_id: 5,
-        requested_extensions: extensions(&[WORKER_TRACKING, 0x4001]),
-    };
-
-    let early = bench.say(ALICE, request);
+    bench.upstream_before_extensions(UP, 0);
+    bench.receive(UP, no_extensions(1));
     let success = |request_id| RequestExtensionsSuccess {
         request_id,
         supported_extensions: extensions(&[WORKER_TRACKING]),
     };
-    let late = bench.say(UP, success(2));
+    bench.receive(UP, success(2));
 
-    let ids: Vec<u16> = asked
-        .iter()
-        .filter_map(|(_, message)| match message {
-            Message::RequestExtensions(request) => Some(request.request_id),
-            _ => None,
-        })
-        .collect();
-    assert_eq!((ids, early), (vec![1, 2], vec![]));
-    assert_eq!(late, [(ALICE, success(5).into())]);
+    let requested_extensions = extensions(&[WORKER_TRACKING, 0x4001]);
+    let told = bench.say(ALICE, RequestExtensions { request_id: 5, requested_extensions });
+
+    assert_eq!(told, [(ALICE, success(5).into())]);
+}
+
+/// Extension 0x0001, 4.
+#[test]
+fn nothing_else_is_asked_of_an_upstream_before_it_has_answered_for_extensions() {
+    let mut bench = Bench::new(MiningProxyConfig::default());
+    bench.connect(ALICE, 0);
+
+    let first = requests(bench.upstream_before_extensions(UP, 0));
+    let second = requests(bench.receive(UP, no_extensions(1)));
+    let strange = bench.receive(UP, no_extensions(1));
+    let late = sent(bench.receive(UP, no_extensions(2)));
+
+    assert_eq!((first, second, strange), (vec![1], vec![2], vec![]));
+    let success = SetupConnectionSuccess { used_version: 2, flags: 0 };
+    assert_eq!(late, [(ALICE, success.into())], "not before: the client would open channels");
 }
 
 #[test]
 fn an_upstream_that_does_not_answer_for_extensions_has_agreed_on_none() {
-    let mut bench = Bench::ready();
+    let mut bench = Bench::new(MiningProxyConfig::default());
+    bench.connect(ALICE, 0);
+    bench.upstream_before_extensions(UP, 0);
+
+    let late = sent(bench.pass(SECOND));
     let requested_extensions = extensions(&[WORKER_TRACKING]);
-    bench.say(ALICE, RequestExtensions { request_id: 5, requested_extensions });
+    let told = bench.say(ALICE, RequestExtensions { request_id: 5, requested_extensions });
 
-    let told = sent(bench.pass(31 * SECOND));
-
+    let success = SetupConnectionSuccess { used_version: 2, flags: 0 };
+    assert_eq!(late, [(ALICE, success.into())]);
     let refusal = RequestExtensionsError {
         request_id: 5,
         unsupported_extensions: extensions(&[WORKER_TRACKING]),

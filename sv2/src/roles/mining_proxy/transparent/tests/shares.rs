@@ -7,7 +7,6 @@ use crate::extensions::{RequestExtensions, RequestExtensionsSuccess, WORKER_TRAC
 use crate::mining::{
     SubmitSharesError, SubmitSharesExtended, SubmitSharesStandard, SubmitSharesSuccess,
 };
-use crate::wire::Seq64K;
 
 fn share(channel_id: u32, sequence_number: u32) -> SubmitSharesStandard {
     SubmitSharesStandard { channel_id, sequence_number, job_id: 1, nonce: 2, ntime: 3, version: 4 }
@@ -89,14 +88,19 @@ fn shares_that_a_lost_upstream_has_not_answered_are_told_of() {
 #[test]
 fn fields_of_extensions_are_kept_where_they_were_agreed_on_and_dropped_where_not() {
     for is_agreed in [true, false] {
-        let mut bench = Bench::ready();
+        let mut bench = Bench::new(MiningProxyConfig::default());
+        bench.connect(ALICE, 0);
+        bench.upstream_before_extensions(UP, 0);
+        bench.receive(UP, no_extensions(1));
         let extensions = Seq64K::new(vec![WORKER_TRACKING]).unwrap();
-        bench.open_extended(ALICE, 1, 11);
         if is_agreed {
             let supported_extensions = extensions.clone();
             bench.say(UP, RequestExtensionsSuccess { request_id: 2, supported_extensions });
             bench.say(ALICE, RequestExtensions { request_id: 4, requested_extensions: extensions });
+        } else {
+            bench.receive(UP, no_extensions(2));
         }
+        bench.open_extended(ALICE, 1, 11);
         let tlvs = Tlvs::from_bytes(Bytes::from_static(&[2, 0, 1, 1, 0, b'x']));
         let share = SubmitSharesExtended {
             channel_id: 11,
