@@ -8,6 +8,7 @@ use crate::message::Message;
 use crate::mining::channel::ChannelKind;
 use crate::mining::error_code::{channel as error_code, close_reason};
 use crate::mining::extranonce::ExtranonceLayout;
+use crate::mining::setup_flag::success;
 use crate::mining::{CloseChannel, OpenMiningChannelError};
 use crate::role::{ConnectionId, Outbox, Output};
 use crate::time::Now;
@@ -47,8 +48,13 @@ impl Transparent {
             self.close(connection, violation.into(), out);
             return None;
         }
+        let granted = self.lanes[lane].granted.unwrap_or_default();
+        let takes_standard = granted & success::REQUIRES_EXTENDED_CHANNELS == 0;
+        // Spec 5.3.1: such an upstream is not asked; the client was told at set-up.
+        let error_code = if kind == ChannelKind::Standard && !takes_standard {
+            error_code::STANDARD_CHANNELS_NOT_SUPPORTED
         // AMB-28: the upstream does not know that this client could not read the jobs.
-        let error_code = if kind == ChannelKind::Extended && reads_standard_jobs {
+        } else if kind == ChannelKind::Extended && reads_standard_jobs {
             error_code::EXTENDED_CHANNELS_NOT_SUPPORTED_FOR_STANDARD_JOBS
         } else if count >= channels_max || self.lanes[lane].opens.len() >= Lane::OPENS_MAX {
             error_code::CHANNEL_CAPACITY_EXHAUSTED

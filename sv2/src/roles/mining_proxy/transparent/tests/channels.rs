@@ -1,6 +1,7 @@
 //! Opening, updating, regrouping and closing.
 
 use super::*;
+use crate::mining::setup_flag::success;
 use crate::mining::{
     OpenMiningChannelError, SetCustomMiningJob, SetCustomMiningJobError, SetCustomMiningJobSuccess,
     SetExtranoncePrefix, SetGroupChannel, UpdateChannelError,
@@ -246,4 +247,17 @@ fn custom_jobs_are_refused_where_nobody_has_asked_for_them_or_others_are_in_the_
         let refusal = SetCustomMiningJobError { channel_id, request_id: 4, error_code };
         assert_eq!(told, [(client, refusal.into())]);
     }
+}
+
+/// Spec 5.3.1.
+#[test]
+fn an_upstream_that_requires_extended_channels_is_asked_for_no_other() {
+    let mut bench = Bench::new(MiningProxyConfig::default());
+    bench.connect(ALICE, 0);
+    bench.upstream(UP, success::REQUIRES_EXTENDED_CHANNELS);
+
+    let told = bench.say(ALICE, standard(5));
+
+    let error_code = code("standard-channels-not-supported");
+    assert_eq!(told, [(ALICE, OpenMiningChannelError { request_id: 5, error_code }.into())]);
 }
