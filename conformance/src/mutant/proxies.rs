@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sv2::extensions::WORKER_TRACKING;
 use sv2::message::{DecodeError, Message};
 use sv2::mining::{CloseChannel, SubmitSharesExtended};
-use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output};
+use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output, Via};
 use sv2::wire::{B32, FrameHeader, Tlv, TlvOrder, Tlvs};
 
 use super::Mutant;
@@ -39,6 +39,11 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "A proxy whose clients never hear that the upstream is gone, since closing is the \
              upstream's business",
             around::<KeepsClientsOfTheDead>,
+        ),
+        Mutant::in_code(
+            "proxy-ends-with-any-upstream",
+            "A proxy that closes all of its clients when one of its upstream connections is gone",
+            |role| edge(role, EndsWithAnyUpstream::default()),
         ),
         Mutant::in_code(
             "proxy-hands-updates-on",
@@ -217,6 +222,30 @@ struct KeepsClientsOfTheDead;
 impl Bug for KeepsClientsOfTheDead {
     fn closes(&mut self, reason: &CloseReason) -> bool {
         !matches!(reason, CloseReason::ServiceChanged(_))
+    }
+}
+
+#[derive(Default)]
+struct EndsWithAnyUpstream {
+    upstreams: Vec<ConnectionId>,
+    clients: Vec<ConnectionId>,
+}
+
+impl Tamper for EndsWithAnyUpstream {
+    fn hear(&mut self, input: Input, out: &mut Outbox) -> Vec<Input> {
+        match &input {
+            Input::Connected { connection, via: Via::Dial(_) } => self.upstreams.push(*connection),
+            Input::Connected { connection, via: Via::Listener(_) } => {
+                self.clients.push(*connection);
+            }
+            Input::Closed { connection, .. } if self.upstreams.contains(connection) => {
+                for client in self.clients.drain(..) {
+                    out.close(client, CloseReason::ByUs);
+                }
+            }
+            _ => {}
+        }
+        vec![input]
     }
 }
 
