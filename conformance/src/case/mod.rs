@@ -193,3 +193,46 @@ fn short(value: &Value) -> String {
 
 /// Longest value in the name of a permutation, in characters.
 const SHORT_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(mode: &str) -> Result<Case, document::LoadError> {
+        let text = format!(
+            r#"
+            format = 1
+            id = "proxy.some.case"
+            title = "A case"
+            role = "mining-proxy"
+            severity = "low"
+            clauses = ["CP-3.6.1-01"]
+            params = {{ mode = ["aggregated", "{mode}"] }}
+            [[step]]
+            connect = "noise"
+            clause = "CP-3.6.1-01"
+            "#
+        );
+        load_case("case.toml", &text, &[], &|_| true)
+    }
+
+    #[test]
+    fn a_proxy_is_set_up_in_the_mode_that_the_permutation_names() {
+        let case = case("transparent").unwrap();
+
+        let modes: Vec<_> = case
+            .permutations()
+            .iter()
+            .map(|permutation| (permutation.proxy_mode(), permutation.world().is_transparent))
+            .collect();
+
+        assert_eq!(modes, [(Some("aggregated"), false), (Some("transparent"), true)]);
+    }
+
+    #[test]
+    fn a_mode_that_no_proxy_has_is_an_error_of_its_case() {
+        let error = case("transparant").unwrap_err();
+
+        assert!(error.message.contains("transparent"), "{error:?}");
+    }
+}
