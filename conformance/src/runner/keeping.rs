@@ -25,12 +25,25 @@ pub(super) struct Left {
     mint: Mint,
 }
 
-/// Whether a case can go on where another has ended.
+/// Whether a case can go on where another has ended: it begins with a device that works, and
+/// does not look at how it came to that.
 pub(crate) fn begins_working(case: &Case) -> bool {
-    case.steps.first().is_some_and(|step| match &step.action {
+    let begins = case.steps.first().is_some_and(|step| match &step.action {
         Action::Use(fixture) => is_working(fixture) && step.connection == MAIN,
         _ => false,
-    })
+    });
+    begins && !case.steps.iter().any(|step| looks_back(&step.action))
+}
+
+/// Whether a step judges the whole connection, from its first message on.
+fn looks_back(action: &Action) -> bool {
+    match action {
+        Action::Check(check) => !check.invariants.is_empty(),
+        Action::ExpectNone(none) => none.ever,
+        Action::Call(call) => call.function == "received",
+        Action::Use(fixture) => fixture.steps.iter().any(|step| looks_back(&step.action)),
+        _ => false,
+    }
 }
 
 /// The fixture that a kept connection stands for.
