@@ -101,6 +101,18 @@ impl Channel {
         self.target.target
     }
 
+    /// Hashes that a share for jobs to come takes on average.
+    pub(crate) fn share_hashes(&self) -> f64 {
+        self.target.expected_hashes()
+    }
+
+    /// The same for the job that the client works on: the newest active one, which keeps its
+    /// target (spec 5.3.21).
+    pub(crate) fn worked_hashes(&self) -> f64 {
+        let newest = self.jobs.iter().rev().find_map(|job| job.pinned);
+        newest.unwrap_or(self.target).expected_hashes()
+    }
+
     /// From now on (spec 5.3.21): active jobs keep theirs, future ones take it when activated.
     pub fn set_target(&mut self, target: Target) {
         self.target = PinnedTarget::new(target);

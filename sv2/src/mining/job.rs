@@ -116,6 +116,19 @@ impl PinnedTarget {
     pub(crate) fn new(target: Target) -> Self {
         PinnedTarget { target, difficulty: target.difficulty_fixed() }
     }
+
+    /// How many it takes on average to meet the target, cheaply.
+    #[inline]
+    pub(crate) fn expected_hashes(self) -> f64 {
+        expected_hashes(self.difficulty)
+    }
+}
+
+/// From difficulty in units of 2^-64; difficulty 1 takes 2^48 / 0xffff hashes.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+#[inline]
+pub(crate) fn expected_hashes(difficulty: u128) -> f64 {
+    difficulty as f64 * (2_f64.powi(48 - 64) / 65_535.0)
 }
 
 /// What two shares of one job have in common.

@@ -131,6 +131,7 @@ impl MiningServer {
             );
         };
         let hash_rate = request.hash_rate();
+        let vardiff = self.config.vardiff;
         let target = self.config.target_for(hash_rate, request.max_target);
         let (extranonce_prefix, rollable_len) = (extranonce.prefix(), extranonce.rollable_len());
         match request.kind {
@@ -165,7 +166,10 @@ impl MiningServer {
                 user_identity: request.user_identity,
                 max_target: request.max_target,
                 hash_rate,
-                vardiff: Vardiff::new(now.instant),
+                claimed_hash_rate: request.nominal_hash_rate,
+                vardiff: vardiff.map(|algorithm| {
+                    Vardiff::new(algorithm, now.instant, target.expected_hashes())
+                }),
             },
         );
         let group = downstream.groups.iter_mut().find(|group| group.id() == group_id);
@@ -197,8 +201,8 @@ impl MiningServer {
         }
         if let Some(served) = served {
             served.max_target = update.maximum_target;
-            served.vardiff = Vardiff::new(now.instant);
-            let hash_rate = f64::from(update.nominal_hash_rate);
+            let hash_rate =
+                served.claim(now.instant, update.nominal_hash_rate, self.config.vardiff);
             retarget(&self.config, connection, served, hash_rate, out);
             self.channel_changes += 1;
         }
@@ -260,20 +264,16 @@ impl MiningServer {
 
     /// Gives channels the targets that their shares call for.
     pub(super) fn adjust_targets(&mut self, now: Instant, out: &mut Outbox) {
-        let Some(settings) = self.config.vardiff else { return };
-        let shares_per_minute = self.config.shares_per_minute;
+        let Some(algorithm) = self.config.vardiff else { return };
         for connection in self.open_connections() {
             let Some(downstream) = slot(&mut self.connections, connection) else { continue };
             for served in downstream.channels.values_mut() {
-                let assumed = served.hash_rate;
-                let shown = served.vardiff.judge(now, assumed, shares_per_minute, &settings);
-                if let Some(hash_rate) = shown {
-                    retarget(&self.config, connection, served, hash_rate, out);
+                if adjust_target(&self.config, now, connection, served, out) {
                     self.channel_changes += 1;
                 }
             }
         }
-        self.timers.set(Timer::Vardiff, now + settings.interval);
+        self.timers.set(Timer::Vardiff, now + algorithm.interval());
     }
 }
 
@@ -321,6 +321,22 @@ fn measure_refusal(hash_rate: f32, max_target: Target) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Gives a channel the target that its shares call for; whether they call for another hash rate.
+pub(super) fn adjust_target(
+    config: &super::MiningServerConfig,
+    now: Instant,
+    connection: ConnectionId,
+    served: &mut Served,
+    out: &mut Outbox,
+) -> bool {
+    let aim = served.aim(config.shares_per_minute);
+    let shown = served.vardiff.as_mut().and_then(|vardiff| vardiff.judge(now, &aim));
+    if let Some(hash_rate) = shown {
+        retarget(config, connection, served, hash_rate, out);
+    }
+    shown.is_some()
 }
 
 /// Tells the channel its new target, if it is another one.

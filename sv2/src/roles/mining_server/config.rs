@@ -6,7 +6,7 @@ use crate::common::{Protocol, SetupOffer};
 use crate::extensions::WORKER_TRACKING;
 use crate::mining::extranonce::ExtranonceLayout;
 use crate::mining::setup_flag;
-use crate::mining::vardiff::VardiffSettings;
+use crate::mining::vardiff::VardiffAlgorithm;
 use crate::wire::Target;
 
 /// The settings of a role towards its mining clients.
@@ -35,7 +35,7 @@ pub struct MiningServerConfig {
     /// No channel gets a harder target, unless its client asks for it.
     pub hardest_target: Target,
     /// Follows the hash rate that shares show; `None` leaves targets to what clients say.
-    pub vardiff: Option<VardiffSettings>,
+    pub vardiff: Option<VardiffAlgorithm>,
     /// Shares that are acknowledged by one `SubmitShares.Success`.
     pub share_batch_size: u32,
     /// No share waits longer for its acknowledgement (AMB-20).
@@ -69,7 +69,7 @@ impl Default for MiningServerConfig {
             shares_per_minute: 6.0,
             easiest_target: Target::from_expected_hashes(65_536.0),
             hardest_target: Target::HARDEST,
-            vardiff: Some(VardiffSettings::default()),
+            vardiff: Some(VardiffAlgorithm::default()),
             share_batch_size: 1,
             share_batch_timeout: Duration::from_secs(10),
             persists_shares: false,

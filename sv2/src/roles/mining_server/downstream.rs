@@ -8,7 +8,7 @@ use super::extensions::Negotiated;
 use crate::mining::channel::Channel;
 use crate::mining::group::Group;
 use crate::mining::setup_flag;
-use crate::mining::vardiff::Vardiff;
+use crate::mining::vardiff::{Aim, Vardiff, VardiffAlgorithm};
 use crate::roles::useless::Useless;
 use crate::time::Instant;
 use crate::violation::Violation;
@@ -41,7 +41,40 @@ pub(super) struct Served {
     pub(super) max_target: Target,
     /// What the target was made for, in hashes per second.
     pub(super) hash_rate: f64,
-    pub(super) vardiff: Vardiff,
+    /// The hash rate that the client spoke of last.
+    pub(super) claimed_hash_rate: f32,
+    /// Where the server follows what shares show.
+    pub(super) vardiff: Option<Vardiff>,
+}
+
+impl Served {
+    /// The client speaks of a hash rate: the one to assume from now on. One that it has spoken
+    /// of before is no news against what shares have shown since.
+    pub(super) fn claim(
+        &mut self,
+        now: Instant,
+        nominal_hash_rate: f32,
+        algorithm: Option<VardiffAlgorithm>,
+    ) -> f64 {
+        #[expect(clippy::float_cmp, reason = "the same again, to the bit")]
+        if nominal_hash_rate == self.claimed_hash_rate {
+            return self.hash_rate;
+        }
+        self.claimed_hash_rate = nominal_hash_rate;
+        let worked_hashes = self.channel.worked_hashes();
+        self.vardiff = algorithm.map(|algorithm| Vardiff::new(algorithm, now, worked_hashes));
+        f64::from(nominal_hash_rate)
+    }
+
+    /// What shares are held to.
+    pub(super) fn aim(&self, shares_per_minute: f64) -> Aim {
+        Aim {
+            hash_rate: self.hash_rate,
+            share_hashes: self.channel.share_hashes(),
+            worked_hashes: self.channel.worked_hashes(),
+            shares_per_minute,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

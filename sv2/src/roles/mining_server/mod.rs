@@ -86,8 +86,8 @@ impl MiningServer {
 
     /// Once, with the first input of the role.
     pub(crate) fn start(&mut self, now: Now) {
-        if let Some(settings) = self.config.vardiff {
-            self.timers.set(Timer::Vardiff, now.instant + settings.interval);
+        if let Some(algorithm) = self.config.vardiff {
+            self.timers.set(Timer::Vardiff, now.instant + algorithm.interval());
         }
     }
 

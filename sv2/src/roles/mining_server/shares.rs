@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::accounts::UnwrittenShare;
+use super::channels::adjust_target;
 use super::downstream::Served;
 use super::extensions::{NameTooLong, tell_worker, worker};
 use super::{MiningServer, Timer, slot};
 use crate::event::Event;
 use crate::mining::channel::{Channel, ChannelKind};
 use crate::mining::error_code::share as error_code;
-use crate::mining::job::Work;
+use crate::mining::job::{Work, expected_hashes};
 use crate::mining::share::Accepted;
 use crate::mining::{SubmitSharesError, SubmitSharesExtended, SubmitSharesStandard};
 use crate::role::{ConnectionId, Outbox};
@@ -188,7 +189,14 @@ impl MiningServer {
         if accepted.is_block {
             out.tell(Event::BlockFound { hash: accepted.hash });
         }
-        served.vardiff.record(expected_hashes(accepted.difficulty));
+        let hashes = expected_hashes(accepted.difficulty);
+        let is_telling = match &mut served.vardiff {
+            Some(vardiff) => vardiff.record(now.instant, hashes),
+            None => false,
+        };
+        if is_telling && adjust_target(&self.config, now.instant, connection, served, out) {
+            self.channel_changes += 1;
+        }
         if self.config.persists_shares {
             let accepted = *accepted;
             let unwritten =
@@ -282,10 +290,4 @@ impl MiningServer {
     ) -> Option<&mut Served> {
         slot(&mut self.connections, connection)?.channels.get_mut(&channel_id)
     }
-}
-
-/// From units of 2^-64; difficulty 1 takes 2^48 / 0xffff hashes.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn expected_hashes(difficulty: u128) -> f64 {
-    difficulty as f64 * (2_f64.powi(48 - 64) / 65_535.0)
 }

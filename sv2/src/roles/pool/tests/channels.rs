@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::mining::vardiff::VardiffSettings;
+use crate::mining::vardiff::VardiffAlgorithm;
 use crate::mining::{CloseChannel, SetTarget, UpdateChannel};
 
 fn close(channel_id: u32) -> CloseChannel {
@@ -268,7 +268,7 @@ fn search_space_of_a_lost_connection_returns() {
 
 #[test]
 fn targets_follow_the_shares_where_the_operator_wants_it() {
-    let config = MiningServerConfig { vardiff: Some(VardiffSettings::default()), ..easy() };
+    let config = MiningServerConfig { vardiff: Some(VardiffAlgorithm::default()), ..easy() };
     let mut bench = Bench::ready(config);
     bench.join(MINER, 0);
     let request = OpenStandardMiningChannel { nominal_hash_rate: 1e9, ..standard_request(1) };
