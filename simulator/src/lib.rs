@@ -8,3 +8,4 @@ pub mod figures;
 pub mod goal;
 pub mod scenario;
 pub mod units;
+pub mod vardiff;
