@@ -5,6 +5,7 @@ use std::num::{NonZeroU8, NonZeroU64};
 use simulator::scenario;
 use simulator::units::HashRate;
 use sv2::job_declaration::token::TokenKey;
+use sv2::mining::vardiff::VardiffAlgorithm;
 use sv2::role::PeerAddress;
 use sv2::roles::job_declarator_client::{
     JobDeclarationMode, JobDeclaratorClientConfig, JobDeclaratorUpstream,
@@ -51,7 +52,7 @@ pub(crate) fn pool(
             shares_per_minute: role.shares_per_minute.unwrap_or(server.shares_per_minute),
             share_batch_size: role.share_batch_size.unwrap_or(server.share_batch_size),
             easiest_target: easiest_target.unwrap_or(server.easiest_target),
-            vardiff: server.vardiff.filter(|_| role.vardiff.unwrap_or(true)),
+            vardiff: role.vardiff,
             requires_extended_channels: role.requires_extended_channels,
             requires_fixed_version: role.requires_fixed_version,
             required_extensions: role.required_extensions.clone(),
@@ -92,7 +93,7 @@ pub(crate) fn job_declarator_client(
         },
         user_identity: text(&role.user),
         payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
-        server: for_devices(role.shares_per_minute),
+        server: for_devices(role.shares_per_minute, role.vardiff),
         ..default
     }
 }
@@ -109,7 +110,7 @@ pub(crate) fn mining_proxy(
         },
         upstreams,
         user_identity: text(&role.user),
-        server: for_devices(role.shares_per_minute),
+        server: for_devices(role.shares_per_minute, role.vardiff),
         ..default
     }
 }
@@ -173,7 +174,7 @@ pub(crate) fn sv1_pool(role: &scenario::Sv1Pool, template_provider: PeerAddress)
         template_provider,
         shares_per_minute: role.shares_per_minute.unwrap_or(default.shares_per_minute),
         easiest_target: easiest_target.unwrap_or(default.easiest_target),
-        vardiff: default.vardiff.filter(|_| role.vardiff.unwrap_or(true)),
+        vardiff: role.vardiff,
         rounds_difficulty: role.rounds_difficulty,
         payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
         coinbase_tag: match &role.coinbase_tag {
@@ -212,10 +213,14 @@ fn hash_rate_limit(hash_rate: HashRate) -> NonZeroU64 {
     NonZeroU64::new(hash_rate.per_second() as u64).unwrap_or(NonZeroU64::MIN)
 }
 
-fn for_devices(shares_per_minute: Option<f64>) -> MiningServerConfig {
+fn for_devices(
+    shares_per_minute: Option<f64>,
+    vardiff: Option<VardiffAlgorithm>,
+) -> MiningServerConfig {
     let default = MiningServerConfig::default();
     MiningServerConfig {
         shares_per_minute: shares_per_minute.unwrap_or(default.shares_per_minute),
+        vardiff,
         ..default
     }
 }

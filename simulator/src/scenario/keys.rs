@@ -31,6 +31,8 @@ pub(super) enum Shape {
     /// Above zero.
     Number,
     Switch,
+    /// A switch, or the name of an algorithm for difficulty.
+    Vardiff,
     /// Hexadecimal digits, two for each byte.
     Hex,
     /// The name of a node.
@@ -122,6 +124,12 @@ const USER: Key =
     key("user", Shape::Text, "Whom the pool shall pay; \"assay\" and the role's name if missing.");
 const SHARES_PER_MINUTE: Key =
     key("shares_per_minute", Shape::Number, "Shares that a channel should find a minute.");
+const VARDIFF: Key = key(
+    "vardiff",
+    Shape::Vardiff,
+    "How targets follow the hash rate that shares show: \"bayes\" if missing; false leaves them to \
+     what clients say.",
+);
 
 const TEMPLATE_PROVIDER: &[Key] = &[
     KEY_FILE,
@@ -153,7 +161,7 @@ const POOL: &[Key] = &[
         Shape::Number,
         "Hashes that the easiest share takes on average, whatever a device claims.",
     ),
-    key("vardiff", Shape::Switch, "Whether targets follow the hash rate that shares show."),
+    VARDIFF,
     key(
         "payout_script",
         Shape::Hex,
@@ -198,6 +206,7 @@ const JOB_DECLARATOR_CLIENT: &[Key] = &[
     ),
     USER,
     SHARES_PER_MINUTE,
+    VARDIFF,
     key("payout_script", Shape::Hex, "Whom blocks pay that are found without a pool."),
 ];
 
@@ -211,6 +220,7 @@ const MINING_PROXY: &[Key] = &[
     ),
     USER,
     SHARES_PER_MINUTE,
+    VARDIFF,
 ];
 
 const MINING_DEVICE: &[Key] = &[
@@ -241,7 +251,7 @@ const SV1_POOL: &[Key] = &[
         Shape::Number,
         "Hashes that the easiest share takes on average, whatever a device asks for.",
     ),
-    key("vardiff", Shape::Switch, "Whether difficulties follow the hash rate that shares show."),
+    VARDIFF,
     key("rounds_difficulty", Shape::Switch, "Whether difficulties are powers of two."),
     key(
         "payout_script",

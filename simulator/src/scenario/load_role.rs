@@ -124,7 +124,7 @@ impl<'a> RoleLoader<'a> {
                 shares_per_minute: reader.number("shares_per_minute")?,
                 share_batch_size: reader.integer("share_batch_size")?,
                 share_hashes_min: reader.number("share_hashes_min")?,
-                vardiff: reader.switch("vardiff")?,
+                vardiff: reader.vardiff("vardiff")?,
                 payout_script: reader.hex("payout_script")?,
                 coinbase_tag: reader.text("coinbase_tag")?,
                 requires_extended_channels: reader
@@ -154,6 +154,7 @@ impl<'a> RoleLoader<'a> {
                     mode: [DeclarationMode::FullTemplate, DeclarationMode::CoinbaseOnly][mode],
                     user: reader.text("user")?.unwrap_or(user),
                     shares_per_minute: reader.number("shares_per_minute")?,
+                    vardiff: reader.vardiff("vardiff")?,
                     payout_script: reader.hex("payout_script")?,
                 })
             }
@@ -164,6 +165,7 @@ impl<'a> RoleLoader<'a> {
                     mode: [ProxyMode::Aggregated, ProxyMode::Transparent][mode],
                     user: reader.text("user")?.unwrap_or(user),
                     shares_per_minute: reader.number("shares_per_minute")?,
+                    vardiff: reader.vardiff("vardiff")?,
                 })
             }
             Kind::MiningDevice => RoleKind::MiningDevice(self.device(reader, entry, user)?),
@@ -222,7 +224,7 @@ impl<'a> RoleLoader<'a> {
             template_provider: self.only(reader, entry, "template_provider", provider, is_ours)?,
             shares_per_minute: reader.number("shares_per_minute")?,
             share_hashes_min: reader.number("share_hashes_min")?,
-            vardiff: reader.switch("vardiff")?,
+            vardiff: reader.vardiff("vardiff")?,
             rounds_difficulty: reader.switch("rounds_difficulty")?.unwrap_or_default(),
             payout_script: reader.hex("payout_script")?,
             coinbase_tag: reader.text("coinbase_tag")?,

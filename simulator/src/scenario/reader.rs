@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sv2::mining::vardiff::VardiffAlgorithm;
 use sv2::noise::StratumUrl;
 use sv2_document::{Data, Document, Keys, LoadError, Node};
 
@@ -117,6 +118,19 @@ impl<'a> Reader<'a> {
     pub(super) fn switch(&mut self, name: &str) -> Result<Option<bool>, LoadError> {
         let Some((node, _)) = self.take(name) else { return Ok(None) };
         self.document.boolean(node).map(Some)
+    }
+
+    /// An algorithm, the default one for `true` and where nothing is said, or none.
+    pub(super) fn vardiff(&mut self, name: &str) -> Result<Option<VardiffAlgorithm>, LoadError> {
+        let default = VardiffAlgorithm::default();
+        let Some((node, _)) = self.take(name) else { return Ok(Some(default)) };
+        match &node.data {
+            Data::Bool(is_on) => Ok(is_on.then_some(default)),
+            _ => {
+                let known = VardiffAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
+                self.document.one_of(node, name, &known).map(Some)
+            }
+        }
     }
 
     /// Within the range of the list, which fits `T`.

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sv2::mining::vardiff::VardiffAlgorithm;
+
 use super::{NodeId, RoleId};
 use crate::units::HashRate;
 
@@ -79,8 +81,8 @@ pub struct Pool {
     pub share_batch_size: Option<u32>,
     /// Hashes that the easiest share takes on average.
     pub share_hashes_min: Option<f64>,
-    /// Whether targets follow the hash rate that shares show.
-    pub vardiff: Option<bool>,
+    /// How targets follow the hash rate that shares show; not at all if `None`.
+    pub vardiff: Option<VardiffAlgorithm>,
     /// Of the coinbase transaction's first output.
     pub payout_script: Option<Vec<u8>>,
     /// In the input of the coinbase transaction.
@@ -117,6 +119,8 @@ pub struct JobDeclaratorClient {
     pub user: String,
     /// For each channel of a device.
     pub shares_per_minute: Option<f64>,
+    /// As [`Pool::vardiff`], for devices.
+    pub vardiff: Option<VardiffAlgorithm>,
     /// Whom blocks pay that are found without a pool.
     pub payout_script: Option<Vec<u8>>,
 }
@@ -141,6 +145,8 @@ pub struct MiningProxy {
     pub user: String,
     /// For each channel of a device.
     pub shares_per_minute: Option<f64>,
+    /// As [`Pool::vardiff`], for devices; a transparent proxy leaves it to its upstream.
+    pub vardiff: Option<VardiffAlgorithm>,
 }
 
 /// What a proxy does with channels (spec 5.2).
@@ -231,7 +237,7 @@ pub struct Sv1Pool {
     /// Hashes that the easiest share takes on average.
     pub share_hashes_min: Option<f64>,
     /// Whether difficulties follow the hash rate that shares show.
-    pub vardiff: Option<bool>,
+    pub vardiff: Option<VardiffAlgorithm>,
     /// Whether difficulties are powers of two.
     pub rounds_difficulty: bool,
     /// Of the coinbase transaction's first output.

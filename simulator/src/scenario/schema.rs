@@ -1,6 +1,7 @@
 //! The format for editors, as a JSON schema (draft 7, which the TOML servers of editors read).
 
 use serde_json::{Map, Value, json};
+use sv2::mining::vardiff::VardiffAlgorithm;
 
 use super::keys::{self, Key, Shape};
 use super::role::Kind;
@@ -83,6 +84,9 @@ fn shape(shape: Shape) -> Value {
         Shape::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Number => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Shape::Switch => json!({ "type": "boolean" }),
+        Shape::Vardiff => json!({
+            "oneOf": [{ "type": "boolean" }, { "enum": VardiffAlgorithm::NAMES }],
+        }),
         Shape::Hex => json!({ "type": "string", "pattern": "^([0-9a-fA-F]{2})*$" }),
         Shape::Nodes | Shape::Roles(_) => json!({
             "oneOf": [name, { "type": "array", "items": name, "uniqueItems": true }],

@@ -48,6 +48,30 @@ fn every_scenario_that_ships_can_be_started_on_every_chain() {
 }
 
 #[test]
+fn targets_follow_shares_as_a_role_says() {
+    use sv2::mining::vardiff::VardiffAlgorithm::{Bayes, Ckpool, Sri};
+    for (line, expected) in [
+        ("", Some(Bayes)),
+        ("vardiff = true", Some(Bayes)),
+        ("vardiff = false", None),
+        ("vardiff = \"bayes\"", Some(Bayes)),
+        ("vardiff = \"sri\"", Some(Sri)),
+        ("vardiff = \"ckpool\"", Some(Ckpool)),
+    ] {
+        let text = TINY.replace("kind = \"pool\"", &format!("kind = \"pool\"\n{line}"));
+        let scenario = load(&text).unwrap();
+        let mut kinds = scenario.roles.iter().map(|role| &role.kind);
+        let pool = kinds.find_map(|kind| match kind {
+            RoleKind::Pool(pool) => Some(pool),
+            _ => None,
+        });
+        assert_eq!(pool.unwrap().vardiff, expected, "{line}");
+    }
+    let text = TINY.replace("kind = \"pool\"", "kind = \"pool\"\nvardiff = \"pid\"");
+    assert!(refusal(&text).contains("pid"), "{}", refusal(&text));
+}
+
+#[test]
 fn the_schema_for_editors_is_the_one_that_lies_beside_the_scenarios() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/schema.json");
     if std::env::var_os("ASSAY_WRITE_VECTORS").is_some() {

@@ -15,6 +15,7 @@ use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
+use super::vardiff::Vardiff;
 use super::{config, follow_and_obey, job_declarator_server, key_log, server, template_provider};
 use crate::address;
 use crate::arguments::NodeJobDeclaratorClient;
@@ -46,6 +47,7 @@ struct File {
     nominal_hash_rate: Option<f32>,
     /// Shares that a client finds a minute; the pool sees those that are worth its target.
     shares_per_minute: Option<f64>,
+    vardiff: Vardiff,
     /// Bytes of extranonce that tell clients apart.
     extranonce_index_len: Option<u8>,
     /// Bytes of extranonce that each client can roll.
@@ -138,6 +140,7 @@ fn client_config(
         tip_grace: seconds(file.tip_grace_seconds, default.tip_grace),
         server: MiningServerConfig {
             shares_per_minute: file.shares_per_minute.unwrap_or(server.shares_per_minute),
+            vardiff: file.vardiff.0,
             ..server
         },
         ..default

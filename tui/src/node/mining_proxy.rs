@@ -12,6 +12,7 @@ use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
+use super::vardiff::Vardiff;
 use super::{config, follow_and_obey, key_log, server};
 use crate::address;
 use crate::arguments::{NodeMiningProxy, ProxyMode};
@@ -37,6 +38,7 @@ struct File {
     user: Option<String>,
     /// Shares that a client finds a minute; the pool sees those that are worth its target.
     shares_per_minute: Option<f64>,
+    vardiff: Vardiff,
     /// Bytes of extranonce that tell clients apart.
     extranonce_index_len: Option<u8>,
     /// Bytes of extranonce that each client can roll.
@@ -91,6 +93,7 @@ fn proxy_config(arguments: &NodeMiningProxy, file: File) -> Result<MiningProxyCo
     let server = default.server;
     let server = MiningServerConfig {
         shares_per_minute: file.shares_per_minute.unwrap_or(server.shares_per_minute),
+        vardiff: file.vardiff.0,
         channels_per_connection_max: file
             .channels_per_connection_max
             .unwrap_or(server.channels_per_connection_max),

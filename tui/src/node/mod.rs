@@ -15,6 +15,7 @@ mod sv1_device;
 mod sv1_pool;
 mod template_provider;
 mod translator;
+mod vardiff;
 
 use std::sync::Arc;
 

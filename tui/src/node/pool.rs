@@ -13,6 +13,7 @@ use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
+use super::vardiff::Vardiff;
 use super::{config, follow_and_obey, key_log, server};
 use crate::address;
 use crate::arguments::NodePool;
@@ -35,6 +36,7 @@ struct File {
     payout_script: Option<String>,
     coinbase_tag: Option<String>,
     shares_per_minute: Option<f64>,
+    vardiff: Vardiff,
     share_batch_size: Option<u32>,
     /// Folder to keep accounts in.
     accounts: Option<PathBuf>,
@@ -120,6 +122,7 @@ fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig,
     let server = default.server;
     let server = MiningServerConfig {
         shares_per_minute: file.shares_per_minute.unwrap_or(server.shares_per_minute),
+        vardiff: file.vardiff.0,
         share_batch_size: file.share_batch_size.unwrap_or(server.share_batch_size),
         supports_work_selection: file.supports_work_selection.unwrap_or_default(),
         requires_extended_channels: file.requires_extended_channels.unwrap_or_default(),

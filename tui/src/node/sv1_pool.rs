@@ -11,6 +11,7 @@ use sv2_net::host::{Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
+use super::vardiff::Vardiff;
 use super::{config, follow, key_log, server};
 use crate::address;
 use crate::arguments::NodeSv1Pool;
@@ -39,7 +40,7 @@ struct File {
     /// In hashes per second.
     assumed_hash_rate: Option<f64>,
     shares_per_minute: Option<f64>,
-    vardiff: Option<bool>,
+    vardiff: Vardiff,
     rounds_difficulty: Option<bool>,
     errors: Option<Errors>,
 }
@@ -113,7 +114,7 @@ fn settings(arguments: &NodeSv1Pool, file: File) -> Result<Sv1PoolConfig, Outcom
         refused_users: file.refused_users.unwrap_or_default(),
         assumed_hash_rate: file.assumed_hash_rate.unwrap_or(default.assumed_hash_rate),
         shares_per_minute: file.shares_per_minute.unwrap_or(default.shares_per_minute),
-        vardiff: default.vardiff.filter(|_| file.vardiff.unwrap_or(true)),
+        vardiff: file.vardiff.0,
         rounds_difficulty: file.rounds_difficulty.unwrap_or_default(),
         error_form: match file.errors {
             None | Some(Errors::Arrays) => ErrorForm::Triple,

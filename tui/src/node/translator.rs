@@ -13,6 +13,7 @@ use sv2_net::host::{Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::world::Worlds;
 
 use super::console::Console;
+use super::vardiff::Vardiff;
 use super::{config, follow, key_log, server};
 use crate::address;
 use crate::arguments::{DifficultySteps, NodeTranslator, TranslatorMode};
@@ -50,7 +51,7 @@ struct File {
     shares_per_minute: Option<f64>,
     /// Hashes that the easiest share takes.
     share_hashes_min: Option<f64>,
-    vardiff: Option<bool>,
+    vardiff: Vardiff,
     /// 0: never.
     keep_alive_seconds: Option<u64>,
     devices_max: Option<usize>,
@@ -120,7 +121,7 @@ fn translator_config(arguments: &NodeTranslator, file: File) -> Result<Translato
         initial_hash_rate: file.initial_hash_rate.unwrap_or(default.initial_hash_rate),
         shares_per_minute: file.shares_per_minute.unwrap_or(default.shares_per_minute),
         easiest_target: easiest_target.unwrap_or(default.easiest_target),
-        vardiff: default.vardiff.filter(|_| file.vardiff.unwrap_or(true)),
+        vardiff: file.vardiff.0,
         keep_alive: match file.keep_alive_seconds {
             None => default.keep_alive,
             Some(0) => None,

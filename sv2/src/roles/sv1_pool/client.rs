@@ -5,7 +5,6 @@ use crate::mining::extranonce::Extranonce;
 use crate::mining::vardiff::Vardiff;
 use crate::roles::useless::Useless;
 use crate::sv1::Difficulty;
-use crate::time::Instant;
 use crate::wire::Target;
 
 /// A device, or a proxy of devices.
@@ -27,14 +26,15 @@ pub(super) struct Client {
     pub(super) hash_rate: f64,
     /// As told; `None`: it has no job yet.
     pub(super) difficulty: Option<Difficulty>,
-    pub(super) vardiff: Vardiff,
+    /// Since it works, and where difficulties follow shares.
+    pub(super) vardiff: Option<Vardiff>,
     /// Of events: shares have no number of their own.
     pub(super) share_count: u32,
     pub(super) useless: Useless,
 }
 
 impl Client {
-    pub(super) fn new(now: Instant, hash_rate: f64) -> Self {
+    pub(super) fn new(hash_rate: f64) -> Self {
         Client {
             is_closing: false,
             channel: None,
@@ -44,10 +44,15 @@ impl Client {
             max_target: Target::MAX,
             hash_rate,
             difficulty: None,
-            vardiff: Vardiff::new(now),
+            vardiff: None,
             share_count: 0,
             useless: Useless::default(),
         }
+    }
+
+    /// Hashes that a share takes on average under the difficulty that it was told.
+    pub(super) fn share_hashes(&self) -> f64 {
+        self.difficulty.map_or(1.0, |told| told.target().expected_hashes())
     }
 
     /// Jobs make sense to it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::mining::VERSION_ROLLING_MASK;
 use crate::mining::extranonce::ExtranonceLayout;
-use crate::mining::vardiff::VardiffSettings;
+use crate::mining::vardiff::VardiffAlgorithm;
 use crate::role::PeerAddress;
 use crate::sv1::{Difficulty, ErrorForm};
 use crate::wire::Target;
@@ -37,7 +37,7 @@ pub struct Sv1PoolConfig {
     /// No connection gets a harder target, unless it asks for it.
     pub hardest_target: Target,
     /// Follows the hash rate that shares show.
-    pub vardiff: Option<VardiffSettings>,
+    pub vardiff: Option<VardiffAlgorithm>,
     /// Whether difficulties are rounded down to powers of two, which every firmware reads
     /// without loss.
     pub rounds_difficulty: bool,
@@ -75,7 +75,7 @@ impl Default for Sv1PoolConfig {
             shares_per_minute: 6.0,
             easiest_target: Target::from_expected_hashes(65_536.0),
             hardest_target: Target::HARDEST,
-            vardiff: Some(VardiffSettings::default()),
+            vardiff: Some(VardiffAlgorithm::default()),
             rounds_difficulty: false,
             error_form: ErrorForm::Triple,
             setup_timeout: Duration::from_secs(10),

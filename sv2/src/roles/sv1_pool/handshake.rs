@@ -126,9 +126,9 @@ impl Sv1Pool {
         let shares_per_minute = self.config.shares_per_minute;
         let Some(client) = slot(&mut self.clients, connection) else { return };
         client.hash_rate = target.expected_hashes() * shares_per_minute / 60.0;
-        client.vardiff = Vardiff::new(now.instant);
         out.say(connection, &Response::yes(id).into());
         self.retarget(connection, out);
+        self.forget_shares(now, connection);
     }
 
     /// Both parts of the handshake are done: the first difficulty, and the first job.
@@ -138,10 +138,18 @@ impl Sv1Pool {
         if !client.is_ready() || client.is_working() || self.job.is_none() {
             return;
         }
-        client.vardiff = Vardiff::new(now.instant);
         let difficulty = config.difficulty_for(client.hash_rate, client.max_target);
         set_difficulty(connection, client, difficulty, out);
+        self.forget_shares(now, connection);
         self.send_present_job(connection, true, out);
+    }
+
+    /// What was shown so far says nothing about what comes.
+    fn forget_shares(&mut self, now: Now, connection: ConnectionId) {
+        let algorithm = self.config.vardiff;
+        let Some(client) = slot(&mut self.clients, connection) else { return };
+        let share_hashes = client.share_hashes();
+        client.vardiff = algorithm.map(|one| Vardiff::new(one, now.instant, share_hashes));
     }
 
     /// Work has come: everybody who waits for it gets some.

@@ -11,6 +11,7 @@ use super::handshake::set_difficulty;
 use super::{Sv1Pool, Timer, slot};
 use crate::event::Event;
 use crate::mining::job::{Tip, Work};
+use crate::mining::vardiff::Aim;
 use crate::role::{ConnectionId, Outbox, Output};
 use crate::roles::mining_server::{UnknownWork, WorkSource};
 use crate::sv1::{Call, Message, Notify};
@@ -131,12 +132,18 @@ impl Sv1Pool {
 
     /// Gives connections the difficulties that their shares call for.
     pub(super) fn adjust_difficulties(&mut self, now: Now, out: &mut Outbox) {
-        let Some(settings) = self.config.vardiff else { return };
         let shares_per_minute = self.config.shares_per_minute;
         for connection in self.connections_where(Client::is_working) {
             let Some(client) = slot(&mut self.clients, connection) else { continue };
-            let assumed = client.hash_rate;
-            let shown = client.vardiff.judge(now.instant, assumed, shares_per_minute, &settings);
+            let share_hashes = client.share_hashes();
+            let aim = Aim {
+                hash_rate: client.hash_rate,
+                share_hashes,
+                // Which job it works on, and under which difficulty, nobody but its firmware knows.
+                worked_hashes: share_hashes,
+                shares_per_minute,
+            };
+            let shown = client.vardiff.as_mut().and_then(|one| one.judge(now.instant, &aim));
             if let Some(hash_rate) = shown {
                 client.hash_rate = hash_rate;
                 self.retarget(connection, out);
@@ -146,8 +153,8 @@ impl Sv1Pool {
     }
 
     pub(super) fn watch_vardiff(&mut self, now: Instant) {
-        if let Some(settings) = self.config.vardiff {
-            self.timers.set(Timer::Vardiff, now + settings.interval);
+        if let Some(algorithm) = self.config.vardiff {
+            self.timers.set(Timer::Vardiff, now + algorithm.interval());
         }
     }
 }

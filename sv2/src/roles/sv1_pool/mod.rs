@@ -112,7 +112,7 @@ impl Sv1Pool {
         if self.clients.len() <= index {
             self.clients.resize_with(index + 1, || None);
         }
-        let client = Client::new(now.instant, self.config.assumed_hash_rate);
+        let client = Client::new(self.config.assumed_hash_rate);
         self.clients[index] = Some(Box::new(client));
         let deadline = now.instant + self.config.authorize_timeout;
         self.timers.set(Timer::Authorize(connection), deadline);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::jobs::job_name;
-use super::{CHANNEL_ID, Sv1Pool, slot};
+use super::{CHANNEL_ID, Sv1Pool, Timer, slot};
 use crate::event::Event;
 use crate::mining::SubmitSharesExtended;
 use crate::mining::error_code::share as event_code;
@@ -87,7 +87,10 @@ impl Sv1Pool {
             extranonce: submit.extranonce2,
         };
         let accepted = channel.judge_extended(&share, tip, now).map_err(Refusal::from)?;
-        client.vardiff.record(accepted.target.expected_hashes());
+        let hashes = accepted.target.expected_hashes();
+        if client.vardiff.as_mut().is_some_and(|one| one.record(now.instant, hashes)) {
+            self.timers.set(Timer::Vardiff, now.instant);
+        }
         let Some((work, extranonce1)) = channel.job(share.job_id) else {
             unreachable!("the share was judged against this job")
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::mining::VERSION_ROLLING_MASK;
-use crate::mining::vardiff::VardiffSettings;
+use crate::mining::vardiff::VardiffAlgorithm;
 use crate::role::PeerAddress;
 use crate::wire::{Str255, Target};
 
@@ -71,7 +71,7 @@ pub struct TranslatorConfig {
     /// No device gets an easier target, unless the upstream's is easier still.
     pub easiest_target: Target,
     /// Follows the hash rate that shares show; `None` leaves difficulties to what devices ask.
-    pub vardiff: Option<VardiffSettings>,
+    pub vardiff: Option<VardiffAlgorithm>,
     /// For so long a device is paid for what meets its former, easier target: firmware differs
     /// in when a new difficulty holds.
     pub difficulty_grace: Duration,
@@ -123,7 +123,7 @@ impl Default for TranslatorConfig {
             initial_hash_rate: 1e12,
             shares_per_minute: 6.0,
             easiest_target: Target::MAX,
-            vardiff: Some(VardiffSettings::default()),
+            vardiff: Some(VardiffAlgorithm::default()),
             difficulty_grace: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(60)),
             login_timeout: Duration::from_secs(60),

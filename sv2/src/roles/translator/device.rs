@@ -7,7 +7,7 @@ use super::TranslatorConfig;
 use super::lane::{ActiveJob, LaneId};
 use crate::mining::job::Job;
 use crate::mining::seen::SeenShares;
-use crate::mining::vardiff::Vardiff;
+use crate::mining::vardiff::{Vardiff, VardiffAlgorithm};
 use crate::roles::useless::Useless;
 use crate::sv1::{Difficulty, Id};
 use crate::time::Instant;
@@ -35,7 +35,7 @@ pub(super) struct Device {
     /// What is told of it upstream: never more than shares have shown, or than a device is
     /// taken for that has shown nothing.
     pub(super) proven_hash_rate: f64,
-    pub(super) vardiff: Vardiff,
+    pub(super) vardiff: Option<Vardiff>,
     /// Since the last change of its difficulty.
     pub(super) share_count: u32,
     pub(super) last_share_at: Instant,
@@ -96,7 +96,7 @@ impl Device {
             extranonce1: B32::default(),
             hash_rate: config.initial_hash_rate,
             proven_hash_rate: config.initial_hash_rate,
-            vardiff: Vardiff::new(now),
+            vardiff: None,
             share_count: 0,
             last_share_at: now,
             difficulty: None,
@@ -125,6 +125,17 @@ impl Device {
     pub(super) fn easiest_target(&self, now: Instant) -> Option<Target> {
         let former = self.former.filter(|(_, until)| now < *until).map(|(target, _)| target);
         former.max(self.difficulty.map(Difficulty::target))
+    }
+
+    /// What it has shown so far says nothing about what comes.
+    pub(super) fn forget_shares(&mut self, algorithm: Option<VardiffAlgorithm>, now: Instant) {
+        let share_hashes = self.share_hashes();
+        self.vardiff = algorithm.map(|one| Vardiff::new(one, now, share_hashes));
+    }
+
+    /// Hashes that a share takes on average under the difficulty that it was told.
+    pub(super) fn share_hashes(&self) -> f64 {
+        self.difficulty.map_or(1.0, |told| told.target().expected_hashes())
     }
 
     /// Another difficulty is told; what it has replaced is still paid for a while.

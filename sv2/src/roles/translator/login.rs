@@ -6,7 +6,6 @@ use super::{DEVICE_CHANNEL, Timer, Translator, slot};
 use crate::common::Protocol;
 use crate::event::Event;
 use crate::mining::error_code::share as event_code;
-use crate::mining::vardiff::Vardiff;
 use crate::role::{CloseReason, ConnectionId, Outbox};
 use crate::sv1::{
     Call, Configure, Configured, Granted, Id, Message, Outcome, ParseError, Response,
@@ -203,7 +202,7 @@ impl Translator {
         let id = id.clone();
         device.extranonce1 = extranonce1;
         device.subscription = Subscription::Done;
-        device.vardiff = Vardiff::new(now.instant);
+        device.forget_shares(self.config.vardiff, now.instant);
         let authorized = std::mem::take(&mut device.unanswered);
         let subscribed = self.subscribed(connection);
         answer(connection, Response { id, outcome: subscribed }, out);
@@ -298,7 +297,7 @@ impl Translator {
         let Some(device) = slot(&mut self.devices, connection) else { return };
         device.hash_rate = suggested.min(initial * SUGGESTED_FACTOR_MAX);
         device.proven_hash_rate = device.proven_hash_rate.min(device.hash_rate);
-        device.vardiff = Vardiff::new(now.instant);
+        device.forget_shares(self.config.vardiff, now.instant);
         device.share_count = 0;
         let lane = device.lane;
         self.want_update(lane);

@@ -100,8 +100,8 @@ impl Translator {
 
     fn start(&mut self, now: Now, out: &mut Outbox) {
         self.upstream.uplink.dial(out);
-        if let Some(settings) = self.config.vardiff {
-            self.timers.set(Timer::Vardiff, now.instant + settings.interval);
+        if let Some(algorithm) = self.config.vardiff {
+            self.timers.set(Timer::Vardiff, now.instant + algorithm.interval());
         }
     }
 

@@ -4,7 +4,7 @@ use super::device::{Device, Named, Subscription};
 use super::lane::ActiveJob;
 use super::login::answer;
 use super::upstream::Upstream;
-use super::{DEVICE_CHANNEL, Translator, slot};
+use super::{DEVICE_CHANNEL, Timer, Translator, slot};
 use crate::event::Event;
 use crate::mining::SubmitSharesExtended;
 use crate::mining::error_code::share as event_code;
@@ -48,7 +48,10 @@ impl Translator {
         let (channel_id, sequence_number) = (DEVICE_CHANNEL, device.take_sequence_number());
         match judge(device, now, submit) {
             Ok(found) => {
-                device.vardiff.record(found.target.expected_hashes());
+                let hashes = found.target.expected_hashes();
+                if device.vardiff.as_mut().is_some_and(|one| one.record(now.instant, hashes)) {
+                    self.timers.set(Timer::Vardiff, now.instant);
+                }
                 device.share_count = device.share_count.saturating_add(1);
                 device.last_share_at = now.instant;
                 // A block waits for nothing that concerns the device.

@@ -7,7 +7,7 @@ use super::lane::{ActiveJob, LaneId};
 use super::login::tell;
 use super::{Timer, Translator, slot};
 use crate::mining::job::Job;
-use crate::mining::vardiff::Vardiff;
+use crate::mining::vardiff::Aim;
 use crate::role::{CloseReason, ConnectionId, Outbox};
 use crate::sv1::{Call, Difficulty, Notify, Reconnect};
 use crate::time::Now;
@@ -103,7 +103,7 @@ impl Translator {
 
     /// Gives devices the difficulties that their shares call for.
     pub(super) fn adjust_difficulties(&mut self, now: Now, out: &mut Outbox) {
-        let Some(settings) = self.config.vardiff else { return };
+        let Some(algorithm) = self.config.vardiff else { return };
         let shares_per_minute = self.config.shares_per_minute;
         for index in 0..self.devices.len() {
             let Some(device) = self.devices[index].as_deref_mut() else { continue };
@@ -111,7 +111,15 @@ impl Translator {
                 continue;
             }
             let assumed = device.hash_rate;
-            let judged = device.vardiff.judge(now.instant, assumed, shares_per_minute, &settings);
+            let share_hashes = device.share_hashes();
+            let aim = Aim {
+                hash_rate: assumed,
+                share_hashes,
+                // Which job it works on, and under which difficulty, nobody but its firmware knows.
+                worked_hashes: share_hashes,
+                shares_per_minute,
+            };
+            let judged = device.vardiff.as_mut().and_then(|one| one.judge(now.instant, &aim));
             let proven = match judged {
                 // Only shares make it rise.
                 Some(shown) if shown > assumed => shown,
@@ -134,7 +142,7 @@ impl Translator {
                 self.renew_difficulty(now, ConnectionId(index), out);
             }
         }
-        self.timers.set(Timer::Vardiff, now.instant + settings.interval);
+        self.timers.set(Timer::Vardiff, now.instant + algorithm.interval());
     }
 
     /// If it is another one. Most firmware takes it with the next job only: that is the present
@@ -152,7 +160,6 @@ impl Translator {
         };
         let difficulty = self.config.difficulty(device.hash_rate, current.target);
         if device.difficulty.is_some_and(|told| told != difficulty) {
-            device.vardiff = Vardiff::new(now.instant);
             self.give_work(now, connection, false, out);
         }
     }

@@ -1,7 +1,7 @@
 //! Templates, tips, difficulties, extranonces.
 
 use super::*;
-use crate::mining::vardiff::VardiffSettings;
+use crate::mining::vardiff::VardiffAlgorithm;
 use crate::role::{Channels, Command};
 use crate::wire::Str255;
 
@@ -50,7 +50,7 @@ fn a_tip_for_an_unknown_template_costs_the_provider_its_connection_and_no_device
 
 #[test]
 fn an_easier_difficulty_comes_with_a_job_and_a_harder_one_alone() {
-    let vardiff = Some(VardiffSettings::default());
+    let vardiff = Some(VardiffAlgorithm::default());
     let config = Sv1PoolConfig { vardiff, assumed_hash_rate: 1e9, ..easy() };
     let mut bench = Bench::ready(config);
     let device = bench.join(DEVICE);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::extensions::RequestExtensionsError;
-use crate::mining::vardiff::VardiffSettings;
+use crate::mining::vardiff::VardiffAlgorithm;
 use crate::mining::{CloseChannel, OpenMiningChannelError, SetGroupChannel, UpdateChannel};
 use crate::violation::Violation;
 use crate::wire::Str255;
@@ -340,7 +340,7 @@ fn an_upstream_that_answers_no_request_is_left() {
 
 #[test]
 fn vardiff_moves_a_device_with_its_shares_and_the_upstream_hears_what_they_prove() {
-    let vardiff = Some(VardiffSettings::default());
+    let vardiff = Some(VardiffAlgorithm::default());
     let mut bench = Bench::new(TranslatorConfig { vardiff, ..config() });
     bench.target = Target::from_expected_hashes(1e6);
     bench.set_up_upstream();
@@ -364,7 +364,7 @@ fn vardiff_moves_a_device_with_its_shares_and_the_upstream_hears_what_they_prove
 
 #[test]
 fn a_device_that_boasts_makes_nobodys_work_harder() {
-    let vardiff = Some(VardiffSettings::default());
+    let vardiff = Some(VardiffAlgorithm::default());
     let mut bench = Bench::new(TranslatorConfig { vardiff, ..config() });
     bench.target = Target::from_expected_hashes(1e6);
     bench.set_up_upstream();
