@@ -56,7 +56,7 @@ pub const PUBLISHED: [Published; 3] = [
 /// The same, as it comes out here.
 pub fn repeat(shares_per_minute: f64, trials: u64) -> Published {
     let starts = cold_starts(shares_per_minute, trials);
-    let times = starts.iter().filter_map(|trace| converged_at(trace)).map(|at| at.as_secs_f64());
+    let times = starts.iter().filter_map(converged_at).map(|at| at.as_secs_f64());
     let times = Sample::new(times.collect());
     let count = |of: usize| f64::from(u32::try_from(of).unwrap_or(u32::MAX));
     let converged = starts.iter().filter(|trace| converged_at(trace).is_some()).count();

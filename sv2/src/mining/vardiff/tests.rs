@@ -41,6 +41,13 @@ impl Channel {
         self.judge()
     }
 
+    /// The same, so many times, whatever comes of it.
+    fn settle(&mut self, looks: u32, seconds: u64, share_count: u32) {
+        for _ in 0..looks {
+            self.pass(seconds, share_count);
+        }
+    }
+
     fn judge(&mut self) -> Option<f64> {
         let hash_rate = self.vardiff.judge(self.now, &self.aim)?;
         let ratio = hash_rate / self.aim.hash_rate;
@@ -131,10 +138,10 @@ fn ckpool_makes_no_step_without_a_share_or_before_its_window() {
 fn ckpool_lets_a_band_of_rates_be() {
     for (shares, moves) in [(30, true), (8, false), (7, false), (4, false), (2, true)] {
         let mut channel = Channel::new(Ckpool);
-        (0..60).for_each(|_| drop(channel.pass(60, 6)));
+        channel.settle(60, 60, 6);
         let before = channel.aim.share_hashes;
 
-        (0..30).for_each(|_| drop(channel.pass(60, shares)));
+        channel.settle(30, 60, shares);
 
         assert_eq!(channel.aim.share_hashes != before, moves, "{shares} a minute");
     }
@@ -153,7 +160,7 @@ fn ours_sees_a_flood_before_a_look_is_due() {
 #[test]
 fn ours_takes_silence_for_evidence_and_each_step_waits_twice_as_long_as_the_one_before() {
     let mut channel = Channel::new(Bayes);
-    (0..100).for_each(|_| drop(channel.pass(30, 3)));
+    channel.settle(100, 30, 3);
 
     let looks: Vec<u64> = (1..=120).filter(|_| channel.pass(15, 0).is_some()).collect();
 
@@ -167,7 +174,7 @@ fn ours_takes_silence_for_evidence_and_each_step_waits_twice_as_long_as_the_one_
 #[test]
 fn ours_hears_nothing_in_a_look_that_comes_far_too_late() {
     let mut channel = Channel::new(Bayes);
-    (0..100).for_each(|_| drop(channel.pass(30, 3)));
+    channel.settle(100, 30, 3);
 
     assert_eq!(channel.pass(86_400, 0), None);
     assert_eq!(channel.pass(30, 3), None);
@@ -176,7 +183,7 @@ fn ours_hears_nothing_in_a_look_that_comes_far_too_late() {
 #[test]
 fn ours_expects_what_the_job_that_is_worked_on_gives() {
     let mut channel = Channel::new(Bayes);
-    (0..100).for_each(|_| drop(channel.pass(30, 3)));
+    channel.settle(100, 30, 3);
     // A new target, ten times easier, that no job has yet.
     channel.aim.share_hashes /= 10.0;
     let steps: Vec<_> = (0..20).filter_map(|_| channel.pass(30, 3)).collect();
