@@ -11,6 +11,7 @@ mod order;
 mod setup;
 mod shares;
 mod upstream;
+mod vardiff;
 
 use std::time::Duration;
 
