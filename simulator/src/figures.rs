@@ -71,9 +71,8 @@ impl Figures {
                 }
             }
             Event::ChannelOpened { connection, .. } => {
-                if let Some(count) = self.channels.get_mut(&(member, *connection)) {
-                    *count += 1;
-                }
+                // Stratum V1 has no set-up in front of it.
+                *self.channels.entry((member, *connection)).or_default() += 1;
             }
             Event::ChannelClosed { connection, .. } => {
                 if let Some(count) = self.channels.get_mut(&(member, *connection)) {
@@ -279,6 +278,11 @@ mod tests {
         let counts = |figures: &Figures| (figures.connection_count(), figures.channel_count());
         set_up(&mut figures, CONNECTION);
         set_up(&mut figures, ConnectionId(1));
+        // Of Stratum V1, which has no set-up.
+        let of_lines = Event::ChannelOpened { connection: ConnectionId(3), channel_id: 1 };
+        figures.count(at(0), 0, &of_lines);
+        assert_eq!(counts(&figures), (3, 3));
+        figures.count(at(0), 0, &closed(ConnectionId(3)));
 
         // One that was never set up, and one that was.
         figures.count(at(0), 0, &closed(ConnectionId(2)));
