@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::mining::header::{Header, coinbase_txid, merkle_root};
 use crate::role::{Output, PeerAddress};
@@ -480,4 +482,51 @@ fn dialects_are_seen_on_the_wire() {
     assert_eq!(share.extra_param_count, 2);
     let hash = header(&share, &[8, 0, 0, 2], MASK).hash();
     assert!(one_in(16.0).target().is_met_by(&hash));
+}
+
+/// What a pool may say, to be changed at random.
+const SAID: [&str; 12] = [
+    r#"{"id":1,"result":{"version-rolling":true,"version-rolling.mask":"ffffffff"},"error":null}"#,
+    r#"{"id":2,"result":[[],"08000002",0],"error":null}"#,
+    r#"{"id":3,"result":true,"error":null}"#,
+    r#"{"id":4,"result":true,"error":null}"#,
+    r#"{"id":6,"result":null,"error":[21,"Job not found",null]}"#,
+    r#"{"id":null,"method":"mining.set_difficulty","params":[1e300]}"#,
+    r#"{"id":null,"method":"mining.set_difficulty","params":[5e-324]}"#,
+    r#"{"id":null,"method":"mining.set_extranonce","params":["",8]}"#,
+    r#"{"id":null,"method":"mining.set_version_mask","params":["00000001"]}"#,
+    r#"{"id":null,"method":"mining.notify","params":["1","0000000000000000000000000000000000000000000000000000000000000000","","",[],"0","0","ffffffff",true]}"#,
+    r#"{"id":null,"method":"client.reconnect","params":["a.pool.example",0,4294967295]}"#,
+    r#"{"id":9,"method":"client.show_message","params":["hi"]}"#,
+];
+
+proptest! {
+    #[test]
+    fn whatever_a_pool_says_a_device_works_on_or_leaves_and_dials_again(
+        pipelines: bool,
+        said in prop::collection::vec(
+            (
+                prop::sample::select(SAID.to_vec()),
+                prop::option::of((any::<usize>(), prop::collection::vec(any::<u8>(), 0..3))),
+            ),
+            0..20,
+        ),
+    ) {
+        let (mut bench, _) =
+            Bench::connected(with(Dialect { pipelines, ..Dialect::default() }));
+
+        for (line, change) in said {
+            let mut line = line.as_bytes().to_vec();
+            if let Some((at, with)) = change {
+                let at = at % line.len();
+                line.splice(at..(at + with.len()).min(line.len()), with);
+            }
+            bench.input(Input::Line { connection: POOL, line: line.into() });
+            bench.input(Input::Woken);
+        }
+
+        bench.input(Input::Closed { connection: POOL, reason: CloseReason::ByPeer });
+        let dials = bench.wake();
+        prop_assert!(matches!(&dials[..], [Output::Dial { .. }]), "{:?}", dials);
+    }
 }

@@ -1,5 +1,7 @@
 //! Lines that are wrong: each answered with an error that names it, and nobody disturbed.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -91,4 +93,49 @@ fn errors_are_written_as_objects_where_that_is_wanted() {
 
     let object = r#"{"id":1,"result":null,"error":{"code":20,"message":"Method not found"}}"#;
     assert_eq!(answers, [object]);
+}
+
+/// What a device may say, to be changed at random.
+const SAID: [&str; 12] = [
+    CONFIGURE,
+    SUBSCRIBE,
+    EXTRANONCE_SUBSCRIBE,
+    AUTHORIZE,
+    r#"{"id":5,"method":"mining.submit","params":["user.worker","1","0707070707070707","6553f100","00000001","00000000"]}"#,
+    r#"{"id":6,"method":"mining.submit","params":["user.worker","2","","0","0"]}"#,
+    r#"{"id":7,"method":"mining.suggest_difficulty","params":[1e300]}"#,
+    r#"{"id":7,"method":"mining.suggest_difficulty","params":[5e-324]}"#,
+    r#"{"id":8,"method":"mining.suggest_target","params":["0000000000000000000000000000000000000000000000000000000000000000"]}"#,
+    r#"{"id":9,"method":"mining.configure","params":[["minimum-difficulty","info"],{"minimum-difficulty.value":1e99}]}"#,
+    r#"{"id":null,"method":"client.get_version","params":[]}"#,
+    r#"{"id":10,"result":[[["mining.notify","x"]],"00",4],"error":null}"#,
+];
+
+proptest! {
+    #[test]
+    fn whatever_a_device_says_another_one_is_served(
+        said in prop::collection::vec(
+            (
+                prop::sample::select(SAID.to_vec()),
+                prop::option::of((any::<usize>(), prop::collection::vec(any::<u8>(), 0..3))),
+            ),
+            0..20,
+        ),
+    ) {
+        let mut bench = Bench::ready(easy());
+        let device = bench.join(OTHER);
+        bench.connect(DEVICE);
+
+        for (line, change) in said {
+            let mut line = line.as_bytes().to_vec();
+            if let Some((at, with)) = change {
+                let at = at % line.len();
+                line.splice(at..(at + with.len()).min(line.len()), with);
+            }
+            bench.line(DEVICE, line);
+        }
+
+        let outputs = bench.submit(&device, device.share(1));
+        prop_assert!(outcome(&lines_to(OTHER, &outputs)[0]).is_yes());
+    }
 }
