@@ -5,7 +5,7 @@ use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnection};
 use crate::mining::{VERSION_ROLLING_MASK, setup_flag};
 use crate::role::PeerAddress;
-use crate::wire::{Str255, Target};
+use crate::wire::{B32, Str255, Target};
 
 /// The settings of a mining device.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,9 @@ pub struct MiningDeviceConfig {
     pub firmware: Str255,
     /// Empty unless telemetry is wanted.
     pub device_id: Str255,
+    /// Told with each share of an extended channel where the pool agrees (extension 0x0002);
+    /// UTF-8. Empty: no extension is asked for.
+    pub worker_name: B32,
 }
 
 /// What a device opens.
@@ -103,7 +106,14 @@ impl MiningDeviceConfig {
             hardware_version: Str255::from_static("mining device"),
             firmware: Str255::from_static(concat!("assay ", env!("CARGO_PKG_VERSION"))),
             device_id: Str255::default(),
+            worker_name: B32::default(),
         }
+    }
+
+    /// Whether there is something to negotiate: standard shares carry no names.
+    pub(super) fn asks_for_worker_tracking(&self) -> bool {
+        !self.worker_name.as_slice().is_empty()
+            && matches!(self.channel_kind, ChannelKind::Extended { .. })
     }
 
     /// Spec 5.3.1.

@@ -69,8 +69,7 @@ impl MiningDevice {
             }
             Phase::Connected(session) => {
                 if session.deadline.is_some_and(|deadline| deadline <= now.instant) {
-                    let why = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
-                    self.leave(now.instant, CloseReason::RefusedByPeer(why), out);
+                    self.with_session(now, out, |session, _, context| session.expire(context));
                 } else if self.hash_at.is_some_and(|hash_at| hash_at <= now.instant) {
                     self.with_session(now, out, |session, pace, context| {
                         session.hash(pace, context);
@@ -216,3 +215,6 @@ impl Role for MiningDevice {
 /// How long the pool may take for the answers to `SetupConnection` and to all requests for
 /// channels.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the pool may take for the answer to `RequestExtensions`; it need not know the message
+/// (extension 0x0001, 4).
+pub const EXTENSIONS_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,5 +1,8 @@
 //! One connection to a pool, from set-up to its end.
 
+mod extensions;
+
+use self::extensions::WorkerTracking;
 use super::channel::{Channel, Kind, Outcome, Progress, Rules, Share};
 use super::config::{ChannelKind, MiningDeviceConfig, VersionRolling};
 use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnectionSuccess};
@@ -11,11 +14,11 @@ use crate::mining::{
     OpenStandardMiningChannel, SetExtranoncePrefix, SetGroupChannel, SetNewPrevHash, SetTarget,
     SubmitSharesError, SubmitSharesSuccess, setup_flag,
 };
-use crate::role::{CloseReason, ConnectionId, Outbox, PeerAddress};
+use crate::role::{CloseReason, ConnectionId, Outbox, Output, PeerAddress};
 use crate::roles::hashing::{CoinbaseRest, Pace, Proof, SHARES_PER_CALL_MAX, ShareAccounts};
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
-use crate::wire::{B32, Target};
+use crate::wire::{B32, Target, Tlvs};
 
 /// A connection and its channels.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(super) struct Session {
     pub(super) deadline: Option<Instant>,
     rules: Rules,
     is_set_up: bool,
+    worker_tracking: WorkerTracking,
     /// Requests for channels that have no answer yet.
     pending_request_ids: Vec<u32>,
     channels: Vec<Channel>,
@@ -70,6 +74,7 @@ impl Session {
                 rolls_ntime: context.config.rolls_ntime,
             },
             is_set_up: false,
+            worker_tracking: WorkerTracking::Off,
             pending_request_ids: Vec::new(),
             channels: Vec::new(),
             turn: 0,
@@ -154,6 +159,12 @@ impl Session {
                 let what = format!("UpdateChannel.Error {code} on channel {}", answer.channel_id);
                 self.note(context, what)
             }
+            Message::RequestExtensionsSuccess(answer) => {
+                self.handle_extensions_success(&answer, context)
+            }
+            Message::RequestExtensionsError(answer) => {
+                self.handle_extensions_error(&answer, context)
+            }
             // There is no state of extensions to be voided.
             Message::ChannelEndpointChanged(_) => Verdict::Stay,
             other => {
@@ -198,8 +209,23 @@ impl Session {
             protocol: Protocol::Mining as u8,
             flags: context.config.setup_flags(),
         });
-        self.open_channels(context);
+        match context.config.asks_for_worker_tracking() {
+            true => self.request_extensions(context),
+            false => self.open_channels(context),
+        }
         Verdict::Stay
+    }
+
+    /// The deadline has passed.
+    pub(super) fn expire(&mut self, context: &mut Context<'_>) -> Verdict {
+        if self.worker_tracking == WorkerTracking::Asked {
+            // A pool that does not know extensions ignores the question (extension 0x0001, 4).
+            self.worker_tracking = WorkerTracking::Off;
+            self.open_channels(context);
+            return self.note(context, "no answer to RequestExtensions: none are used".to_owned());
+        }
+        let why = format!("no answer within {} s", super::ANSWER_TIMEOUT.as_secs());
+        Verdict::Leave(CloseReason::RefusedByPeer(why))
     }
 
     fn open_channels(&mut self, context: &mut Context<'_>) {
@@ -485,9 +511,10 @@ impl Session {
         pace.spend(tried);
         context.accounts.hash_count += u64::from(tried);
         let target = *search.target();
+        let tlvs = self.worker_tracking.tlvs(&context.config.worker_name);
         for proof in &proofs {
             context.accounts.submitted(&target);
-            submit(self.connection, channel, proof, context.out);
+            submit(self.connection, channel, proof, &tlvs, context.out);
         }
     }
 
@@ -503,7 +530,13 @@ impl Session {
     }
 }
 
-fn submit(connection: ConnectionId, channel: &mut Channel, proof: &Proof, out: &mut Outbox) {
+fn submit(
+    connection: ConnectionId,
+    channel: &mut Channel,
+    proof: &Proof,
+    tlvs: &Tlvs,
+    out: &mut Outbox,
+) {
     let channel_id = channel.id;
     let sequence_number = match channel.share(proof) {
         Share::Standard(share) => {
@@ -513,7 +546,8 @@ fn submit(connection: ConnectionId, channel: &mut Channel, proof: &Proof, out: &
         }
         Share::Extended(share) => {
             let sequence_number = share.sequence_number;
-            out.send(connection, share);
+            let (message, tlvs) = (share.into(), tlvs.clone());
+            out.put(Output::Send { connection, message, tlvs });
             sequence_number
         }
     };

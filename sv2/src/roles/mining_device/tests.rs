@@ -17,6 +17,7 @@ use crate::time::UnixTime;
 use crate::wire::{B32, B64K, Seq64K, Seq255, Str255, Target, Tlvs, U256};
 
 mod connection;
+mod extensions;
 
 const POOL: ConnectionId = ConnectionId(3);
 const CHANNEL: u32 = 10;
