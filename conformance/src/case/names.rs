@@ -148,8 +148,8 @@ pub const FUNCTIONS: &[Function] = &[
                channel, or of one `job`, since the last stimulus. Returns the fields of the submit \
                message, and kind (\"standard\" or \"extended\"), hash, target, state of its job \
                (\"active\", \"past\", \"stale\", \"future\", \"unknown\"), error (the code that it \
-               is refused with; empty if it is paid), is_good, is_block, rolled_bits (of the \
-               version), seconds_on (of ntime, from the smallest). Silence fails where a share was \
+               is refused with; empty if it is paid), is_good, is_block, worker (of extension \
+               0x0002; empty if there is none), rolled_bits (of the version), seconds_on (of ntime, from the smallest). Silence fails where a share was \
                all but certain at the claimed hash rate, and is inconclusive otherwise.",
     },
     Function {

@@ -104,6 +104,8 @@ pub struct WorldSettings {
     pub takes_group_jobs: bool,
     /// A device is of no use where the version is fixed.
     pub needs_version_rolling: bool,
+    /// A device asks for the extension that names its worker.
+    pub names_worker: bool,
     /// A device was told no authority key.
     pub has_no_key: bool,
 }
@@ -139,6 +141,7 @@ impl WorldSettings {
             ("extended", &mut settings.is_extended),
             ("takes_group_jobs", &mut settings.takes_group_jobs),
             ("needs_version_rolling", &mut settings.needs_version_rolling),
+            ("names_worker", &mut settings.names_worker),
             ("no_key", &mut settings.has_no_key),
         ] {
             if let Some(node) = keys.take(name) {
@@ -171,6 +174,7 @@ impl WorldSettings {
             "further_channels",
             "takes_group_jobs",
             "needs_version_rolling",
+            "names_worker",
             "no_key",
         ])?;
         Ok(settings)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sv2::role::{Input, Outbox, Role};
+use sv2::message::Message;
+use sv2::role::{Input, Outbox, Output, Role};
 use sv2::time::{Instant, Now};
 
 use super::Mutant;
@@ -18,6 +19,11 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "device-gives-up",
             "Firmware that waits for somebody to push a button when its pool has gone",
             |inner| Box::new(GivesUp { inner, has_given_up: false }),
+        ),
+        Mutant::in_code(
+            "device-waits-for-good",
+            "Firmware that waits for the answer about extensions, which pools need not give",
+            |inner| Box::new(WaitsForGood { inner, is_waiting: false }),
         ),
     ]
 }
@@ -59,6 +65,29 @@ impl Role for GivesUp {
 
     fn wake_at(&self) -> Option<Instant> {
         self.inner.wake_at().filter(|_| !self.has_given_up)
+    }
+}
+
+/// Its clock stands from its question until somebody says something.
+struct WaitsForGood {
+    inner: Box<dyn Role>,
+    is_waiting: bool,
+}
+
+impl Role for WaitsForGood {
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.is_waiting &= matches!(input, Input::Woken);
+        let mut inner_out = Outbox::new();
+        self.inner.handle(now, input, &mut inner_out);
+        for output in inner_out.take() {
+            let asks = |message: &Message| matches!(message, Message::RequestExtensions(_));
+            self.is_waiting |= matches!(&output, Output::Send { message, .. } if asks(message));
+            out.put(output);
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.inner.wake_at().filter(|_| !self.is_waiting)
     }
 }
 

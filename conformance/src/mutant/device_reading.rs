@@ -1,8 +1,8 @@
 //! Bugs of mining devices: fields that firmware reads wrongly.
 
 use sv2::message::Message;
-use sv2::role::{ConnectionId, Input, Outbox};
-use sv2::wire::{B64K, Seq255, Target, U256};
+use sv2::role::{ConnectionId, Input, Outbox, Output};
+use sv2::wire::{B32, B64K, Seq255, Target, TlvOrder, Tlvs, U256};
 
 use super::Mutant;
 use super::edge::{Tamper, edge};
@@ -60,6 +60,11 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "device-reads-bools-as-bytes",
             "Firmware that takes every BOOL that is not 0 for true",
             |inner| edge(inner, BoolsAsBytes),
+        ),
+        Mutant::in_code(
+            "device-pads-its-name",
+            "Firmware that sends the name of its worker as the 32 bytes that it has room for",
+            |inner| edge(inner, NamePadded),
         ),
         Mutant::in_code(
             "device-wants-exact-lengths",
@@ -204,6 +209,22 @@ impl Tamper for BoolsAsBytes {
             job.version_rolling_allowed = true;
         }
         vec![input]
+    }
+}
+
+struct NamePadded;
+
+impl Tamper for NamePadded {
+    fn say(&mut self, output: Output) -> Option<Output> {
+        let Output::Send { connection, message, tlvs } = output else { return Some(output) };
+        let mut fields = tlvs.fields(TlvOrder::default()).unwrap_or_default();
+        for field in &mut fields {
+            let mut name = field.value.to_vec();
+            name.resize(B32::MAX, 0);
+            field.value = name.into();
+        }
+        let tlvs = Tlvs::encode(&fields, TlvOrder::default());
+        Some(Output::Send { connection, message, tlvs })
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use sv2::extensions::WORKER_TRACKING;
 use sv2::mining::VERSION_ROLLING_MASK;
 use sv2::mining::error_code::share as code;
 use sv2::mining::header::Header;
-use sv2::wire::{Target, U256};
+use sv2::wire::{Target, TlvOrder, Tlvs, U256};
 
 use super::call::Arguments;
 use super::connection::ItemWhat;
@@ -192,11 +194,24 @@ fn record(share: &MessageView, judgement: &Judgement) -> Value {
         ("error", Value::text(judgement.error.unwrap_or_default())),
         ("is_good", Value::Bool(judgement.error.is_none())),
         ("is_block", Value::Bool(judgement.is_block)),
+        ("worker", Value::Bytes(worker(share))),
         ("rolled_bits", Value::Int((number("version") ^ job.map_or(0, |job| job.version)).into())),
         ("seconds_on", Value::Int(number("ntime").saturating_sub(start).into())),
     ];
     record.extend(more.map(|(name, value)| (name.to_owned(), value)));
     Value::Record(record)
+}
+
+/// The name in the TLV of extension 0x0002, where that is all that stands behind a share; in
+/// either byte order (AMB-03).
+fn worker(share: &MessageView) -> Bytes {
+    let tlvs = Tlvs::from_bytes(share.trailing.clone());
+    let read = |order| match tlvs.fields(order).ok()?.as_slice() {
+        [name] if (name.extension, name.field) == (WORKER_TRACKING, 1) => Some(name.value.clone()),
+        _ => None,
+    };
+    let name = read(TlvOrder::LittleEndian).or_else(|| read(TlvOrder::BigEndian));
+    name.unwrap_or_default()
 }
 
 /// For a share: thirty times what one takes on average.

@@ -44,7 +44,7 @@ use sv2::roles::sv1_device::{Sv1Device, Sv1DeviceConfig};
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2::roles::translator::{Translator, TranslatorConfig, TranslatorMode};
 use sv2::time::{Instant, Now};
-use sv2::wire::{Str255, Target as ShareTarget, U256};
+use sv2::wire::{B32, Str255, Target as ShareTarget, U256};
 
 use crate::case::step::{CloseHow, ControlKind, Door, Peer, SIGOPS};
 use crate::case::{TargetRole, WorldSettings};
@@ -394,6 +394,9 @@ fn own_device(
         true => ChannelKind::Extended { min_extranonce_size: 4 },
         false => ChannelKind::Standard { requires_standard_jobs: !settings.takes_group_jobs },
     };
+    if settings.names_worker {
+        config.worker_name = B32::new(WORKER).unwrap_or_default();
+    }
     if settings.needs_version_rolling {
         config.version_rolling = VersionRolling::Required(VersionRolling::BIP_323);
     }
@@ -463,6 +466,9 @@ fn shape(kind: ControlKind) -> TransactionShape {
         _ => TransactionShape::default(),
     }
 }
+
+/// The worker of our device, where it names one.
+const WORKER: &[u8] = b"rig-1";
 
 /// What our device hashes at, per second: two shares a second at the price of the suite's jobs.
 const DEVICE_HASH_RATE: u16 = 20_000;

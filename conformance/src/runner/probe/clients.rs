@@ -19,6 +19,10 @@ pub const PROXY_MODE: &str = "proxy.mode";
 pub(super) const DEVICE_FACTS: &[Fact] = &[
     Fact { name: "device.flags", text: "flags of its SetupConnection" },
     Fact { name: "device.channel", text: "\"standard\" or \"extended\": what it opens" },
+    Fact {
+        name: "device.asks_for_extensions",
+        text: "it asks for extensions before it opens a channel",
+    },
     Fact { name: "device.hash_rate", text: "hashes per second that it claims" },
 ];
 
@@ -94,6 +98,10 @@ impl Session<'_> {
             return Ok(());
         };
         probe.learn("device.channel", kind_of(&open));
+        let asks = self.connections.get(SERVED).is_some_and(|connection| {
+            connection.messages().any(|one| one.descriptor.name == "RequestExtensions")
+        });
+        probe.learn("device.asks_for_extensions", Value::Bool(asks));
         if let Some(rate) = open.field("nominal_hash_rate") {
             probe.learn("device.hash_rate", rate.clone());
         }
