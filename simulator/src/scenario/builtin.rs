@@ -17,6 +17,8 @@ pub const BUILTIN: &[Builtin] = &[
     Builtin { name: "sv1", text: include_str!("../../scenarios/sv1.toml") },
     Builtin { name: "config-a", text: include_str!("../../scenarios/config-a.toml") },
     Builtin { name: "config-b", text: include_str!("../../scenarios/config-b.toml") },
+    Builtin { name: "config-c", text: include_str!("../../scenarios/config-c.toml") },
+    Builtin { name: "config-d", text: include_str!("../../scenarios/config-d.toml") },
 ];
 
 /// One by its name.

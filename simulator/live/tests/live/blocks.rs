@@ -19,6 +19,15 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("devices_that_choose_transactions_find_blocks", || {
             run(|| finds_blocks("config-a.toml", None))
         }),
+        Trial::test("devices_of_stratum_v1_find_blocks", || {
+            run(|| finds_blocks("config-c.toml", None))
+        }),
+        Trial::test("devices_of_stratum_v1_with_channels_of_their_own_find_blocks", || {
+            run(async || all_find_blocks(changed("config-c.toml", None, PER_DEVICE)?).await)
+        }),
+        Trial::test("devices_of_stratum_v1_that_choose_transactions_find_blocks", || {
+            run(|| finds_blocks("config-d.toml", None))
+        }),
         Trial::test("devices_behind_a_proxy_that_passes_channels_on_find_blocks", || {
             run(async || all_find_blocks(changed("config-b.toml", None, TRANSPARENT)?).await)
         }),
@@ -32,6 +41,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         Trial::test("devices_behind_a_proxy_find_blocks_of_a_private_signet", || {
             run(|| finds_blocks("config-b.toml", Some(ChainKind::Signet)))
+        }),
+        Trial::test("devices_of_stratum_v1_find_blocks_of_a_real_node", || {
+            run(|| finds_blocks("config-c.toml", Some(ChainKind::Bitcoind)))
+        }),
+        Trial::test("devices_of_stratum_v1_that_choose_transactions_find_real_blocks", || {
+            run(|| finds_blocks("config-d.toml", Some(ChainKind::Bitcoind)))
         }),
         Trial::test("devices_that_choose_transactions_find_blocks_of_real_nodes", || {
             run(|| finds_blocks("config-a.toml", Some(ChainKind::Bitcoind)))
@@ -70,5 +85,6 @@ fn is_accepted(event: &Event) -> bool {
     matches!(event, Event::ShareAccepted { .. } | Event::SharesAcknowledged { .. })
 }
 
+const PER_DEVICE: (&str, &str) = ("mode = \"aggregated\"", "mode = \"channel-per-device\"");
 const TRANSPARENT: (&str, &str) = ("mode = \"aggregated\"", "mode = \"transparent\"");
 const COINBASE_ONLY: (&str, &str) = ("mode = \"full-template\"", "mode = \"coinbase-only\"");

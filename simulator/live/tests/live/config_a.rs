@@ -29,10 +29,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             run(|| goes_step_by_step(Some(ChainKind::Bitcoind)))
         })),
         Trial::test("what_only_the_miners_node_knows_ends_in_a_block_of_the_pool", || {
-            run(|| miner_chooses(None))
+            run(|| miner_chooses("config-a.toml", None))
         }),
         real(Trial::test("what_only_the_miners_real_node_knows_ends_in_a_block", || {
-            run(|| miner_chooses(Some(ChainKind::Bitcoind)))
+            run(|| miner_chooses("config-a.toml", Some(ChainKind::Bitcoind)))
         })),
     ]
 }
@@ -42,20 +42,7 @@ async fn goes_step_by_step(chain: Option<ChainKind>) -> Result<(), Failed> {
     let mut network = start_traced(scenario("config-a.toml", chain)?, exchange.clone()).await?;
     let mut record = Record::default();
 
-    // One more than is looked at: when it is there, everybody has long followed the third. Where
-    // every share is a block, most are found before their job is declared.
-    let scenario = network.scenario().clone();
-    let told = |record: &Record, name, is_it: fn(&Event) -> bool| {
-        record.events(&scenario, name).filter(|event| is_it(event)).count()
-    };
-    let is_enough = |record: &Record| {
-        let paid = |event: &Event| matches!(event, Event::CustomJobAccepted { .. });
-        let pushed = |event: &Event| matches!(event, Event::BlockPushed { .. });
-        record.block_count() >= 4
-            && told(record, "pool", paid) >= 4
-            && told(record, "declarator", pushed) >= 4
-    };
-    record.until(&mut network, is_enough).await?;
+    until_four_blocks_are_pushed(&mut network, &mut record).await?;
 
     pool_starts(&mut exchange.leg(&network, "pool", "pool-templates"))?;
     pool_starts(&mut exchange.leg(&network, "client", "miner-templates"))?;
@@ -77,8 +64,28 @@ async fn goes_step_by_step(chain: Option<ChainKind>) -> Result<(), Failed> {
     Ok(())
 }
 
+/// One more than is looked at: when it is there, everybody has long followed the third. Where
+/// every share is a block, most are found before their job is declared.
+pub(crate) async fn until_four_blocks_are_pushed(
+    network: &mut Network,
+    record: &mut Record,
+) -> Result<(), Failed> {
+    let scenario = network.scenario().clone();
+    let told = |record: &Record, name, is_it: fn(&Event) -> bool| {
+        record.events(&scenario, name).filter(|event| is_it(event)).count()
+    };
+    let is_enough = |record: &Record| {
+        let paid = |event: &Event| matches!(event, Event::CustomJobAccepted { .. });
+        let pushed = |event: &Event| matches!(event, Event::BlockPushed { .. });
+        record.block_count() >= 4
+            && told(record, "pool", paid) >= 4
+            && told(record, "declarator", pushed) >= 4
+    };
+    record.until(network, is_enough).await
+}
+
 /// Steps 3 and 7. Jobs of the pool would be its own choice of transactions: there are none.
-fn client_opens_its_channel(leg: &mut Leg) -> Result<(), Failed> {
+pub(crate) fn client_opens_its_channel(leg: &mut Leg) -> Result<(), Failed> {
     let setup = message!(leg.expect(Sent, SetupConnection))?;
     assert_eq!((setup.protocol, setup.flags), (0, 0b110));
     let success = message!(leg.expect(Received, SetupConnectionSuccess))?;
@@ -93,7 +100,7 @@ fn client_opens_its_channel(leg: &mut Leg) -> Result<(), Failed> {
 }
 
 /// Steps 4 and 5.
-fn client_gets_tokens(leg: &mut Leg) -> Result<(), Failed> {
+pub(crate) fn client_gets_tokens(leg: &mut Leg) -> Result<(), Failed> {
     let setup = message!(leg.expect(Sent, SetupConnection))?;
     assert_eq!((setup.protocol, setup.flags), (1, 1), "DECLARE_TX_DATA");
     let success = message!(leg.expect(Received, SetupConnectionSuccess))?;
@@ -109,7 +116,10 @@ fn client_gets_tokens(leg: &mut Leg) -> Result<(), Failed> {
 
 /// Steps 9, 10 and 12: each job is declared before it is brought to the pool, with its own
 /// token, and is the same in both places.
-fn jobs_are_declared_and_paid(exchange: &Exchange, network: &Network) -> Result<(), Failed> {
+pub(crate) fn jobs_are_declared_and_paid(
+    exchange: &Exchange,
+    network: &Network,
+) -> Result<(), Failed> {
     let declarator = exchange.leg(network, "client", "declarator");
     let pool = exchange.leg(network, "client", "pool");
     let templates = exchange.leg(network, "client", "miner-templates");
@@ -143,7 +153,7 @@ fn declaration_of<'d>(
 }
 
 /// Step 11: no share goes up before its job is known to be paid.
-fn shares_name_jobs_that_are_paid(leg: &Leg) {
+pub(crate) fn shares_name_jobs_that_are_paid(leg: &Leg) {
     let mut paid = Vec::new();
     let mut share_count = 0;
     for seen in leg.all_seen() {
@@ -160,7 +170,7 @@ fn shares_name_jobs_that_are_paid(leg: &Leg) {
 }
 
 /// Step 13: to the miner's own node, to the job declarator server, and to the pool.
-fn blocks_go_to_all_sides(exchange: &Exchange, network: &Network) -> Result<(), Failed> {
+pub(crate) fn blocks_go_to_all_sides(exchange: &Exchange, network: &Network) -> Result<(), Failed> {
     let declarator = exchange.leg(network, "client", "declarator");
     let pool = exchange.leg(network, "client", "pool");
     let templates = exchange.leg(network, "client", "miner-templates");
@@ -180,8 +190,8 @@ fn blocks_go_to_all_sides(exchange: &Exchange, network: &Network) -> Result<(), 
 }
 
 /// Step 14: the point of it all.
-async fn miner_chooses(chain: Option<ChainKind>) -> Result<(), Failed> {
-    let mut network = start(scenario("config-a.toml", chain)?).await?;
+pub(crate) async fn miner_chooses(name: &str, chain: Option<ChainKind>) -> Result<(), Failed> {
+    let mut network = start(scenario(name, chain)?).await?;
     let mut record = Record::default();
     let node = |name| {
         let nodes = &network.scenario().nodes;

@@ -1,4 +1,5 @@
-//! The recorded exchange of a network, leg by leg: what its flows are asserted on.
+//! The recorded exchange of a network, leg by leg: what its flows are asserted on. Lines of
+//! Stratum V1 are legs of their own (`lines`).
 
 use std::sync::{Arc, Mutex};
 
@@ -9,9 +10,14 @@ use sv2::time::Now;
 use sv2::wire::Tlvs;
 use sv2_net::tap::{Direction, Link};
 
+use crate::lines::SeenLine;
+
 /// All messages, in the order in which they were seen.
 #[derive(Default)]
-pub(crate) struct Exchange(Mutex<Vec<Seen>>);
+pub(crate) struct Exchange {
+    messages: Mutex<Vec<Seen>>,
+    pub(crate) lines: Mutex<Vec<SeenLine>>,
+}
 
 /// A message at one of its ends.
 #[derive(Clone, Debug)]
@@ -20,6 +26,7 @@ pub(crate) struct Seen {
     link: Link,
     pub(crate) direction: Direction,
     pub(crate) message: Message,
+    pub(crate) tlvs: Tlvs,
 }
 
 impl NetworkTrace for Exchange {
@@ -30,13 +37,17 @@ impl NetworkTrace for Exchange {
         link: Link,
         direction: Direction,
         message: &Message,
-        _: &Tlvs,
+        tlvs: &Tlvs,
     ) {
-        let seen = Seen { subject, link, direction, message: message.clone() };
-        self.0.lock().unwrap().push(seen);
+        let (message, tlvs) = (message.clone(), tlvs.clone());
+        let seen = Seen { subject, link, direction, message, tlvs };
+        self.messages.lock().unwrap().push(seen);
     }
 
-    fn line(&self, _: Subject, _: Now, _: Link, _: Direction, _: &[u8]) {}
+    fn line(&self, subject: Subject, _: Now, link: Link, direction: Direction, line: &[u8]) {
+        let seen = SeenLine::new(subject, link, direction, line);
+        self.lines.lock().unwrap().push(seen);
+    }
 }
 
 impl Exchange {
@@ -49,7 +60,7 @@ impl Exchange {
         let scenario = network.scenario();
         let from_id = scenario.role_named(from).unwrap();
         let url = network.url(scenario.role_named(to).unwrap()).unwrap();
-        let seen = self.0.lock().unwrap();
+        let seen = self.messages.lock().unwrap();
         let is_on_it = |seen: &&Seen| {
             seen.subject == Subject::Role(from_id, 0) && seen.link.peer.port() == url.port
         };

@@ -6,10 +6,14 @@
 mod blocks;
 mod config_a;
 mod config_b;
+mod config_c;
+mod config_d;
 mod exchange;
+mod lines;
 mod outages;
 mod record;
 mod steps;
+mod steps_v1;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,6 +35,8 @@ fn trials() -> Vec<Trial> {
     let mut trials = blocks::trials();
     trials.extend(config_a::trials());
     trials.extend(config_b::trials());
+    trials.extend(config_c::trials());
+    trials.extend(config_d::trials());
     trials.extend(outages::trials());
     trials
 }
