@@ -80,7 +80,7 @@ impl Translator {
         let request_id = upstream.next_request_id;
         upstream.next_request_id = request_id.wrapping_add(1);
         upstream.asked.insert(request_id, id);
-        lane.opening = Opening::Asked;
+        lane.opening = Opening::Asked(request_id);
         (lane.told_hash_rate, lane.told_at) = (nominal_hash_rate, now.instant);
         self.timers.set(Timer::Answer(id), now.instant + self.config.answer_timeout);
         out.send(
@@ -118,7 +118,7 @@ impl Translator {
             let violation = Violation::ChannelIdInUse { id: channel_id };
             return upstream.uplink.close(violation.into(), out);
         }
-        let lane = self.lanes.get_mut(&id).filter(|lane| matches!(lane.opening, Opening::Asked));
+        let lane = self.lanes.get_mut(&id).filter(|lane| lane.has_asked(success.request_id));
         let Some(lane) = lane else {
             // Whoever it was for is gone.
             return close_channel(upstream, channel_id, out);
@@ -144,13 +144,14 @@ impl Translator {
     pub(super) fn handle_not_opened(&mut self, error: &OpenMiningChannelError, out: &mut Outbox) {
         let upstream = &mut self.upstream;
         let Some(id) = upstream.asked.remove(&error.request_id) else { return };
+        let lane = self.lanes.get_mut(&id).filter(|lane| lane.has_asked(error.request_id));
+        // Whoever it was for is gone.
+        let Some(lane) = lane else { return };
         self.timers.cancel(Timer::Answer(id));
         let code = error.error_code.as_slice().escape_ascii().to_string();
         match id {
             LaneId::Of(device) if !upstream.channels.is_empty() => {
-                if let Some(lane) = self.lanes.get_mut(&id) {
-                    lane.opening = Opening::Closed;
-                }
+                lane.opening = Opening::Closed;
                 let what = format!("the upstream opens no channel for it: {code} (spec 5.3.6)");
                 out.tell(Event::Noted { connection: Some(device), what });
                 self.refuse_subscribe(device, out);
@@ -231,7 +232,7 @@ impl Translator {
         let Some(lane) = self.lanes.get(&id) else { return 0.0 };
         let devices = lane.devices.iter();
         let devices = devices.filter_map(|device| self.devices.get(device.0 as usize)?.as_deref());
-        let sum: f64 = devices.map(|device| device.proven_hash_rate).sum();
+        let sum: f64 = devices.map(|device| device.pace.proven()).sum();
         #[expect(clippy::cast_possible_truncation, reason = "the field has 24 bits for it")]
         let hash_rate = sum.min(f64::from(f32::MAX)) as f32;
         hash_rate

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::TranslatorConfig;
 use super::lane::{ActiveJob, LaneId};
+use super::pace::Pace;
 use crate::mining::job::Job;
 use crate::mining::seen::SeenShares;
-use crate::mining::vardiff::{Vardiff, VardiffAlgorithm};
 use crate::roles::useless::Useless;
 use crate::sv1::{Difficulty, Id};
 use crate::time::Instant;
@@ -30,14 +30,7 @@ pub(super) struct Device {
     pub(super) takes_extranonce: bool,
     /// As it was told last.
     pub(super) extranonce1: B32,
-    /// What its difficulty is made for, in hashes per second.
-    pub(super) hash_rate: f64,
-    /// What is told of it upstream: never more than shares have shown, or than a device is
-    /// taken for that has shown nothing.
-    pub(super) proven_hash_rate: f64,
-    pub(super) vardiff: Option<Vardiff>,
-    /// Since the last change of its difficulty.
-    pub(super) share_count: u32,
+    pub(super) pace: Pace,
     pub(super) last_share_at: Instant,
     /// As it was told last.
     pub(super) difficulty: Option<Difficulty>,
@@ -94,10 +87,7 @@ impl Device {
             rolling: None,
             takes_extranonce: false,
             extranonce1: B32::default(),
-            hash_rate: config.initial_hash_rate,
-            proven_hash_rate: config.initial_hash_rate,
-            vardiff: None,
-            share_count: 0,
+            pace: Pace::new(config),
             last_share_at: now,
             difficulty: None,
             former: None,
@@ -125,12 +115,6 @@ impl Device {
     pub(super) fn easiest_target(&self, now: Instant) -> Option<Target> {
         let former = self.former.filter(|(_, until)| now < *until).map(|(target, _)| target);
         former.max(self.difficulty.map(Difficulty::target))
-    }
-
-    /// What it has shown so far says nothing about what comes.
-    pub(super) fn forget_shares(&mut self, algorithm: Option<VardiffAlgorithm>, now: Instant) {
-        let share_hashes = self.share_hashes();
-        self.vardiff = algorithm.map(|one| Vardiff::new(one, now, share_hashes));
     }
 
     /// Hashes that a share takes on average under the difficulty that it was told.

@@ -41,8 +41,8 @@ pub(super) struct Lane {
 pub(super) enum Opening {
     /// There is no connection, or nobody has needed it.
     Closed,
-    /// The answer is due.
-    Asked,
+    /// Under this request id; the answer is due.
+    Asked(u32),
     Open(OpenChannel),
 }
 
@@ -117,17 +117,22 @@ impl Lane {
         }
     }
 
+    /// Whether this is the request whose answer is due.
+    pub(super) fn has_asked(&self, request_id: u32) -> bool {
+        matches!(self.opening, Opening::Asked(asked) if asked == request_id)
+    }
+
     pub(super) fn channel(&self) -> Option<&OpenChannel> {
         match &self.opening {
             Opening::Open(channel) => Some(channel),
-            Opening::Closed | Opening::Asked => None,
+            Opening::Closed | Opening::Asked(_) => None,
         }
     }
 
     pub(super) fn channel_mut(&mut self) -> Option<&mut OpenChannel> {
         match &mut self.opening {
             Opening::Open(channel) => Some(channel),
-            Opening::Closed | Opening::Asked => None,
+            Opening::Closed | Opening::Asked(_) => None,
         }
     }
 

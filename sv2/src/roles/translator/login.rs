@@ -48,9 +48,11 @@ impl Translator {
         call: Call,
         out: &mut Outbox,
     ) {
+        // First what comes a thousand times as often as the rest.
+        if let Call::Submit(submit) = call {
+            return self.handle_submit(now, connection, id, &submit, out);
+        }
         match call {
-            // First what comes a thousand times as often as the rest.
-            Call::Submit(submit) => self.handle_submit(now, connection, id, &submit, out),
             Call::Configure(configure) => self.handle_configure(connection, id, &configure, out),
             Call::Subscribe(_) => self.handle_subscribe(now, connection, id, out),
             Call::Authorize { user, password: _ } => {
@@ -63,12 +65,12 @@ impl Translator {
                 answer(connection, Response::yes(id), out);
             }
             Call::SuggestDifficulty(difficulty) => {
-                self.handle_suggestion(now, connection, difficulty.target(), out);
                 answer(connection, Response::yes(id), out);
+                self.handle_suggestion(now, connection, difficulty.target(), out);
             }
             Call::SuggestTarget(target) => {
-                self.handle_suggestion(now, connection, target, out);
                 answer(connection, Response::yes(id), out);
+                self.handle_suggestion(now, connection, target, out);
             }
             Call::Ping => {
                 answer(connection, Response { id, outcome: Outcome::Text("pong".to_owned()) }, out);
@@ -78,7 +80,8 @@ impl Translator {
                 answer(connection, Response { id, outcome: Outcome::Text(version) }, out);
             }
             Call::Pong => {}
-            Call::SetDifficulty(_)
+            Call::Submit(_)
+            | Call::SetDifficulty(_)
             | Call::SetExtranonce { .. }
             | Call::SetVersionMask(_)
             | Call::Notify(_)
@@ -86,9 +89,11 @@ impl Translator {
             | Call::ShowMessage(_)
             | Call::Unknown { .. } => {
                 let error = ResponseError::new(error_code::OTHER, "no method of a pool");
-                self.refuse(now, connection, id, error, out);
+                answer(connection, Response::error(id, error), out);
             }
         }
+        // A device says such things once: whoever goes on with it makes us work for nothing.
+        self.count_useless(now, connection, out);
     }
 
     /// A line that says nothing, or not what it should.
@@ -175,12 +180,11 @@ impl Translator {
             }
             Subscription::Waiting(_) => {
                 let error = ResponseError::new(error_code::OTHER, "the first one is not answered");
-                self.refuse(now, connection, id, error, out);
+                answer(connection, Response::error(id, error), out);
             }
             Subscription::Done => {
                 let subscribed = self.subscribed(connection);
                 answer(connection, Response { id, outcome: subscribed }, out);
-                self.count_useless(now, connection, out);
             }
         }
     }
@@ -202,7 +206,7 @@ impl Translator {
         let id = id.clone();
         device.extranonce1 = extranonce1;
         device.subscription = Subscription::Done;
-        device.forget_shares(self.config.vardiff, now.instant);
+        device.pace.restart();
         let authorized = std::mem::take(&mut device.unanswered);
         let subscribed = self.subscribed(connection);
         answer(connection, Response { id, outcome: subscribed }, out);
@@ -256,7 +260,7 @@ impl Translator {
         };
         if let Some(text) = refused {
             let error = ResponseError::new(error_code::UNAUTHORIZED, text);
-            return self.refuse(now, connection, id, error, out);
+            return answer(connection, Response::error(id, error), out);
         }
         if is_new {
             device.workers.push(user);
@@ -283,8 +287,7 @@ impl Translator {
         }
     }
 
-    /// A device knows better than we do what it is, within reason: the work of others must not
-    /// become harder for what it says.
+    /// The difficulty that a device wants says how fast it is.
     fn handle_suggestion(
         &mut self,
         now: Now,
@@ -292,13 +295,9 @@ impl Translator {
         target: Target,
         out: &mut Outbox,
     ) {
-        let initial = self.config.initial_hash_rate;
         let suggested = target.expected_hashes() * self.config.shares_per_minute / 60.0;
         let Some(device) = slot(&mut self.devices, connection) else { return };
-        device.hash_rate = suggested.min(initial * SUGGESTED_FACTOR_MAX);
-        device.proven_hash_rate = device.proven_hash_rate.min(device.hash_rate);
-        device.forget_shares(self.config.vardiff, now.instant);
-        device.share_count = 0;
+        device.pace.suggest(suggested, &self.config);
         let lane = device.lane;
         self.want_update(lane);
         self.renew_difficulty(now, connection, out);
@@ -339,6 +338,3 @@ pub(super) fn answer(connection: ConnectionId, response: Response, out: &mut Out
 pub(super) fn tell(connection: ConnectionId, call: Call, out: &mut Outbox) {
     out.say(connection, &Message::notification(call));
 }
-
-/// How much faster than what we take devices for one may say that it is.
-const SUGGESTED_FACTOR_MAX: f64 = 1024.0;

@@ -18,6 +18,7 @@ mod device;
 mod extensions;
 mod lane;
 mod login;
+mod pace;
 mod shares;
 mod upstream;
 mod work;

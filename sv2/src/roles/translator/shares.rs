@@ -49,10 +49,9 @@ impl Translator {
         match judge(device, now, submit) {
             Ok(found) => {
                 let hashes = found.target.expected_hashes();
-                if device.vardiff.as_mut().is_some_and(|one| one.record(now.instant, hashes)) {
+                if device.pace.record(now.instant, hashes, &self.config) {
                     self.timers.set(Timer::Vardiff, now.instant);
                 }
-                device.share_count = device.share_count.saturating_add(1);
                 device.last_share_at = now.instant;
                 // A block waits for nothing that concerns the device.
                 self.pass_on(connection, sequence_number, submit, &found, out);

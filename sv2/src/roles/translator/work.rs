@@ -7,7 +7,6 @@ use super::lane::{ActiveJob, LaneId};
 use super::login::tell;
 use super::{Timer, Translator, slot};
 use crate::mining::job::Job;
-use crate::mining::vardiff::Aim;
 use crate::role::{CloseReason, ConnectionId, Outbox};
 use crate::sv1::{Call, Difficulty, Notify, Reconnect};
 use crate::time::Now;
@@ -69,7 +68,7 @@ impl Translator {
                 tell(connection, Call::SetVersionMask(mask), out);
             }
         }
-        let difficulty = self.config.difficulty(device.hash_rate, source.target);
+        let difficulty = self.config.difficulty(device.pace.hash_rate(), source.target);
         if device.difficulty != Some(difficulty) {
             device.set_difficulty(difficulty, now.instant + self.config.difficulty_grace);
             tell(connection, Call::SetDifficulty(difficulty), out);
@@ -104,40 +103,17 @@ impl Translator {
     /// Gives devices the difficulties that their shares call for.
     pub(super) fn adjust_difficulties(&mut self, now: Now, out: &mut Outbox) {
         let Some(algorithm) = self.config.vardiff else { return };
-        let shares_per_minute = self.config.shares_per_minute;
         for index in 0..self.devices.len() {
             let Some(device) = self.devices[index].as_deref_mut() else { continue };
             if !device.is_ready() {
                 continue;
             }
-            let assumed = device.hash_rate;
-            let share_hashes = device.share_hashes();
-            let aim = Aim {
-                hash_rate: assumed,
-                share_hashes,
-                // Which job it works on, and under which difficulty, nobody but its firmware knows.
-                worked_hashes: share_hashes,
-                shares_per_minute,
-            };
-            let judged = device.vardiff.as_mut().and_then(|one| one.judge(now.instant, &aim));
-            let proven = match judged {
-                // Only shares make it rise.
-                Some(shown) if shown > assumed => shown,
-                Some(shown) => device.proven_hash_rate.min(shown),
-                None if device.share_count >= PROOF_SHARE_COUNT => assumed,
-                None => device.proven_hash_rate,
-            };
-            if let Some(shown) = judged {
-                device.hash_rate = shown;
-                device.share_count = 0;
-            }
-            let lane = device.lane;
-            #[expect(clippy::float_cmp, reason = "copied, not computed")]
-            if proven != device.proven_hash_rate {
-                device.proven_hash_rate = proven;
+            let (lane, share_hashes) = (device.lane, device.share_hashes());
+            let judgement = device.pace.judge(now.instant, share_hashes, &self.config);
+            if judgement.is_other_proof {
                 self.want_update(lane);
             }
-            if judged.is_some() {
+            if judgement.is_other_rate {
                 let index = u32::try_from(index).expect("connections are numbered by 32 bits");
                 self.renew_difficulty(now, ConnectionId(index), out);
             }
@@ -158,7 +134,7 @@ impl Translator {
         else {
             return;
         };
-        let difficulty = self.config.difficulty(device.hash_rate, current.target);
+        let difficulty = self.config.difficulty(device.pace.hash_rate(), current.target);
         if device.difficulty.is_some_and(|told| told != difficulty) {
             self.give_work(now, connection, false, out);
         }
@@ -191,6 +167,3 @@ impl TranslatorConfig {
         }
     }
 }
-
-/// So many shares at a difficulty show that its hash rate is right.
-const PROOF_SHARE_COUNT: u32 = 3;
