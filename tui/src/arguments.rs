@@ -103,7 +103,8 @@ pub(crate) enum Command {
         --until was reached."
 )]
 pub(crate) struct Up {
-    /// A scenario's file, or the name of one that comes with assay: pool, config-b
+    /// A scenario's file, or the name of one that comes with assay: pool, or config-a
+    /// to config-d
     pub(crate) scenario: String,
 
     /// End when this has happened: blocks=3, shares=100, or both with a comma

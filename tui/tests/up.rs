@@ -35,6 +35,19 @@ fn a_network_runs_until_its_goal_and_tells_machines_all_about_it() {
 }
 
 #[test]
+fn networks_with_devices_of_stratum_v1_say_where_such_devices_can_join() {
+    for name in ["config-c", "config-d"] {
+        let output = up(&[name, "--until", "shares=3", "--for", "120s", "--free-ports", "--json"]);
+
+        assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
+        let lines = lines(&output);
+        let endpoint = lines.iter().find(|line| line["subject"] == "translator").unwrap();
+        let url = endpoint["url"].as_str().unwrap();
+        assert!(url.starts_with("stratum+tcp://127.0.0.1:"), "{name}: {url}");
+    }
+}
+
+#[test]
 fn a_goal_that_is_not_reached_in_time_fails_the_run() {
     let output = up(&["pool", "--until", "blocks=1000", "--for", "1s", "--free-ports"]);
 
