@@ -90,6 +90,8 @@ impl Books {
                 }
                 match fields["error_code"].as_str().unwrap_or_default() {
                     "stale-share" => self.stale += 1,
+                    // Stratum V1: there is no such job, any more.
+                    code if code.starts_with("21 ") => self.stale += 1,
                     code => *self.refused.entry(code.to_owned()).or_default() += 1,
                 }
             }
@@ -140,7 +142,7 @@ impl fmt::Display for Books {
 
 /// Of a role that listens, its URL; of a device, whom it mines for.
 fn is_first_words(text: &str) -> bool {
-    text.starts_with("stratum2+tcp://") || text.starts_with("mining for ")
+    ["stratum2+tcp://", "stratum+tcp://", "mining for "].iter().any(|first| text.starts_with(first))
 }
 
 /// Lines that tell of one kind of event.

@@ -1,4 +1,4 @@
-//! What the test of kills is made of: the network, and the books of its processes.
+//! What the test of kills is made of: the networks, and the books of its processes.
 
 pub(crate) mod books;
 pub(crate) mod network;

@@ -1,4 +1,4 @@
-//! Configuration A with every role in a process of its own: programs of ours, as if they were
+//! Configurations with every role in a process of its own: programs of ours, as if they were
 //! those of others. `assay up` starts them and starts again what is killed.
 
 use std::path::{Path, PathBuf};
@@ -11,8 +11,37 @@ use super::books;
 
 /// A network that runs.
 pub(crate) struct Network {
+    configuration: Configuration,
     up: Up,
     folder: TempDir,
+}
+
+/// What is between the devices and the job declarator client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Configuration {
+    /// Devices of SV2, and a mining proxy.
+    A,
+    /// Devices of Stratum V1, and a translator.
+    D,
+}
+
+impl Configuration {
+    /// As `ASSAY_KILL_CONFIG` says it.
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "config-a" => Configuration::A,
+            "config-d" => Configuration::D,
+            other => panic!("config-a or config-d, not {other}"),
+        }
+    }
+
+    fn programs(self) -> impl Iterator<Item = &'static Program> {
+        let ends = match self {
+            Configuration::A => BELOW_A,
+            Configuration::D => BELOW_D,
+        };
+        COMMON.iter().chain(ends)
+    }
 }
 
 /// `assay up`, which ends its network when it is killed, also where a test has failed.
@@ -26,9 +55,9 @@ impl Drop for Up {
 }
 
 impl Network {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(configuration: Configuration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let scenario = write_scenario(folder.path());
+        let scenario = write_scenario(configuration, folder.path());
         let log = std::fs::File::create(folder.path().join("up.log")).unwrap();
         let up = Command::new(ASSAY)
             .args(["up", scenario.to_str().unwrap(), "--plain", "--free-ports"])
@@ -37,7 +66,7 @@ impl Network {
             .stderr(log)
             .spawn()
             .unwrap();
-        Network { up: Up(up), folder }
+        Network { configuration, up: Up(up), folder }
     }
 
     /// Until the pool has accepted so many.
@@ -54,7 +83,7 @@ impl Network {
     /// Of every process.
     fn last_words(&self) -> String {
         let mut words = String::new();
-        let logs = PROGRAMS.iter().map(|program| format!("{}.jsonl", program.name));
+        let logs = self.configuration.programs().map(|program| format!("{}.jsonl", program.name));
         for log in logs.chain(["up.log".to_owned()]) {
             let text = std::fs::read_to_string(self.folder.path().join(&log)).unwrap_or_default();
             // Shares and jobs are many, and what went wrong came before them.
@@ -130,9 +159,9 @@ fn next(state: &mut u64) -> u64 {
     state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
 }
 
-fn write_scenario(folder: &Path) -> PathBuf {
+fn write_scenario(configuration: Configuration, folder: &Path) -> PathBuf {
     let mut scenario = String::from(SCENARIO);
-    for program in PROGRAMS {
+    for program in configuration.programs() {
         let Program { name, kind, keys, needs, arguments, config, listens } = program;
         let file = folder.join(format!("{name}.recipe.toml"));
         let log = folder.join(format!("{name}.jsonl"));
@@ -146,7 +175,9 @@ fn write_scenario(folder: &Path) -> PathBuf {
             "name = \"{name}\"\ncommand = [\"sh\", \"-c\", '''{command}''']\nneeds = {needs}\n\
              [[file]]\nname = \"config.toml\"\ntext = '''{config}'''\n"
         );
-        if *listens {
+        if *kind == "translator" {
+            recipe.push_str("[listens.here]\n[ready]\nlisten = \"here\"\nby = \"connect\"\n");
+        } else if *listens {
             recipe.push_str(&format!("[listens.here]\nauthority = \"{EXAMPLE_AUTHORITY}\"\n"));
             let protocol = match *kind {
                 "template-provider" => "template-distribution",
@@ -180,7 +211,7 @@ struct Program {
     listens: bool,
 }
 
-const PROGRAMS: &[Program] = &[
+const COMMON: &[Program] = &[
     Program {
         name: "pool-templates",
         kind: "template-provider",
@@ -229,6 +260,9 @@ const PROGRAMS: &[Program] = &[
         config: "shares_per_minute = 60.0\ntip_grace_seconds = 60",
         listens: true,
     },
+];
+
+const BELOW_A: &[Program] = &[
     Program {
         name: "proxy",
         kind: "mining-proxy",
@@ -249,9 +283,30 @@ const PROGRAMS: &[Program] = &[
     },
 ];
 
+const BELOW_D: &[Program] = &[
+    Program {
+        name: "translator",
+        kind: "translator",
+        keys: "upstream = \"client\"",
+        needs: "[\"pool\"]",
+        arguments: "--listen ${here} --upstream stratum2+tcp://${pool}/${pool.authority}",
+        config: "shares_per_minute = 60.0\ninitial_hash_rate = 300000.0",
+        listens: true,
+    },
+    Program {
+        name: "miners",
+        kind: "sv1-device",
+        keys: "upstream = \"translator\"",
+        needs: "[\"pool\"]",
+        arguments: "stratum+tcp://${pool}",
+        config: "hash_rate = 300000.0",
+        listens: false,
+    },
+];
+
 /// A share is not a block, and blocks come all the same.
 const SCENARIO: &str = r#"
-title = "Configuration A, every role in a process of its own"
+title = "Every role in a process of its own"
 [chain]
 kind = "signet"
 [node.pool-node]
