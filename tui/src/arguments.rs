@@ -17,7 +17,8 @@ use clap_complete::Shell;
         assay check pool stratum2+tcp://HOST:PORT/KEY\n                                            \
         run it against yours\n  \
         assay check pool --list                   what it would check\n  \
-        assay up config-b                         a whole network, to connect to\n\n\
+        assay up config-b                         a whole network, to connect to\n  \
+        assay load --devices 1000                 a fleet on our own pool, or on yours\n\n\
         Exit codes of check: 0 as expected, 1 failures, 2 inconclusive (with --fail-on),\n\
         3 no case matched, 4 usage or file error, 5 target unreachable, 70 internal error."
 )]
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Start a whole mining network on this machine
     Up(Up),
+    /// Load a pool with a simulated fleet: real connections, real proofs of work
+    Load(crate::load::Load),
     /// Run one role alone
     #[command(subcommand)]
     Node(Node),
@@ -79,6 +82,12 @@ pub(crate) enum Command {
     Man {
         /// Folder to write them to
         directory: PathBuf,
+    },
+    /// Our own pool of `assay load`, in a process of its own
+    #[command(hide = true)]
+    LoadPool {
+        /// Who has started it
+        starter: SocketAddr,
     },
     /// Run a program so that it cannot outlive us
     #[command(hide = true)]

@@ -7,6 +7,7 @@ mod check;
 mod clauses;
 mod event_json;
 mod key;
+mod load;
 mod mutants;
 mod node;
 mod outcome;
@@ -32,6 +33,8 @@ fn main() -> std::process::ExitCode {
         Command::Accounts(arguments) => accounts::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Up(arguments) => up::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
+        Command::LoadPool { starter } => load::serve(starter),
         Command::Node(command) => node::run(command),
         Command::RunChild { program } => return sv2_net::child::run_child_main(program),
         Command::Check(arguments) => check::run(&arguments),

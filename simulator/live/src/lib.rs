@@ -9,6 +9,7 @@ mod accounts;
 mod address;
 mod host;
 mod keys;
+pub mod load;
 mod network;
 mod nodes;
 mod part;
