@@ -18,19 +18,18 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(plan: &Plan) -> Self {
-        for line in plan_lines(plan) {
-            print::line(line);
-        }
+        print_plan(plan);
         Lines { next_at: INTERVAL, before: None }
     }
 }
 
 impl View for Lines {
     fn tick(&mut self, plan: &Plan, sample: &Sample) -> std::io::Result<()> {
+        let before = self.before.get_or_insert_with(|| sample.clone());
         if sample.figures.elapsed >= self.next_at {
-            self.next_at = sample.figures.elapsed + INTERVAL;
-            print::line(progress(plan, self.before.as_ref(), sample));
-            self.before = Some(sample.clone());
+            self.next_at += INTERVAL;
+            print::line(progress(plan, before, sample));
+            *before = sample.clone();
         }
         Ok(())
     }
@@ -38,6 +37,10 @@ impl View for Lines {
     fn finish(&mut self, plan: &Plan, report: &Report) {
         print_report(plan, report);
     }
+}
+
+pub(super) fn print_plan(plan: &Plan) {
+    plan_lines(plan).into_iter().for_each(print::line);
 }
 
 /// What is going to happen, and what it costs.
@@ -102,9 +105,9 @@ fn claim(hash_rate: f32) -> String {
 }
 
 /// A line about how far it is.
-pub(super) fn progress(plan: &Plan, before: Option<&Sample>, sample: &Sample) -> String {
+fn progress(plan: &Plan, before: &Sample, sample: &Sample) -> String {
     let figures = &sample.figures;
-    let rates = before.map(|before| Rates::between(before, sample)).unwrap_or_default();
+    let rates = Rates::between(before, sample);
     let answer = sample.times(Wait::Answer);
     format!(
         "{:>7.1} s  {}/{} connections  {}/{} channels  {} shares/s  answered in {} (p99 {})  {} errors",

@@ -1,9 +1,12 @@
 //! `assay load`: a fleet on a pool, and how the pool has borne it.
 
 mod lines;
+mod machine;
 mod options;
 mod report;
+mod screen;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use simulator_live::load::{self, LoadConfig, OwnPool, probe};
@@ -81,8 +84,16 @@ async fn start(
     Ok(if report.error_count() > 0 { Outcome::Code(ERRORS) } else { Outcome::Done })
 }
 
-fn view(_arguments: &Load, plan: &Plan) -> Result<Box<dyn View>, Outcome> {
-    Ok(Box::new(lines::Lines::new(plan)))
+fn view(arguments: &Load, plan: &Plan) -> Result<Box<dyn View>, Outcome> {
+    let is_watched = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    Ok(match (arguments.json, is_watched && !arguments.plain) {
+        (true, _) => Box::new(machine::Machine::new(plan)),
+        (false, true) => Box::new(
+            screen::Screen::open()
+                .map_err(|error| Outcome::Internal(format!("the terminal: {error}")))?,
+        ),
+        (false, false) => Box::new(lines::Lines::new(plan)),
+    })
 }
 
 async fn load(

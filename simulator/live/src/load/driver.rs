@@ -33,12 +33,17 @@ pub(super) enum Stage {
 pub(super) async fn run(fleet: Arc<Fleet>, number: u32, mut stage: watch::Receiver<Stage>) {
     let tally = &fleet.tally;
     tally.dialled.add(1);
+    tally.pending.add(1);
     let dialled_at = fleet.clock.now().instant;
     let stream = tokio::select! {
-        _ = stage.wait_for(|stage| *stage == Stage::Ending) => return,
+        _ = stage.wait_for(|stage| *stage == Stage::Ending) => {
+            tally.pending.take(1);
+            return tally.errors.add("no TCP connection by the end of the run");
+        }
         connected = connect(&fleet) => match connected {
             Ok(stream) => stream,
             Err(error) => {
+                tally.pending.take(1);
                 let end = End::Unconnected(named(&error));
                 return tally.errors.add(&end.to_string());
             }
@@ -90,6 +95,9 @@ async fn drive(
 ) -> End {
     let (mut reader, writer) = stream.split();
     let mut rest = Vec::new();
+    if *stage.borrow() >= Stage::Quiet {
+        line.quieten();
+    }
     let mut timer = pin!(sleep_until(TokioInstant::now()));
     let mut armed_for = None;
     let end = loop {

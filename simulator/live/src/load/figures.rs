@@ -24,6 +24,8 @@ pub struct Figures {
     pub set_up_count: u64,
     /// Connections that are open now.
     pub open_connection_count: u64,
+    /// Connections that are not set up yet, and requests for channels, without an answer now.
+    pub pending_count: u64,
     /// Requests for channels.
     pub asked_channel_count: u64,
     /// Of these, granted.
@@ -156,6 +158,7 @@ impl Figures {
             established_count: tally.established.get(),
             set_up_count: tally.set_up.get(),
             open_connection_count: connected.saturating_sub(ended),
+            pending_count: tally.pending.get(),
             asked_channel_count: tally.asked_channels.get(),
             opened_channel_count: opened_channels,
             open_channel_count: opened_channels.saturating_sub(closed_channels),

@@ -29,7 +29,7 @@ pub use config::{FleetChannel, LoadConfig};
 pub use figures::{Figures, MessageFigures, ShareFigures, Times};
 pub use own_pool::{OwnPool, OwnPoolCounters, OwnPoolError, serve_own_pool};
 pub use probe::{Price, ProbeError, probe};
-pub use system::{TooFewFiles, Usage, allow_connections};
+pub use system::{TooManyConnections, Usage, allow_connections};
 pub use tally::Wait;
 
 use driver::Stage;
@@ -65,7 +65,11 @@ impl Load {
     pub async fn quieten(&self, patience: Duration) {
         self.stage.send_replace(Stage::Quiet);
         let deadline = Instant::now() + patience;
-        while self.figures().shares.in_flight_count > 0 && Instant::now() < deadline {
+        let is_awaited = || {
+            let figures = self.figures();
+            figures.shares.in_flight_count > 0 || figures.pending_count > 0
+        };
+        while is_awaited() && Instant::now() < deadline {
             sleep(POLL).await;
         }
     }

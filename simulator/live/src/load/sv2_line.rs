@@ -200,6 +200,7 @@ impl Sv2Line {
             ));
         }
         self.fleet.tally.set_up.add(1);
+        self.fleet.tally.pending.take(1);
         self.fleet.tally.waited(Wait::SetUp, self.number, now.instant.since(self.since));
         (self.stage, self.since) = (Stage::Running, now.instant);
         for place in std::mem::take(&mut self.delayed) {
@@ -216,6 +217,7 @@ impl Sv2Line {
         let request = fleet.config.open_channel(place + 1, device.number, rate);
         self.agenda.push(Reverse((now + ANSWER_TIMEOUT, Task::MissOpening(place))));
         fleet.tally.asked_channels.add(1);
+        fleet.tally.pending.add(1);
         self.send(request, out)
     }
 
@@ -304,6 +306,7 @@ impl Sv2Line {
         let device = &mut self.devices[place as usize];
         if let DeviceState::Asked(_) = device.state {
             device.state = DeviceState::Closed;
+            self.fleet.tally.pending.take(1);
             self.fault("no answer to a request for a channel within 30 s (spec 5.3.2)");
         }
     }
@@ -364,11 +367,26 @@ impl Line for Sv2Line {
 
     fn end(&mut self, end: &End, rest: &[u8]) {
         let tally = &self.fleet.tally;
-        let mut in_flight = 0;
+        let (mut in_flight, mut asked_count) = (0, 0);
         for device in &self.devices {
-            if let DeviceState::Open(channel) = &device.state {
-                in_flight += channel.in_flight.len() as u64;
-                tally.closed_channels.add(1);
+            match &device.state {
+                DeviceState::Open(channel) => {
+                    in_flight += channel.in_flight.len() as u64;
+                    tally.closed_channels.add(1);
+                }
+                DeviceState::Asked(_) => asked_count += 1,
+                DeviceState::Waiting | DeviceState::Closed => {}
+            }
+        }
+        let is_set_up = self.stage == Stage::Running;
+        tally.pending.take(asked_count + u64::from(!is_set_up));
+        if *end == End::ByUs {
+            // Who has waited for us to end the run has not been served.
+            if !is_set_up {
+                self.fault("no answer to the handshake or SetupConnection by the end of the run");
+            }
+            for _ in 0..asked_count {
+                self.fault("no answer to a request for a channel by the end of the run");
             }
         }
         match end {
@@ -394,3 +412,6 @@ const HASHES_AT_ONCE: u32 = 2_048;
 const OWED_MAX: u32 = 64;
 /// Tasks between two looks at the socket.
 const TASKS_AT_ONCE: usize = 64;
+
+#[cfg(test)]
+mod tests;

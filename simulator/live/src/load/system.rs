@@ -7,35 +7,62 @@ use thiserror::Error;
 
 /// The system does not let us open so many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "{needed} open files are needed and the system allows {allowed}: raise the hard limit \
-     (ulimit -Hn, nofile in /etc/security/limits.conf, LimitNOFILE of a systemd unit), or put the \
-     devices behind fewer connections with --proxies"
-)]
-pub struct TooFewFiles {
-    /// One for each connection, and some for ourselves.
-    pub needed: u64,
-    /// The hard limit.
-    pub allowed: u64,
+pub enum TooManyConnections {
+    /// The limit of open files.
+    #[error(
+        "{needed} open files are needed and the system allows {allowed}: raise the hard limit \
+         (ulimit -Hn, nofile in /etc/security/limits.conf, LimitNOFILE of a systemd unit), or put \
+         the devices behind fewer connections with --proxies"
+    )]
+    Files {
+        /// One for each connection, and some for ourselves.
+        needed: u64,
+        /// The hard limit.
+        allowed: u64,
+    },
+    /// The ports that connections to one address can come from.
+    #[error(
+        "{needed} source ports are needed and the system gives {allowed} \
+         (net.ipv4.ip_local_port_range): widen the range, or put the devices behind fewer \
+         connections with --proxies"
+    )]
+    Ports {
+        /// One for each connection.
+        needed: u64,
+        /// Of the system's range.
+        allowed: u64,
+    },
 }
 
 /// Raises our limit of open files, which children inherit, so far that there is room for as many
 /// connections.
 ///
 /// # Errors
-/// [`TooFewFiles`], if the hard limit is below.
-pub fn allow_connections(connection_count: u32) -> Result<(), TooFewFiles> {
+/// [`TooManyConnections`], if the hard limit is below, or if there are fewer source ports.
+pub fn allow_connections(connection_count: u32) -> Result<(), TooManyConnections> {
+    if let Some(allowed) = source_port_count().filter(|count| *count < connection_count.into()) {
+        return Err(TooManyConnections::Ports { needed: connection_count.into(), allowed });
+    }
     let needed = u64::from(connection_count) + FILES_OF_OUR_OWN;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
-    let too_few = |allowed: Option<u64>| TooFewFiles { needed, allowed: allowed.unwrap_or(0) };
+    let too_few =
+        |allowed: Option<u64>| TooManyConnections::Files { needed, allowed: allowed.unwrap_or(0) };
     if maximum.is_some_and(|maximum| maximum < needed) {
         return Err(too_few(maximum));
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
         .map_err(|_| too_few(current))
+}
+
+/// `None` where the system does not tell (it does on Linux).
+fn source_port_count() -> Option<u64> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut bounds = range.split_whitespace().map_while(|bound| bound.parse::<u64>().ok());
+    let (first, last) = (bounds.next()?, bounds.next()?);
+    Some((last + 1).saturating_sub(first))
 }
 
 /// What a process has taken so far.
@@ -88,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_cannot_be_raised_is_told_with_the_way_out() {
-        let error = TooFewFiles { needed: 5_100, allowed: 4_096 };
+        let error = TooManyConnections::Files { needed: 5_100, allowed: 4_096 };
 
         insta::assert_snapshot!(error, @"5100 open files are needed and the system allows 4096: raise the hard limit (ulimit -Hn, nofile in /etc/security/limits.conf, LimitNOFILE of a systemd unit), or put the devices behind fewer connections with --proxies");
     }

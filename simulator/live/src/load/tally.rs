@@ -16,6 +16,11 @@ impl Counter {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Takes back what was added.
+    pub(super) fn take(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -111,6 +116,8 @@ impl Messages {
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) dialled: Counter,
+    /// Connections that are not set up, and requests for channels, without an answer now.
+    pub(super) pending: Counter,
     pub(super) connected: Counter,
     pub(super) established: Counter,
     pub(super) set_up: Counter,
@@ -159,6 +166,7 @@ impl Tally {
         let shard = |_| Mutex::new(histogram());
         Tally {
             dialled: Counter::default(),
+            pending: Counter::default(),
             connected: Counter::default(),
             established: Counter::default(),
             set_up: Counter::default(),

@@ -43,6 +43,7 @@ impl Sv2Line {
                 self.fault(&format!("OpenMiningChannel.Error {}", text(&answer.error_code)));
                 if let Some(state) = self.asked(answer.request_id) {
                     *state = DeviceState::Closed;
+                    self.fleet.tally.pending.take(1);
                 }
             }
             Message::NewMiningJob(job) => {
@@ -99,11 +100,13 @@ impl Sv2Line {
         let DeviceState::Asked(since) = *state else { return };
         if channel.extranonce_size.is_some() != is_extended {
             *state = DeviceState::Closed;
+            self.fleet.tally.pending.take(1);
             return self.fault("a channel of another kind than asked for (spec 5.3.2)");
         }
         *state = DeviceState::Open(Box::new(channel));
         self.by_channel.insert(at, (id, request_id - 1));
         self.fleet.tally.opened_channels.add(1);
+        self.fleet.tally.pending.take(1);
         self.fleet.tally.waited(Wait::Open, number, now.since(since));
     }
 

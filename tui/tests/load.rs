@@ -1,0 +1,177 @@
+//! `assay load` as its users see it: a small fleet on our own pool, its books, and its exit codes.
+
+use std::io::BufRead as _;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn load(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("it runs")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.arg("load").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+fn number(value: &Value, path: &str) -> u64 {
+    value.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} of {value}"))
+}
+
+#[test]
+fn every_kind_of_fleet_is_served_without_an_error_and_its_books_add_up() {
+    for (fleet, connections) in [
+        (&["--devices", "8"][..], 8),
+        (&["--devices", "8", "--no-header-only"], 8),
+        (&["--devices", "8", "--channel", "extended"], 8),
+        (&["--devices", "8", "--proxies", "2"], 2),
+        (&["--devices", "9", "--proxies", "2", "--channel", "extended"], 2),
+    ] {
+        let common = ["--ramp", "200ms", "--for", "1s", "--shares-per-minute", "600", "--json"];
+
+        let output = load(&[fleet, &common].concat());
+
+        assert_eq!(output.status.code(), Some(0), "{fleet:?}: {output:?}");
+        let summary = lines(&output).pop().unwrap();
+        assert_eq!(number(&summary, "/connections/open_at_end"), connections, "{fleet:?}");
+        assert_eq!(summary["channels"]["opened"], summary["channels"]["asked"], "{fleet:?}");
+        let of = |name: &str| number(&summary, &format!("/shares/{name}"));
+        assert!(of("accepted") > 10, "{fleet:?}: {summary}");
+        let outcomes = ["accepted", "stale", "rejected", "in_flight", "lost", "unaccounted"];
+        assert_eq!(of("submitted"), outcomes.map(of).iter().sum::<u64>(), "{fleet:?}");
+        assert_eq!(of("rejected") + of("lost") + of("unaccounted"), 0, "{fleet:?}: {summary}");
+    }
+}
+
+#[test]
+fn shares_that_the_budget_does_not_pay_for_are_foretold_and_left_out() {
+    let output = load(&[
+        "--devices",
+        "4",
+        "--shares-per-minute",
+        "600",
+        "--hash-budget",
+        "100",
+        "--ramp",
+        "0s",
+        "--for",
+        "2s",
+    ]);
+
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("dearer than the budget permits: about 6.2 of 40.0 shares/s"), "{text}");
+    assert!(text.contains("--hash-budget 640 would pay for all"), "{text}");
+    let left_out = text.lines().find(|line| line.starts_with("left out of")).expect("left out");
+    assert!(!left_out.contains(" 0 beyond the hash budget"), "{left_out}");
+}
+
+#[test]
+fn a_pool_that_is_not_there_or_not_the_one_meant_is_unreachable() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("stratum2+tcp://{free}");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let hangs_up = format!("stratum2+tcp://{address}");
+    std::thread::spawn(move || silent.incoming().for_each(drop));
+    for (url, expected) in
+        [(closed.as_str(), "connection refused"), (hangs_up.as_str(), "the Noise handshake")]
+    {
+        let output = load(&[url, "--devices", "3", "--for", "1s"]);
+
+        assert_eq!(output.status.code(), Some(5), "{url}: {output:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(url) && error.contains(expected), "{url}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_a_usage_error_with_the_option_at_fault() {
+    for (arguments, expected) in [
+        (&["--devices", "3", "--proxies", "4"][..], "--proxies"),
+        (&["--devices", "3", "--shares-per-minute", "0"], "--shares-per-minute"),
+        (&["--devices", "3", "--hash-budget", "inf"], "--hash-budget"),
+        (&["--devices", "3", "--ramp", "10"], "--ramp: expected a duration"),
+        (&["127.0.0.1", "--devices", "3"], "127.0.0.1"),
+        (&["--devices", "1000000"], "1000000 source ports are needed"),
+    ] {
+        let output = load(arguments);
+
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {output:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn an_interrupted_run_reports_what_it_has_seen_and_says_that_it_is_partial() {
+    let arguments = ["--devices", "5", "--ramp", "0s", "--for", "1h", "--json"];
+    let rate = ["--shares-per-minute", "600"];
+    let all = [&arguments[..], &rate].concat();
+    let mut child = command(&all).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&stdout.next().unwrap().unwrap()).unwrap() };
+    // It runs once it says how far it is.
+    while next()["kind"] != "progress" {}
+
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+
+    assert!(told.success());
+    let summary = loop {
+        let line = next();
+        if line["kind"] == "summary" {
+            break line;
+        }
+    };
+    assert_eq!((&summary["partial"], &summary["ending"]), (&true.into(), &"interrupted".into()));
+    assert!(number(&summary, "/shares/accepted") > 0, "{summary}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_shape_of_what_machines_read_is_as_documented() {
+    let output = load(&[
+        "--devices",
+        "2",
+        "--ramp",
+        "0s",
+        "--for",
+        "1500ms",
+        "--shares-per-minute",
+        "600",
+        "--seed",
+        "7",
+        "--json",
+    ]);
+
+    let mut shape = String::new();
+    for kind in ["plan", "progress", "summary"] {
+        let lines = lines(&output);
+        let line = lines.iter().find(|line| line["kind"] == kind).expect(kind);
+        describe(kind, line, &mut shape);
+    }
+
+    insta::assert_snapshot!(shape);
+}
+
+/// A line for each value: where it is, and of which type.
+fn describe(path: &str, value: &Value, shape: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                describe(&format!("{path}.{name}"), value, shape);
+            }
+        }
+        Value::Null => shape.push_str(&format!("{path}: null\n")),
+        Value::Bool(_) => shape.push_str(&format!("{path}: bool\n")),
+        Value::Number(_) => shape.push_str(&format!("{path}: number\n")),
+        Value::String(_) => shape.push_str(&format!("{path}: string\n")),
+        Value::Array(_) => shape.push_str(&format!("{path}: array\n")),
+    }
+}
