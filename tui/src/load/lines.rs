@@ -206,7 +206,7 @@ fn print_shares(plan: &Plan, report: &Report) {
 fn print_rates(plan: &Plan, report: &Report) {
     let rates = report.rates();
     print::line(format_args!(
-        "ramp: {} connections a second",
+        "connections: {} a second until the last",
         rounded(report.connections_per_second())
     ));
     print::line(format_args!(
@@ -253,7 +253,7 @@ fn print_taken(what: &str, taken: Taken) {
 pub(super) fn time(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
-        seconds if seconds >= 0.01 => format!("{:.0} ms", seconds * 1e3),
+        seconds if seconds >= 0.00995 => format!("{:.0} ms", seconds * 1e3),
         seconds if seconds >= 0.001 => format!("{:.1} ms", seconds * 1e3),
         seconds => format!("{:.0} us", seconds * 1e6),
     }

@@ -131,7 +131,7 @@ fn connections(figures: &Figures, report: &Report) -> Value {
         "established": figures.established_count,
         "set_up": figures.set_up_count,
         "open_at_end": report.held.figures.open_connection_count,
-        "per_second_in_ramp": report.connections_per_second(),
+        "per_second_until_last": report.connections_per_second(),
     })
 }
 

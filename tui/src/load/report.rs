@@ -127,11 +127,14 @@ impl Report {
         Rates::between(&self.ramped, &self.held)
     }
 
-    /// Connections a second in the ramp.
+    /// Handshakes a second, from the start to the last one.
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     pub(super) fn connections_per_second(&self) -> f64 {
-        let figures = &self.ramped.figures;
-        figures.established_count as f64 / figures.elapsed.as_secs_f64().max(1e-9)
+        let figures = &self.last.figures;
+        match figures.established_within.as_secs_f64() {
+            0.0 => 0.0,
+            seconds => figures.established_count as f64 / seconds,
+        }
     }
 
     pub(super) fn taken_by_us(&self) -> Option<Taken> {

@@ -194,6 +194,11 @@ impl Channel {
         }
     }
 
+    /// Whether a new tip replaces another.
+    pub(super) fn has_tip(&self) -> bool {
+        self.tip.is_some()
+    }
+
     /// Spec 5.3.17: every other job is invalid from here on.
     pub(super) fn take_tip(
         &mut self,

@@ -133,8 +133,7 @@ async fn drive(
             break end;
         }
     };
-    line.end(&end, &rest);
-    end
+    line.end(end, &rest)
 }
 
 /// Gives the system what it takes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use sv2::message::descriptor;
+use sv2::time::Instant;
 
 use super::fleet::Fleet;
 use super::tally::{Messages, Tally, Wait};
@@ -20,6 +21,8 @@ pub struct Figures {
     pub connected_count: u64,
     /// Of these, past the handshake.
     pub established_count: u64,
+    /// From the start to the last of these.
+    pub established_within: Duration,
     /// Of these, set up.
     pub set_up_count: u64,
     /// Connections that are open now.
@@ -156,6 +159,7 @@ impl Figures {
             dialled_count: tally.dialled.get(),
             connected_count: connected,
             established_count: tally.established.get(),
+            established_within: Instant(tally.last_established_at.get()).since(fleet.started_at),
             set_up_count: tally.set_up.get(),
             open_connection_count: connected.saturating_sub(ended),
             pending_count: tally.pending.get(),

@@ -21,8 +21,9 @@ pub(super) trait Line {
     /// From here on nothing new is begun; answers are still counted.
     fn quieten(&mut self);
 
-    /// The connection has ended, with `rest` received and unused. Counts what was under way.
-    fn end(&mut self, end: &End, rest: &[u8]);
+    /// The connection has ended, with `rest` received and unused. Counts what was under way, and
+    /// says what that end means to the protocol.
+    fn end(&mut self, end: End, rest: &[u8]) -> End;
 }
 
 /// Why a connection has ended.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sv2::chain::{Chain, ChainConfig, ChainHost};
+use sv2::chain::{Chain, ChainConfig, ChainHost, ChainPace};
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, CipherSuite, StratumUrl};
 use sv2::role::{PeerAddress, Role};
@@ -131,7 +131,8 @@ async fn read_line(control: &mut BufStream<TcpStream>) -> io::Result<String> {
 pub async fn serve_own_pool(starter: SocketAddr) -> io::Result<()> {
     let now = Clock::of_process().now().unix;
     let chain = Chain::new(ChainConfig::new(ChainConfig::HARD, now), Entropy::from_seed(7));
-    let chain = EmbeddedChain::new(ChainHost::new(chain));
+    let pace = ChainPace { block_interval: Some(BLOCK_INTERVAL), ..ChainPace::default() };
+    let chain = EmbeddedChain::new(ChainHost::with_pace(chain, pace, Entropy::from_seed(7)));
     let worlds = Worlds { chain: Some(Arc::new(chain.clone())), accounts: None };
     let provider = TemplateProvider::new(TemplateProviderConfig::default());
     let (provider, template_provider) = listening("template provider", provider, worlds).await?;
@@ -202,6 +203,9 @@ async fn listening(
 
 /// Of the cheapest share.
 const HASHES_PER_SHARE: f64 = 16.0;
+/// Mean time between blocks by others: more than a pool ever sees, so that short runs show what
+/// a new tip costs.
+const BLOCK_INTERVAL: Duration = Duration::from_secs(20);
 /// More than there are ports.
 const CONNECTIONS_MAX: usize = 1 << 17;
 const VALIDITY: Duration = Duration::from_secs(3600);

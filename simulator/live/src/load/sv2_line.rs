@@ -113,7 +113,10 @@ impl Sv2Line {
             .collect();
         let authority = config.pool.authority;
         let security = InitiatorSecurity::Noise { suite: CipherSuite::default(), authority };
-        let limits = ConnectionConfig { handshake_timeout: ANSWER_TIMEOUT, ..Default::default() };
+        let limits = ConnectionConfig {
+            handshake_timeout: ANSWER_TIMEOUT,
+            payload_len_max: PAYLOAD_LEN_MAX,
+        };
         let mut keys = fleet.key_entropy(number);
         Sv2Line {
             fleet: Arc::clone(fleet),
@@ -140,6 +143,7 @@ impl Sv2Line {
     fn set_up(&mut self, now: Now, out: &mut Vec<u8>) -> Result<(), End> {
         let fleet = Arc::clone(&self.fleet);
         fleet.tally.established.add(1);
+        fleet.tally.last_established_at.reach(now.instant.0);
         fleet.tally.waited(Wait::Handshake, self.number, now.instant.since(self.since));
         (self.stage, self.since) = (Stage::SetUp, now.instant);
         self.agenda.push(Reverse((now.instant + ANSWER_TIMEOUT, Task::MissSetUp)));
@@ -365,7 +369,7 @@ impl Line for Sv2Line {
         self.is_quiet = true;
     }
 
-    fn end(&mut self, end: &End, rest: &[u8]) {
+    fn end(&mut self, end: End, rest: &[u8]) -> End {
         let tally = &self.fleet.tally;
         let (mut in_flight, mut asked_count) = (0, 0);
         for device in &self.devices {
@@ -380,23 +384,23 @@ impl Line for Sv2Line {
         }
         let is_set_up = self.stage == Stage::Running;
         tally.pending.take(asked_count + u64::from(!is_set_up));
-        if *end == End::ByUs {
-            // Who has waited for us to end the run has not been served.
-            if !is_set_up {
-                self.fault("no answer to the handshake or SetupConnection by the end of the run");
-            }
-            for _ in 0..asked_count {
-                self.fault("no answer to a request for a channel by the end of the run");
-            }
+        if end != End::ByUs {
+            tally.lost.add(in_flight);
+            return match (end, self.connection.end(&BytesMut::from(rest))) {
+                // Inside a frame or the handshake.
+                (End::ByPeer, Err(error)) => End::Connection(error),
+                (end, _) => end,
+            };
         }
-        match end {
-            End::ByUs => tally.left.add(in_flight),
-            End::ByPeer if self.connection.end(&BytesMut::from(rest)).is_err() => {
-                tally.lost.add(in_flight);
-                tally.errors.add("closed by the peer inside a frame or the handshake (spec 3.2)");
-            }
-            _ => tally.lost.add(in_flight),
+        tally.left.add(in_flight);
+        // Who has waited for us to end the run has not been served.
+        if !is_set_up {
+            self.fault("no answer to the handshake or SetupConnection by the end of the run");
         }
+        for _ in 0..asked_count {
+            self.fault("no answer to a request for a channel by the end of the run");
+        }
+        end
     }
 }
 
@@ -406,6 +410,8 @@ fn text(code: &Str255) -> String {
 
 /// For answers of the pool, the last act of the handshake included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest payload taken, in bytes: no message to a miner comes near it.
+const PAYLOAD_LEN_MAX: u32 = 1 << 20;
 /// Hashes between two looks at the socket: a third of a millisecond.
 const HASHES_AT_ONCE: u32 = 2_048;
 /// Shares that a device may be behind with.

@@ -1,11 +1,13 @@
 //! What all lines count, each in passing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use sv2::time::Instant;
+use sv2::wire::U256;
 
 /// A number that any line may raise.
 #[derive(Debug, Default)]
@@ -14,6 +16,11 @@ pub(super) struct Counter(AtomicU64);
 impl Counter {
     pub(super) fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Goes up to `number`, if it was below.
+    pub(super) fn reach(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::Relaxed);
     }
 
     /// Takes back what was added.
@@ -39,12 +46,14 @@ pub enum Wait {
     Open,
     /// From a share to the answer that counts it (spec 5.3.13).
     Answer,
+    /// From the first channel that hears of a new tip to each of them (spec 5.3.17).
+    Tip,
 }
 
 impl Wait {
     /// In the order in which a connection meets them.
-    pub const ALL: [Wait; 5] =
-        [Wait::Connect, Wait::Handshake, Wait::SetUp, Wait::Open, Wait::Answer];
+    pub const ALL: [Wait; 6] =
+        [Wait::Connect, Wait::Handshake, Wait::SetUp, Wait::Open, Wait::Answer, Wait::Tip];
 
     /// A word for tables and machines.
     pub fn name(self) -> &'static str {
@@ -54,6 +63,7 @@ impl Wait {
             Wait::SetUp => "set-up",
             Wait::Open => "open",
             Wait::Answer => "answer",
+            Wait::Tip => "new-tip",
         }
     }
 }
@@ -78,6 +88,28 @@ impl Named {
 
     pub(super) fn read(&self) -> BTreeMap<String, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// When the fleet heard of each of the last tips for the first time.
+#[derive(Debug, Default)]
+pub(super) struct Tips(Mutex<VecDeque<(U256, Instant)>>);
+
+impl Tips {
+    /// More than one block is on its way to a fleet at a time only where a pool is very slow.
+    const TIPS_MAX: usize = 16;
+
+    /// How long ago that was, if a channel hears of a tip now.
+    pub(super) fn heard(&self, prev_hash: &U256, now: Instant) -> Duration {
+        let mut tips = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, first)) = tips.iter().find(|(known, _)| known == prev_hash) {
+            return now.since(*first);
+        }
+        if tips.len() >= Self::TIPS_MAX {
+            tips.pop_front();
+        }
+        tips.push_back((*prev_hash, now));
+        Duration::ZERO
     }
 }
 
@@ -120,6 +152,8 @@ pub(super) struct Tally {
     pub(super) pending: Counter,
     pub(super) connected: Counter,
     pub(super) established: Counter,
+    /// When the last of them was, in nanoseconds of the clock.
+    pub(super) last_established_at: Counter,
     pub(super) set_up: Counter,
     /// Connections that have ended, whatever the reason, of those that were connected.
     pub(super) ended: Counter,
@@ -158,6 +192,7 @@ pub(super) struct Tally {
     pub(super) rejections: Named,
     /// Ends of connections and channels by reason.
     pub(super) closes: Named,
+    pub(super) tips: Tips,
     waits: [[Mutex<Histogram<u64>>; SHARDS]; Wait::ALL.len()],
 }
 
@@ -169,6 +204,7 @@ impl Tally {
             pending: Counter::default(),
             connected: Counter::default(),
             established: Counter::default(),
+            last_established_at: Counter::default(),
             set_up: Counter::default(),
             ended: Counter::default(),
             asked_channels: Counter::default(),
@@ -195,6 +231,7 @@ impl Tally {
             errors: Named::default(),
             rejections: Named::default(),
             closes: Named::default(),
+            tips: Tips::default(),
             waits: std::array::from_fn(|_| std::array::from_fn(shard)),
         }
     }

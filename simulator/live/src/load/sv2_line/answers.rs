@@ -1,5 +1,7 @@
 //! What a pool says to a connection that is set up (spec 5.3).
 
+use std::sync::Arc;
+
 use sv2::message::Message;
 use sv2::mining::{
     CloseChannel, NewExtendedMiningJob, SetNewPrevHash, SubmitSharesError, SubmitSharesSuccess,
@@ -132,7 +134,15 @@ impl Sv2Line {
     }
 
     fn handle_tip(&mut self, now: Instant, tip: &SetNewPrevHash) {
-        self.for_channels(tip.channel_id, |channel| channel.take_tip(now, tip));
+        let (fleet, number) = (Arc::clone(&self.fleet), self.number);
+        self.for_channels(tip.channel_id, |channel| {
+            // The tip of a channel that was just opened is nobody's news.
+            if channel.has_tip() {
+                let late = fleet.tally.tips.heard(&tip.prev_hash, now);
+                fleet.tally.waited(Wait::Tip, number, late);
+            }
+            channel.take_tip(now, tip)
+        });
     }
 
     /// Applies a message to the channel, or to all channels of the group, that it names.
@@ -188,7 +198,7 @@ impl Sv2Line {
     /// Spec 5.3.13: one answer for all shares up to the one that it names.
     fn handle_accepted(&mut self, now: Instant, answer: &SubmitSharesSuccess) {
         let number = self.number;
-        let fleet = std::sync::Arc::clone(&self.fleet);
+        let fleet = Arc::clone(&self.fleet);
         let tally = &fleet.tally;
         let Some(channel) = self.channel(answer.channel_id) else {
             return self.fault("SubmitShares.Success for a channel that is not open");
@@ -214,7 +224,7 @@ impl Sv2Line {
     /// Spec 5.3.14.
     fn handle_refused(&mut self, now: Instant, answer: &SubmitSharesError) {
         let number = self.number;
-        let fleet = std::sync::Arc::clone(&self.fleet);
+        let fleet = Arc::clone(&self.fleet);
         let tally = &fleet.tally;
         let code = text(&answer.error_code);
         let Some(channel) = self.channel(answer.channel_id) else {

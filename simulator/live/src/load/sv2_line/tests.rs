@@ -121,7 +121,7 @@ fn in_flight(fleet: &Arc<Fleet>, count: u32) -> Sv2Line {
 }
 
 /// The books of a run whose one line has ended.
-fn books(fleet: &Arc<Fleet>, mut line: Sv2Line, end: &End) -> Figures {
+fn books(fleet: &Arc<Fleet>, mut line: Sv2Line, end: End) -> Figures {
     line.end(end, &[]);
     let figures = Figures::of(fleet, true);
     assert_eq!(figures.shares.difference(), 0, "{figures:?}");
@@ -155,7 +155,7 @@ fn each_share_has_one_outcome_whatever_a_pool_answers() {
 
         answers.iter().for_each(|answer| line.handle(at(5), answer.clone()));
 
-        let shares = books(&fleet, line, &End::ByUs).shares;
+        let shares = books(&fleet, line, End::ByUs).shares;
         let outcome = format!(
             "{} accepted, {} stale, {} rejected, {} in flight, {} unaccounted",
             shares.accepted_count,
@@ -193,7 +193,7 @@ fn what_a_pool_does_wrong_is_an_error_with_a_name() {
 
         let errors = Figures::of(&fleet, false).errors;
         assert_eq!(errors.into_iter().collect::<Vec<_>>(), [(expected.to_owned(), 1)]);
-        books(&fleet, line, &End::ByUs);
+        books(&fleet, line, End::ByUs);
     }
 }
 
@@ -202,7 +202,7 @@ fn who_still_waits_for_a_channel_when_the_run_ends_was_not_served() {
     let fleet = fleet();
     let line = asked(&fleet);
 
-    let errors = books(&fleet, line, &End::ByUs).errors;
+    let errors = books(&fleet, line, End::ByUs).errors;
 
     let expected = "no answer to a request for a channel by the end of the run".to_owned();
     assert_eq!(errors.into_iter().collect::<Vec<_>>(), [(expected, 2)]);
@@ -213,7 +213,7 @@ fn shares_in_flight_are_lost_with_a_connection_that_the_pool_ends() {
     let fleet = fleet();
     let line = in_flight(&fleet, 3);
 
-    let shares = books(&fleet, line, &End::Broken("reset".to_owned())).shares;
+    let shares = books(&fleet, line, End::Broken("reset".to_owned())).shares;
 
     assert_eq!((shares.lost_count, shares.in_flight_count), (3, 0));
 }
