@@ -1,19 +1,40 @@
 //! Accepts connections.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sv2::connection::{Connection, ResponderSecurity};
 use sv2::entropy::Entropy;
 use sv2::role::Via;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::sleep;
 
 use crate::admission::Admission;
 use crate::host::{ListenerSecurity, Shared, Stop};
 use crate::peer::{self, Failure, Opening, Speech};
 use crate::tap::Link;
+
+/// Opens a listener at the first address that `address` resolves to and the system gives.
+pub(crate) async fn open(address: &str) -> io::Result<TcpListener> {
+    let mut outcome = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
+    for address in lookup_host(address).await? {
+        outcome = open_at(address);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn open_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The next host shall not wait for the last one's connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Accepts until the host stops. Whatever a peer does, the next one is accepted.
 pub(crate) async fn listen(
@@ -110,5 +131,9 @@ pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Connections that wait to be accepted; the system has a limit of its own (on Linux
+/// `net.core.somaxconn`, 4,096). When a pool comes back its whole fleet dials at once: whoever does
+/// not find room is not told so, but tries again after 1, 3 and 7 seconds.
+const BACKLOG: u32 = 16_384;
 const WAIT_MIN: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_secs(1);

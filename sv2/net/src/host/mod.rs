@@ -141,7 +141,7 @@ impl Host {
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for ListenerConfig { address, .. } in &config.listeners {
             let failed = |source| BindError { address: address.clone(), source };
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            let listener = listener::open(address).await.map_err(failed)?;
             addresses.push(listener.local_addr().map_err(failed)?);
             listeners.push(listener);
         }

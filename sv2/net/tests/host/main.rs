@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use echo::{ANSWER_AND_CLOSE, Echo, FLOOD, PERSIST, SUBMIT, WAKE};
 use peer::Peer;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sv2::chain::{Chain, ChainConfig, ChainHost};
 use sv2::connection::ConnectionError;
 use sv2::entropy::Entropy;
@@ -31,6 +32,7 @@ use sv2_net::world::Worlds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_peers_are_served_at_once() {
@@ -51,6 +53,23 @@ async fn a_hundred_peers_are_served_at_once() {
 
     assert_eq!(host.counters().open_count, 100);
     assert_eq!(host.counters().frames_received_count, 300);
+}
+
+/// Nobody accepts: the system's queue is all the room there is.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_fleet_that_dials_all_at_once_finds_room_in_the_queue_of_a_listener() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let host = bind(plain(), Limits::default()).await;
+
+    let mut fleet = Vec::new();
+    for _ in 0..1_500 {
+        let dial = timeout(Duration::from_secs(60), TcpStream::connect(host.addresses()[0]));
+        fleet.push(dial.await.expect("there is room").unwrap());
+    }
+
+    assert_eq!(fleet.len(), 1_500);
 }
 
 #[tokio::test]
