@@ -159,8 +159,11 @@ fn print_times(report: &Report) {
     let heading = ["waited for", "count", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned);
     let rows = Wait::ALL.map(|wait| {
         let Times { count, p50, p90, p99, p999, max } = report.last.times(wait);
-        let name = wait.name().to_owned();
-        [name, count.to_string(), time(p50), time(p90), time(p99), time(p999), time(max)]
+        let [p50, p90, p99, p999, max] = match count {
+            0 => [const { String::new() }; 5],
+            _ => [p50, p90, p99, p999, max].map(time),
+        };
+        [wait.name().to_owned(), count.to_string(), p50, p90, p99, p999, max]
     });
     print::table(&[vec![heading], rows.to_vec()].concat(), 1);
 }
