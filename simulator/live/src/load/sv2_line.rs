@@ -3,7 +3,7 @@
 mod answers;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,9 +51,11 @@ struct Device {
     number: u32,
     arrivals: Arrivals,
     state: DeviceState,
-    search: Option<Search>,
-    /// Shares to be searched for after this one.
-    owed_count: u32,
+    /// Hashes that were reserved for each turn that is to come: one turn for each share that is
+    /// searched for.
+    turns: VecDeque<f64>,
+    /// Made so far for the next share.
+    hash_count: u64,
 }
 
 #[derive(Debug)]
@@ -64,15 +66,6 @@ enum DeviceState {
     Open(Box<Channel>),
     /// Refused, unanswered, or closed by the pool.
     Closed,
-}
-
-/// A search that waits for its turn.
-#[derive(Clone, Copy, Debug)]
-struct Search {
-    /// What the turn was given for, in hashes.
-    reserved: f64,
-    /// In turns before.
-    hash_count: u64,
 }
 
 /// What is to be done at a time; for the device in that place.
@@ -106,8 +99,8 @@ impl Sv2Line {
                     number,
                     arrivals,
                     state: DeviceState::Waiting,
-                    search: None,
-                    owed_count: 0,
+                    turns: VecDeque::new(),
+                    hash_count: 0,
                 }
             })
             .collect();
@@ -235,72 +228,48 @@ impl Sv2Line {
         let DeviceState::Open(channel) = &device.state else {
             return fleet.tally.without_work.add(1);
         };
-        if channel.price().is_none() {
-            return fleet.tally.without_work.add(1);
-        }
+        let Some(price) = channel.price() else { return fleet.tally.without_work.add(1) };
         if channel.in_flight.len() >= Channel::IN_FLIGHT_MAX {
             return fleet.tally.over_in_flight.add(1);
         }
-        if device.owed_count >= OWED_MAX {
-            return fleet.tally.over_budget.add(1);
-        }
-        device.owed_count += 1;
-        if device.search.is_none() {
-            self.begin_search(now, place);
-        }
-    }
-
-    /// Gets a turn for the next share that is owed.
-    fn begin_search(&mut self, now: Instant, place: u32) {
-        let tally = &self.fleet.tally;
-        let device = &mut self.devices[place as usize];
-        let owed_count = std::mem::take(&mut device.owed_count);
-        let DeviceState::Open(channel) = &device.state else {
-            return tally.without_work.add(owed_count.into());
-        };
-        let Some(price) = channel.price() else {
-            return tally.without_work.add(owed_count.into());
-        };
         let reserved = price.min(HASHES_AT_ONCE.into());
-        let Some(turn) = self.fleet.budget.reserve(reserved, now) else {
-            return tally.over_budget.add(owed_count.into());
+        let turn = match device.turns.len() < TURNS_MAX {
+            true => fleet.budget.reserve(reserved, now),
+            false => None,
         };
-        device.owed_count = owed_count - 1;
-        device.search = Some(Search { reserved, hash_count: 0 });
+        let Some(turn) = turn else { return fleet.tally.over_budget.add(1) };
+        device.turns.push_back(reserved);
         self.agenda.push(Reverse((turn, Task::Hash(place))));
     }
 
-    /// Goes on with a search whose turn it is, and submits what it finds.
+    /// Goes on with the search whose turn it is, and submits what it finds.
     fn hash(&mut self, now: Now, place: u32, out: &mut Vec<u8>) -> Result<(), End> {
         let fleet = Arc::clone(&self.fleet);
         let tally = &fleet.tally;
         let device = &mut self.devices[place as usize];
-        let Some(search) = device.search.take() else { return Ok(()) };
-        let DeviceState::Open(channel) = &mut device.state else {
-            tally.without_work.add(1 + u64::from(std::mem::take(&mut device.owed_count)));
-            return Ok(());
+        let Some(reserved) = device.turns.pop_front() else { return Ok(()) };
+        let channel = match &mut device.state {
+            DeviceState::Open(channel) if channel.price().is_some() => channel,
+            // The pool has taken job or channel away.
+            _ => {
+                fleet.budget.settle(reserved, 0);
+                tally.without_work.add(1);
+                return Ok(());
+            }
         };
         let found = channel.search(now.instant, HASHES_AT_ONCE);
         let made = u64::from(found.hash_count);
         tally.hashes.add(made);
-        fleet.budget.settle(search.reserved, made);
-        let hash_count = search.hash_count + made;
+        fleet.budget.settle(reserved, made);
+        device.hash_count += made;
         if let Some(share) = found.share {
-            tally.hashes_of_found.add(hash_count);
+            tally.hashes_of_found.add(std::mem::take(&mut device.hash_count));
             tally.submitted.add(1);
             channel.submitted(fleet.clock.now().instant);
-            if device.owed_count > 0 {
-                self.begin_search(now.instant, place);
-            }
             return self.send(share, out);
         }
-        if channel.price().is_none() {
-            // The pool has taken the job away.
-            tally.without_work.add(1 + u64::from(std::mem::take(&mut device.owed_count)));
-            return Ok(());
-        }
         let reserved = f64::from(HASHES_AT_ONCE);
-        device.search = Some(Search { reserved, hash_count });
+        device.turns.push_back(reserved);
         let turn = fleet.budget.reserve_more(reserved, now.instant);
         self.agenda.push(Reverse((turn, Task::Hash(place))));
         Ok(())
@@ -414,8 +383,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const PAYLOAD_LEN_MAX: u32 = 1 << 20;
 /// Hashes between two looks at the socket: a third of a millisecond.
 const HASHES_AT_ONCE: u32 = 2_048;
-/// Shares that a device may be behind with.
-const OWED_MAX: u32 = 64;
+/// Shares of one device that wait for their turn.
+const TURNS_MAX: usize = 64;
 /// Tasks between two looks at the socket.
 const TASKS_AT_ONCE: usize = 64;
 
