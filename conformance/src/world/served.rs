@@ -125,13 +125,13 @@ impl World for ServedWorld {
     }
 
     fn dial(&mut self, _: Peer) -> Result<LinkId, WorldError> {
-        let Some(address) = &self.address else {
+        let Some(address) = self.address.clone() else {
             return Err(WorldError::Unreachable("this target listens nowhere".to_owned()));
         };
         let unreachable = |error| WorldError::Unreachable(format!("{address}: {error}"));
         let begun = self.now().instant;
         let stream = loop {
-            match LiveWorld::open(address) {
+            match LiveWorld::open(&address) {
                 Ok(stream) => break stream,
                 // What was started for this case may not listen yet.
                 Err(_) if self.now().instant.since(begun) < LISTEN_TIME => {
