@@ -30,6 +30,8 @@ struct Behind {
     of_pool: BTreeSet<ConnectionId>,
     next_inner: u32,
     queue: VecDeque<(Side, Input)>,
+    /// Whose channels the clients have: that is where an operator changes them.
+    operated: Side,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +68,17 @@ fn aggregated(pool: Box<dyn Role>) -> Box<dyn Role> {
 }
 
 fn behind(pool: Box<dyn Role>, config: MiningProxyConfig) -> Box<dyn Role> {
+    let operated = match config.mode {
+        MiningProxyMode::Transparent => Side::Pool,
+        MiningProxyMode::Aggregated => Side::Proxy,
+    };
     Box::new(Behind {
         pool,
         proxy: MiningProxy::new(config, Entropy::from_seed(3)),
         of_pool: BTreeSet::new(),
         next_inner: 0,
         queue: VecDeque::new(),
+        operated,
     })
 }
 
@@ -103,7 +110,7 @@ impl Behind {
                 self.queue.push_back((Side::Proxy, Input::Woken));
                 Side::Pool
             }
-            Input::Command(_) => Side::Proxy,
+            Input::Command(_) => self.operated,
             Input::Chain(_) | Input::Answer { .. } | Input::DialFailed { .. } => Side::Pool,
         };
         if let Input::Closed { connection, .. } = &input

@@ -37,11 +37,19 @@ fn cases_count_for_the_role_that_they_are_written_for() {
     let registry = Registry::embedded();
     let citations = citations(&registry);
 
-    for role in [Role::Pool, Role::Jds, Role::TemplateProvider, Role::MiningDevice] {
+    for role in [
+        Role::Pool,
+        Role::Jds,
+        Role::TemplateProvider,
+        Role::MiningDevice,
+        Role::Proxy,
+        Role::Translator,
+        Role::Sv1Device,
+    ] {
         let coverage = registry.role_coverage(role, &citations);
         assert!(coverage.testable_tested_count > 0, "no case cites a testable clause of {role}");
         assert!(coverage.testable_tested_count <= coverage.testable_count);
     }
-    let translator = registry.role_coverage(Role::Translator, &citations);
-    assert_eq!(translator.tested_count, 0, "there is no case for translators");
+    let client = registry.role_coverage(Role::Jdc, &citations);
+    assert_eq!(client.tested_count, 0, "there is no case for job declarator clients");
 }
