@@ -1,8 +1,10 @@
 //! The same cases over real TCP and Noise: our own of each role passes them there too.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use conformance::case::{Suite, TargetRole};
+use conformance::case::{Case, Permutation, Suite, TargetRole};
 use conformance::clause::Registry;
 use conformance::runner::probe::probe;
 use conformance::runner::{Context, run};
@@ -70,23 +72,36 @@ fn check(role: TargetRole) {
         is_over: &|| false,
     };
 
-    let mut failures = Vec::new();
-    for case in suite.cases.iter().filter(|case| !case.tags.iter().any(|tag| tag == "slow")) {
-        for permutation in case.permutations() {
-            let outcome = run(&permutation, &*target, &context);
-            if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info | Verdict::Skip(_)) {
-                failures.push(format!(
-                    "{}: {} {:#?}\n{}",
-                    outcome.name,
-                    outcome.verdict,
-                    outcome.finding,
-                    outcome.exchange.to_text(),
-                ));
-            }
+    let cases = suite.cases.iter().filter(|case| !case.tags.iter().any(|tag| tag == "slow"));
+    let permutations: Vec<Permutation<'_>> = cases.flat_map(Case::permutations).collect();
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    // Each has a target of its own, and waits most of the time.
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(permutation) = permutations.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let outcome = run(permutation, &*target, &context);
+                    if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info | Verdict::Skip(_))
+                    {
+                        failures.lock().unwrap().push(format!(
+                            "{}: {} {:#?}\n{}",
+                            outcome.name,
+                            outcome.verdict,
+                            outcome.finding,
+                            outcome.exchange.to_text(),
+                        ));
+                    }
+                }
+            });
         }
-    }
+    });
 
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 const HASH_BUDGET: u64 = 20_000_000;
+
+/// Cases at a time.
+const WORKERS: usize = 8;
