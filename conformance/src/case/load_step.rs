@@ -171,7 +171,7 @@ impl<'a> StepLoader<'a> {
             }
             "say" => {
                 step.action = Action::Say(Box::new(self.load_say(&mut keys, main)?));
-                &["params", "id", "result", "error", "text", "ends", "write", "save"]
+                &["params", "id", "result", "error", "text", "ends", "bare", "write", "save"]
             }
             "expect" => {
                 step.action = Action::Expect(self.load_expect(&mut keys, main)?);

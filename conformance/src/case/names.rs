@@ -27,6 +27,7 @@ pub const FUNCTIONS: &[Function] = &[
             "extranonce_prefix",
             "target",
             "ceiling",
+            "also",
             "hash",
             "sequence_number",
             "nonce_from",
@@ -36,7 +37,8 @@ pub const FUNCTIONS: &[Function] = &[
         text: "finds a nonce. `hash` is what it looks for: \"share\" (default: meets the job's \
                target and is no block), \"low\" (misses the target; by no more than `ceiling`, \
                if that is given), \"block\" (meets the \
-               network target), \"any\" (no work at all). Returns the fields of a submit \
+               network target), \"any\" (no work at all). On a connection of lines it meets the \
+               target `also` as well: of a translator's upstream. Returns the fields of a submit \
                message, and `hash`, `target`, `difficulty` (of the target, rounded down), \
                `is_block`.",
     },
@@ -163,9 +165,11 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "give-work",
-        arguments: &[],
+        arguments: &["clean", "hashes", "difficulty", "id"],
         text: "where the target has dialled: sends a future job and the SetNewPrevHash that makes \
-               it active, to the channel opened last. Returns the job.",
+               it active, to the channel opened last. Returns the job. On a connection of lines: \
+               a difficulty (such that a share takes `hashes`; none if `difficulty` is false) and \
+               a job (`clean` or not, default: clean; with an `id` of its own).",
     },
     Function {
         name: "give-job",
@@ -285,6 +289,11 @@ pub const INVARIANTS: &[Invariant] = &[
         text: "every SetNewPrevHash names a future template that was sent before to its client",
     },
     Invariant { name: "one-answer-each", text: "no request and no share has been answered twice" },
+    Invariant { name: "lines-are-objects", text: "every line of the target is one JSON object" },
+    Invariant {
+        name: "unique-line-ids",
+        text: "no request of the target has the id of another one that is not answered yet",
+    },
     Invariant {
         name: "client-messages-only-answered",
         text: "no message came that only a client sends",

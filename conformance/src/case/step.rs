@@ -395,6 +395,8 @@ pub struct Say {
     pub write: WriteStyle,
     /// Whether its end is sent as well.
     pub ends: bool,
+    /// Whether an answer leaves the half out that is null.
+    pub is_bare: bool,
     /// Variables that keep what was sent: (name, path, or `.` for all).
     pub saves: Vec<(String, String)>,
 }

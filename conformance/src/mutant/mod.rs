@@ -137,6 +137,8 @@ pub enum ConnectionFault {
     PlainAtOnce,
     /// A client writes the length of act 1 in front of it.
     Act1HasLength,
+    /// What one read brings is taken for one line of Stratum V1.
+    ReadIsLine,
 }
 
 /// What a server's certificate can be.

@@ -295,4 +295,5 @@ const CONNECTIONS: &[(&str, ConnectionFault)] = &[
     ("plain-on-failure", ConnectionFault::PlainOnFailure),
     ("plain-at-once", ConnectionFault::PlainAtOnce),
     ("act1-has-length", ConnectionFault::Act1HasLength),
+    ("read-is-line", ConnectionFault::ReadIsLine),
 ];

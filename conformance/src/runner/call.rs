@@ -80,7 +80,12 @@ impl Session<'_> {
             "give-work" if has_lines => {
                 self.drain(on);
                 self.mark(on);
-                self.give_line_work(on, true)?;
+                let hashes = arguments.number("hashes")?.map(f64::from);
+                if arguments.get("difficulty") != Some(&Value::Bool(false)) {
+                    self.give_line_difficulty(on, hashes)?;
+                }
+                let is_clean = arguments.get("clean") != Some(&Value::Bool(false));
+                self.give_line_job(on, is_clean, arguments.word("id"))?;
                 self.line_job(on, &Arguments(Vec::new()))?.record()
             }
             "mine-share" => self.mine_share(on, &arguments)?,

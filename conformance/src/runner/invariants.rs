@@ -28,6 +28,8 @@ impl Session<'_> {
             "distinct-requests" => return self.distinct_requests(),
             "distinct-shares" => return self.distinct_shares(),
             "rising-template-ids" | "known-templates" => return self.templates(name),
+            "lines-are-objects" => return self.lines_are_objects(),
+            "unique-line-ids" => return self.unique_line_ids(),
             _ => {}
         }
         let mut seen = 0;

@@ -95,17 +95,33 @@ impl Session<'_> {
 
     /// A difficulty and a job.
     pub(super) fn give_line_work(&mut self, on: &str, is_clean: bool) -> Result<(), Stop> {
+        self.give_line_difficulty(on, None)?;
+        self.give_line_job(on, is_clean, None)
+    }
+
+    /// That of the device's hash rate, or one at which a share takes so many hashes.
+    pub(super) fn give_line_difficulty(
+        &mut self,
+        on: &str,
+        hashes: Option<f64>,
+    ) -> Result<(), Stop> {
         let seconds = self.service(on).map_or(0.5, |service| service.share_seconds);
-        let target = Target::from_expected_hashes((self.profile.hash_rate * seconds).max(4_096.0));
+        let usual = (self.profile.hash_rate * seconds).max(4_096.0);
+        let target = Target::from_expected_hashes(hashes.unwrap_or(usual));
         let difficulty = Difficulty::of(target).to_f64();
         let line = json!({
             "id": null, "method": "mining.set_difficulty", "params": [difficulty]
         });
-        self.tell_line(on, &line)?;
-        self.give_line_job(on, is_clean)
+        self.tell_line(on, &line)
     }
 
-    pub(super) fn give_line_job(&mut self, on: &str, clean_jobs: bool) -> Result<(), Stop> {
+    /// A job; without a name of its own it has a number.
+    pub(super) fn give_line_job(
+        &mut self,
+        on: &str,
+        clean_jobs: bool,
+        id: Option<String>,
+    ) -> Result<(), Stop> {
         let lines = self.connection(on)?.lines.clone().unwrap_or_default();
         let now = self.world.now();
         let mint = self.mint();
@@ -115,7 +131,7 @@ impl Session<'_> {
             return Err(self.inconclusive("no coinbase transaction has room for the extranonce"));
         };
         let notify = Notify {
-            job_id: format!("{job_id:x}"),
+            job_id: id.unwrap_or_else(|| format!("{job_id:x}")),
             prev_hash: template.prev_hash,
             coinbase_1: work.prefix().to_vec(),
             coinbase_2: work.suffix().to_vec(),

@@ -33,11 +33,19 @@ impl Session<'_> {
             }
             Spoken::Result(result) => {
                 let result = evaluate(self, result)?.unwrap_or(Json::Null);
-                json!({ "id": id, "result": result, "error": null }).to_string().into_bytes()
+                let line = match say.is_bare {
+                    true => json!({ "id": id, "result": result }),
+                    false => json!({ "id": id, "result": result, "error": null }),
+                };
+                line.to_string().into_bytes()
             }
             Spoken::Error(error) => {
                 let error = evaluate(self, error)?.unwrap_or(Json::Null);
-                json!({ "id": id, "result": null, "error": error }).to_string().into_bytes()
+                let line = match say.is_bare {
+                    true => json!({ "id": id, "error": error }),
+                    false => json!({ "id": id, "result": null, "error": error }),
+                };
+                line.to_string().into_bytes()
             }
             Spoken::Raw(text) => bytes_of(&text.evaluate(&self.view(on))?)?,
         };
@@ -131,6 +139,8 @@ impl Session<'_> {
         let header = job.header(mask, &extranonce2, ntime, bits.unwrap_or(0));
         let network = Target::from_compact(job.notify.nbits).unwrap_or_default();
         let target = arguments.get("target").and_then(Value::as_u256).map_or(job.target, Target);
+        let also = arguments.get("also").and_then(Value::as_u256).map(Target);
+        let target = also.map_or(target, |also| target.min(also));
         let ceiling = arguments.get("ceiling").and_then(Value::as_u256).map(Target);
         let wanted = arguments.word("hash").unwrap_or_else(|| "share".to_owned());
         let price = match wanted.as_str() {

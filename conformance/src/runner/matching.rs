@@ -177,13 +177,17 @@ impl Session<'_> {
         let mut wrong = Vec::new();
         for (path, matcher) in &one.parts {
             let value = line.part(path).unwrap_or(Value::List(Vec::new()));
-            if let Err(mismatch) = matcher.verify(&value, &self.view(on))? {
-                // The answer to something else.
-                if path == "id" {
-                    return Ok(Fit::No);
-                }
-                wrong.push(format!("{path} is {}", mismatch.0));
+            // JSON may be of any kind: what cannot be compared does not fit.
+            let why = match matcher.verify(&value, &self.view(on)) {
+                Ok(Ok(())) => continue,
+                Ok(Err(mismatch)) => mismatch.0,
+                Err(error) => error.0,
+            };
+            // The answer to something else.
+            if path == "id" {
+                return Ok(Fit::No);
             }
+            wrong.push(format!("{path} is {why}"));
         }
         Ok(if wrong.is_empty() { Fit::Yes } else { Fit::Wrong(wrong.join(", ")) })
     }

@@ -11,6 +11,7 @@ mod defaults;
 mod fence;
 mod invariants;
 mod keeping;
+mod line_rules;
 mod line_serving;
 mod lines;
 mod matching;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use sv2::connection::{
     Connection, ConnectionConfig, ConnectionError, InitiatorSecurity, Received, ResponderSecurity,
 };
 use sv2::entropy::Entropy;
 use sv2::message::Message;
 use sv2::noise::{AuthorityPublicKey, CipherSuite, Identity};
-use sv2::sv1::LineSplitter;
 use sv2::sv1::lines::LineConfig;
+use sv2::sv1::{LineSplitter, Sv1Error};
 use sv2::time::{Instant, Now};
 use sv2::wire::{Frame, Tlvs};
 
@@ -22,7 +22,11 @@ pub(super) enum LinkEnd {
     Honest(Box<Connection>),
     Faulty(Box<FaultyEnd>),
     /// Of Stratum V1.
-    Lines(LineSplitter),
+    Lines {
+        splitter: LineSplitter,
+        /// [`ConnectionFault::ReadIsLine`].
+        read_is_line: bool,
+    },
 }
 
 impl LinkEnd {
@@ -60,8 +64,25 @@ impl LinkEnd {
         LinkEnd::Honest(Box::new(Connection::initiator(config, security, now, &mut entropy, out)))
     }
 
-    pub(super) fn lines() -> LinkEnd {
-        LinkEnd::Lines(LineSplitter::new(LineConfig::ACCEPTED_LEN_MAX))
+    pub(super) fn lines(fault: Option<ConnectionFault>) -> LinkEnd {
+        let splitter = LineSplitter::new(LineConfig::ACCEPTED_LEN_MAX);
+        LinkEnd::Lines { splitter, read_is_line: fault == Some(ConnectionFault::ReadIsLine) }
+    }
+
+    /// As `LineSplitter::next_line`; `None` where frames are spoken.
+    pub(super) fn next_line(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Option<Result<Option<Bytes>, Sv1Error>> {
+        match self {
+            LinkEnd::Honest(_) | LinkEnd::Faulty(_) => None,
+            LinkEnd::Lines { read_is_line: true, .. } => {
+                let read = input.split().freeze();
+                let line = read.slice_ref(read.trim_ascii());
+                Some(Ok((!line.is_empty()).then_some(line)))
+            }
+            LinkEnd::Lines { splitter, .. } => Some(splitter.next_line(input)),
+        }
     }
 
     /// As `Connection::receive`; lines are read elsewhere.
@@ -74,7 +95,7 @@ impl LinkEnd {
         match self {
             LinkEnd::Honest(connection) => connection.receive(now, input, out),
             LinkEnd::Faulty(end) => end.receive(now, input, out),
-            LinkEnd::Lines(_) => Ok(None),
+            LinkEnd::Lines { .. } => Ok(None),
         }
     }
 
@@ -88,7 +109,7 @@ impl LinkEnd {
             LinkEnd::Honest(connection) => connection.send_message(message, tlvs, out),
             LinkEnd::Faulty(end) => end.send_frame(&message.to_frame(tlvs), out),
             // A role that mixes them up is silent.
-            LinkEnd::Lines(_) => Ok(()),
+            LinkEnd::Lines { .. } => Ok(()),
         }
     }
 
@@ -100,21 +121,21 @@ impl LinkEnd {
         match self {
             LinkEnd::Honest(connection) => connection.send_frame(frame, out),
             LinkEnd::Faulty(end) => end.send_frame(frame, out),
-            LinkEnd::Lines(_) => Ok(()),
+            LinkEnd::Lines { .. } => Ok(()),
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             LinkEnd::Honest(connection) => connection.deadline(),
-            LinkEnd::Faulty(_) | LinkEnd::Lines(_) => None,
+            LinkEnd::Faulty(_) | LinkEnd::Lines { .. } => None,
         }
     }
 
     pub(super) fn expire(&mut self, now: Instant) -> Result<(), ConnectionError> {
         match self {
             LinkEnd::Honest(connection) => connection.expire(now),
-            LinkEnd::Faulty(_) | LinkEnd::Lines(_) => Ok(()),
+            LinkEnd::Faulty(_) | LinkEnd::Lines { .. } => Ok(()),
         }
     }
 
@@ -122,7 +143,7 @@ impl LinkEnd {
     pub(super) fn end_write(&mut self, input: &mut BytesMut) -> Result<(), ConnectionError> {
         match self {
             LinkEnd::Faulty(end) => end.end_write(input),
-            LinkEnd::Honest(_) | LinkEnd::Lines(_) => Ok(()),
+            LinkEnd::Honest(_) | LinkEnd::Lines { .. } => Ok(()),
         }
     }
 }

@@ -420,7 +420,7 @@ impl MemoryWorld {
         let fault = self.parts.fault(member);
         let has_lines = self.parts.role.dials_with_lines();
         let connection = match has_lines {
-            true => LinkEnd::lines(),
+            true => LinkEnd::lines(fault),
             false => LinkEnd::dialled(authority, fault, self.now, entropy, &mut to_suite),
         };
         // Without a handshake, TCP is all that there is to a connection.
@@ -477,8 +477,8 @@ impl MemoryWorld {
             if link.is_closed {
                 return;
             }
-            if let LinkEnd::Lines(splitter) = &mut link.connection {
-                match splitter.next_line(&mut link.received) {
+            if let Some(line) = link.connection.next_line(&mut link.received) {
+                match line {
                     Ok(None) => return,
                     Ok(Some(line)) => {
                         let input = link.id.map(|connection| Input::Line { connection, line });
@@ -618,7 +618,7 @@ impl World for MemoryWorld {
         let has_lines = self.parts.role.serves_lines();
         let identity = Arc::clone(&self.parts.identity);
         let connection = match has_lines {
-            true => LinkEnd::lines(),
+            true => LinkEnd::lines(fault),
             false => LinkEnd::new(identity, fault, self.now, entropy),
         };
         let id = has_lines.then(|| self.new_connection(member));

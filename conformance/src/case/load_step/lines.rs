@@ -18,10 +18,11 @@ impl StepLoader<'_> {
             },
         };
         let id = self.optional(keys, "id", None)?;
-        let ends = match keys.take("ends") {
-            None => true,
-            Some(node) => document.boolean(node)?,
+        let flag = |keys: &mut Keys<'_>, name, default| match keys.take(name) {
+            None => Ok(default),
+            Some(node) => document.boolean(node),
         };
+        let (ends, is_bare) = (flag(keys, "ends", true)?, flag(keys, "bare", false)?);
         let mut saves = Vec::new();
         if let Some(node) = keys.take("save") {
             for entry in document.keys(node)?.all() {
@@ -29,7 +30,7 @@ impl StepLoader<'_> {
                 saves.push((entry.key.clone(), document.string(&entry.node)?.to_owned()));
             }
         }
-        Ok(Say { spoken, id, write: self.load_write(keys)?, ends, saves })
+        Ok(Say { spoken, id, write: self.load_write(keys)?, ends, is_bare, saves })
     }
 
     /// Demands on the parts of a line, by their paths.
