@@ -137,6 +137,8 @@ pub enum ConnectionFault {
     PlainAtOnce,
     /// A client writes the length of act 1 in front of it.
     Act1HasLength,
+    /// Of a role that dials: whom the certificate is of, and until when, is not looked at.
+    CertificateUnchecked,
     /// What one read brings is taken for one line of Stratum V1.
     ReadIsLine,
 }

@@ -295,5 +295,6 @@ const CONNECTIONS: &[(&str, ConnectionFault)] = &[
     ("plain-on-failure", ConnectionFault::PlainOnFailure),
     ("plain-at-once", ConnectionFault::PlainAtOnce),
     ("act1-has-length", ConnectionFault::Act1HasLength),
+    ("certificate-unchecked", ConnectionFault::CertificateUnchecked),
     ("read-is-line", ConnectionFault::ReadIsLine),
 ];

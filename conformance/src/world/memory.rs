@@ -419,6 +419,8 @@ impl MemoryWorld {
         let mut to_suite = Vec::new();
         let fault = self.parts.fault(member);
         let has_lines = self.parts.role.dials_with_lines();
+        let is_unchecked = fault == Some(ConnectionFault::CertificateUnchecked);
+        let authority = authority.filter(|_| !is_unchecked);
         let connection = match has_lines {
             true => LinkEnd::lines(fault),
             false => LinkEnd::dialled(authority, fault, self.now, entropy, &mut to_suite),
