@@ -84,7 +84,7 @@ fn check(role: TargetRole) {
                     let outcome = run(permutation, &*target, &context);
                     if !matches!(outcome.verdict, Verdict::Pass | Verdict::Info | Verdict::Skip(_))
                     {
-                        failures.lock().unwrap().push(format!(
+                        failures.lock().expect("no worker panics").push(format!(
                             "{}: {} {:#?}\n{}",
                             outcome.name,
                             outcome.verdict,
@@ -97,7 +97,7 @@ fn check(role: TargetRole) {
         }
     });
 
-    let failures = failures.into_inner().unwrap();
+    let failures = failures.into_inner().expect("no worker panics");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
