@@ -23,10 +23,12 @@ use crate::closed;
 #[derive(Default)]
 struct LineEcho {
     flooded: Option<ConnectionId>,
+    now: Instant,
 }
 
 impl Role for LineEcho {
-    fn handle(&mut self, _: Now, input: Input, out: &mut Outbox) {
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.now = now.instant;
         match input {
             Input::Line { connection, line } => match &line[..] {
                 b"flood" => self.flooded = Some(connection),
@@ -48,7 +50,7 @@ impl Role for LineEcho {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.flooded.map(|_| Instant::ZERO)
+        self.flooded.map(|_| self.now)
     }
 }
 
