@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_no_command_is_named() {
-        for line in ["", "reconect", "reconnect host", "reconnect host 70000", "move-to-group a b"]
+        for line in ["", "reconect", "reconnect host", "reconnect host 70000", "move-to-group 3 b"]
         {
             let error = line.parse::<Command>().unwrap_err().to_string();
             assert!(error.contains(line.split(' ').next_back().unwrap()), "{line}: {error}");
