@@ -2,8 +2,23 @@
 
 use std::io::BufRead as _;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use sv2::chain::{Chain, ChainConfig, ChainHost};
+use sv2::entropy::Entropy;
+use sv2::noise::{AuthoritySecretKey, CipherSuite};
+use sv2::role::{PeerAddress, Role};
+use sv2::roles::sv1_pool::{Sv1Pool, Sv1PoolConfig};
+use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
+use sv2::wire::Target;
+use sv2_net::clock::Clock;
+use sv2_net::embedded::EmbeddedChain;
+use sv2_net::feed::Follower;
+use sv2_net::host::{Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
+use sv2_net::identity::Certifier;
+use sv2_net::world::Worlds;
 
 fn load(arguments: &[&str]) -> Output {
     command(arguments).output().expect("it runs")
@@ -47,6 +62,43 @@ fn every_kind_of_fleet_is_served_without_an_error_and_its_books_add_up() {
         assert_eq!(of("submitted"), outcomes.map(of).iter().sum::<u64>(), "{fleet:?}");
         assert_eq!(of("rejected") + of("lost") + of("unaccounted"), 0, "{fleet:?}: {summary}");
     }
+}
+
+#[test]
+fn a_fleet_of_stratum_v1_is_served_without_an_error_and_its_books_add_up() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pool = runtime.block_on(sv1_pool(Sv1PoolConfig {
+        easiest_target: Target::from_expected_hashes(16.0),
+        ..Sv1PoolConfig::default()
+    }));
+
+    let output = load(&[
+        &pool.url,
+        "--devices",
+        "8",
+        "--ramp",
+        "200ms",
+        "--for",
+        "1s",
+        "--shares-per-minute",
+        "600",
+        "--json",
+    ]);
+
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines = lines(&output);
+    assert_eq!((&lines[0]["channel"], &lines[0]["target"]), (&"sv1".into(), &(*pool.url).into()));
+    let summary = lines.last().unwrap();
+    let count = |path: &str| number(summary, path);
+    assert_eq!(count("/connections/open_at_end"), 8);
+    assert_eq!((count("/channels/opened"), count("/channels/open_at_end")), (8, 8));
+    let waits = ["handshake", "set-up", "open"];
+    assert_eq!(waits.map(|wait| count(&format!("/waits/{wait}/count"))), [0, 8, 8]);
+    let of = |name: &str| count(&format!("/shares/{name}"));
+    assert!(of("accepted") > 10, "{summary}");
+    let outcomes = ["accepted", "stale", "rejected", "in_flight", "lost", "unaccounted"];
+    assert_eq!(of("submitted"), outcomes.map(of).iter().sum::<u64>(), "{summary}");
+    assert_eq!(of("rejected") + of("lost") + of("unaccounted"), 0, "{summary}");
 }
 
 #[test]
@@ -100,6 +152,14 @@ fn what_cannot_be_asked_is_a_usage_error_with_the_option_at_fault() {
         (&["--devices", "3", "--hash-budget", "inf"], "--hash-budget"),
         (&["--devices", "3", "--ramp", "10"], "--ramp: expected a duration"),
         (&["127.0.0.1", "--devices", "3"], "127.0.0.1"),
+        (&["http://h:1", "--devices", "3"], "stratum2+tcp://HOST:PORT/KEY for Stratum V2 or"),
+        (&["http://h:1", "--devices", "3"], "stratum+tcp://HOST:PORT for Stratum V1"),
+        (&["stratum+tcp://h:1/KEY", "--devices", "3"], "without a key"),
+        (
+            &["stratum+tcp://h:1", "--devices", "3", "--proxies", "1"],
+            "--proxies does not go with stratum+tcp://: a connection of Stratum V1 has one",
+        ),
+        (&["stratum+tcp://h:1", "--devices", "3", "--channel", "extended"], "no channels"),
         (&["--devices", "1000000"], "1000000 source ports are needed"),
     ] {
         let output = load(arguments);
@@ -175,4 +235,49 @@ fn describe(path: &str, value: &Value, shape: &mut String) {
         Value::String(_) => shape.push_str(&format!("{path}: string\n")),
         Value::Array(_) => shape.push_str(&format!("{path}: array\n")),
     }
+}
+
+/// A Stratum V1 pool of ours, which ends with this.
+struct RunningSv1Pool {
+    url: String,
+    _handles: [Handle; 2],
+    /// Brings news of the chain to the template provider.
+    _follower: Follower,
+}
+
+/// With a template provider on an embedded chain whose blocks nobody finds.
+async fn sv1_pool(config: Sv1PoolConfig) -> RunningSv1Pool {
+    let now = Clock::of_process().now().unix;
+    let mut entropy = sv2_net::entropy::from_system();
+    let secret = AuthoritySecretKey::generate(&mut entropy);
+    let authority = Some(secret.public_key());
+    let certifier = Arc::new(Certifier::renewing(secret, Duration::from_secs(3600), now, entropy));
+    let chain = Chain::new(ChainConfig::new(ChainConfig::HARD, now), Entropy::from_seed(7));
+    let chain = EmbeddedChain::new(ChainHost::new(chain));
+    let worlds = Worlds { chain: Some(Arc::new(chain.clone())), accounts: None };
+    let provider = TemplateProvider::new(TemplateProviderConfig::default());
+    let noise = ListenerSecurity::Noise { suite: CipherSuite::default(), certifier };
+    let (provider, provider_port) = listening(provider, noise, worlds).await;
+    let host = "127.0.0.1".to_owned();
+    let template_provider = PeerAddress { host, port: provider_port, authority };
+    let pool = Sv1Pool::new(
+        Sv1PoolConfig { template_provider, ..config },
+        sv2_net::entropy::from_system(),
+    );
+    let (pool, port) = listening(pool, ListenerSecurity::Sv1, Worlds::default()).await;
+    let _follower = chain.follow(provider.injector());
+    let url = format!("stratum+tcp://127.0.0.1:{port}");
+    RunningSv1Pool { url, _handles: [provider, pool], _follower }
+}
+
+async fn listening(
+    role: impl Role + Send + 'static,
+    security: ListenerSecurity,
+    worlds: Worlds,
+) -> (Handle, u16) {
+    let mut config = HostConfig::new("of a test");
+    config.listeners = vec![ListenerConfig { address: "127.0.0.1:0".to_owned(), security }];
+    let host = Host::bind(config).await.expect("a free port");
+    let port = host.addresses()[0].port();
+    (host.start(role, worlds), port)
 }

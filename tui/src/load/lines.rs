@@ -87,16 +87,18 @@ pub(super) fn plan_lines(plan: &Plan) -> Vec<String> {
 }
 
 fn fleet(config: &LoadConfig) -> String {
+    let (devices, rate) = (config.device_count, config.shares_per_minute);
     let kind = match config.channel {
+        FleetChannel::Sv1 => {
+            return format!("{devices} Stratum V1 devices, {rate} shares a minute each");
+        }
         FleetChannel::Standard { header_only: true } => "standard",
         FleetChannel::Standard { header_only: false } => "standard (jobs for groups)",
         FleetChannel::Extended => "extended",
     };
     format!(
-        "{} {kind} channels on {} connections, {} shares a minute each",
-        config.device_count,
+        "{devices} {kind} channels on {} connections, {rate} shares a minute each",
         config.connection_count(),
-        config.shares_per_minute
     )
 }
 

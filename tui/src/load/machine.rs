@@ -6,6 +6,8 @@
 //!   the end of the run, when the whole fleet is there.
 //!
 //! Times end in `_seconds` or `_us` (microseconds), sizes in `_bytes`, counts have no ending.
+//! With Stratum V1 `channel` is `sv1`, and a channel is a connection that has its first job: the
+//! shape is the same, and `handshake` stays at 0.
 //! `partial` is true when somebody has ended the run. `shares` holds two sums, as
 //! [`simulator_live::load::ShareFigures`] says.
 
@@ -58,6 +60,7 @@ fn plan_line(plan: &Plan) -> Value {
         "channel": match config.channel {
             FleetChannel::Standard { .. } => "standard",
             FleetChannel::Extended => "extended",
+            FleetChannel::Sv1 => "sv1",
         },
         "header_only": config.channel == FleetChannel::Standard { header_only: true },
         "user": config.user_identity,

@@ -9,7 +9,7 @@ mod screen;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use simulator_live::load::{self, LoadConfig, OwnPool, probe};
+use simulator_live::load::{self, FleetChannel, LoadConfig, OwnPool, probe};
 use sv2::noise::StratumUrl;
 use sv2::role::PeerAddress;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -70,7 +70,11 @@ async fn start(
         own_pool = Some(pool);
     }
     let PeerAddress { host, port, authority } = config.pool.clone();
-    let target = StratumUrl { host, port, authority }.to_string();
+    let url = StratumUrl { host, port, authority }.to_string();
+    let target = match config.channel {
+        FleetChannel::Sv1 => url.replacen("stratum2+", "stratum+", 1),
+        FleetChannel::Standard { .. } | FleetChannel::Extended => url,
+    };
     let price = probe(&config).await.map_err(|error| match error.is_refusal() {
         true => Outcome::Said(format!("{target}: {error}"), ERRORS),
         false => Outcome::Unreachable(format!("{target}: {error}")),

@@ -18,10 +18,16 @@ use crate::outcome::Outcome;
         assay load --devices 1000\n  \
         assay load stratum2+tcp://HOST:PORT/KEY --devices 5000 --ramp 30s --for 5min\n  \
         assay load stratum2+tcp://HOST:PORT/KEY --devices 10000 --proxies 100 --channel extended\n  \
+        assay load stratum+tcp://HOST:PORT --devices 1000 --user account.{}
+  \
         assay load --devices 200 --shares-per-minute 600 --json | jq 'select(.kind == \"summary\")'\n\n\
         Shares come by chance, as from hardware: each device's own Poisson process, which --seed\n\
         repeats. Each is a proof that takes as many hashes as the pool asks for. Shares that the\n\
         budget does not pay for are left out, and told.\n\n\
+        The scheme of the address decides what is spoken: stratum2+tcp:// is Stratum V2,\n\
+        stratum+tcp:// Stratum V1. There a device has a connection of its own; \"set-up\" is\n\
+        mining.subscribe with mining.authorize, \"open\" the wait for the first job. Each device\n\
+        suggests a difficulty that the budget pays, and rolls bits of the version.\n\n\
         Latencies are those that the fleet sees: with its own time in the same processors, if the\n\
         pool runs on this machine.\n\n\
         Exit codes: 0 no errors, 1 errors (refused shares other than stale ones, connections that\n\
@@ -30,7 +36,7 @@ use crate::outcome::Outcome;
 )]
 pub(crate) struct Load {
     /// Whom to load; without it, our own pool on an embedded chain, in a process of its own
-    #[arg(value_name = "stratum2+tcp://HOST:PORT/KEY")]
+    #[arg(value_name = "stratum2+tcp://HOST:PORT/KEY|stratum+tcp://HOST:PORT")]
     pub(crate) address: Option<String>,
 
     /// Devices, each with a channel of its own
@@ -41,9 +47,9 @@ pub(crate) struct Load {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) proxies: Option<u32>,
 
-    /// Kind of channel
-    #[arg(long, value_enum, default_value_t = ChannelKind::Standard)]
-    pub(crate) channel: ChannelKind,
+    /// Kind of channel; standard unless named
+    #[arg(long, value_enum)]
+    pub(crate) channel: Option<ChannelKind>,
 
     /// Let the pool send one job to a group of standard channels, as it does to proxies: without
     /// the flag REQUIRES_STANDARD_JOBS
@@ -90,20 +96,27 @@ pub(crate) struct Load {
 impl Load {
     /// What the fleet shall do; with no address, the pool is named later.
     pub(super) fn config(&self) -> Result<LoadConfig, Outcome> {
-        let pool = match &self.address {
-            Some(url) => address::peer(url).map_err(Outcome::Usage)?,
-            None => PeerAddress { host: String::new(), port: 0, authority: None },
+        let (pool, channel) = match &self.address {
+            Some(url) if url.starts_with(SV1_SCHEME) => {
+                (address::sv1_peer(url).map_err(Outcome::Usage)?, self.sv1_channel()?)
+            }
+            Some(url) if url.contains("://") && !url.starts_with(SV2_SCHEME) => {
+                return Err(Outcome::usage(format!(
+                    "\"{url}\": expected {SV2_SCHEME}HOST:PORT/KEY for Stratum V2 or \
+                     {SV1_SCHEME}HOST:PORT for Stratum V1"
+                )));
+            }
+            Some(url) => (address::peer(url).map_err(Outcome::Usage)?, self.sv2_channel()),
+            None => {
+                let unnamed = PeerAddress { host: String::new(), port: 0, authority: None };
+                (unnamed, self.sv2_channel())
+            }
         };
         let config = LoadConfig {
             pool,
             device_count: self.devices,
             proxy_count: self.proxies,
-            channel: match self.channel {
-                ChannelKind::Standard => FleetChannel::Standard {
-                    header_only: !self.no_header_only && self.proxies.is_none(),
-                },
-                ChannelKind::Extended => FleetChannel::Extended,
-            },
+            channel,
             user_identity: self.user.clone(),
             shares_per_minute: above_zero("--shares-per-minute", self.shares_per_minute)?,
             nominal_hash_rate: 0.0,
@@ -118,6 +131,30 @@ impl Load {
             return Err(Outcome::usage("--proxies: more connections than --devices"));
         }
         Ok(config)
+    }
+
+    fn sv2_channel(&self) -> FleetChannel {
+        match self.channel {
+            None | Some(ChannelKind::Standard) => FleetChannel::Standard {
+                header_only: !self.no_header_only && self.proxies.is_none(),
+            },
+            Some(ChannelKind::Extended) => FleetChannel::Extended,
+        }
+    }
+
+    /// Stratum V1 has none of what these options choose from.
+    fn sv1_channel(&self) -> Result<FleetChannel, Outcome> {
+        let (option, why) = if self.proxies.is_some() {
+            ("--proxies", "a connection of Stratum V1 has one extranonce, one job and no channels")
+        } else if self.channel.is_some() {
+            ("--channel", "Stratum V1 has no channels")
+        } else if self.no_header_only {
+            ("--no-header-only", "Stratum V1 has no standard channels")
+        } else {
+            return Ok(FleetChannel::Sv1);
+        };
+        let scheme = SV1_SCHEME;
+        Err(Outcome::usage(format!("{option} does not go with {scheme}: {why}")))
     }
 
     /// How long the whole fleet is there.
@@ -136,3 +173,6 @@ fn above_zero(option: &str, number: f64) -> Result<f64, Outcome> {
 fn duration(option: &str, text: &str) -> Result<Duration, Outcome> {
     parse_duration(text).map_err(|error| Outcome::usage(format!("{option}: {error}")))
 }
+
+const SV1_SCHEME: &str = "stratum+tcp://";
+const SV2_SCHEME: &str = "stratum2+tcp://";

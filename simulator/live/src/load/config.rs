@@ -44,6 +44,8 @@ pub enum FleetChannel {
     },
     /// The device rolls the extranonce (spec 5.2.2).
     Extended,
+    /// None: the pool speaks Stratum V1, in which a connection is what a channel is here.
+    Sv1,
 }
 
 impl LoadConfig {
@@ -72,7 +74,9 @@ impl LoadConfig {
     pub(super) fn setup_connection(&self) -> SetupConnection {
         let flags = match self.channel {
             FleetChannel::Standard { header_only: true } => setup_flag::REQUIRES_STANDARD_JOBS,
-            FleetChannel::Standard { header_only: false } | FleetChannel::Extended => 0,
+            FleetChannel::Standard { header_only: false }
+            | FleetChannel::Extended
+            | FleetChannel::Sv1 => 0,
         };
         SetupConnection {
             protocol: Protocol::Mining as u8,
@@ -89,10 +93,14 @@ impl LoadConfig {
         }
     }
 
+    /// Whom the pool shall pay for a device.
+    pub(super) fn user_of(&self, device: u32) -> String {
+        self.user_identity.replace("{}", &device.to_string())
+    }
+
     /// The request for a device's channel.
     pub(super) fn open_channel(&self, request_id: u32, device: u32, hash_rate: f32) -> Message {
-        let user_identity = self.user_identity.replace("{}", &device.to_string());
-        let user_identity = Str255::new(user_identity).unwrap_or_default();
+        let user_identity = Str255::new(self.user_of(device)).unwrap_or_default();
         let (nominal_hash_rate, max_target) = (hash_rate, Target::MAX);
         match self.channel {
             FleetChannel::Standard { .. } => OpenStandardMiningChannel {
@@ -102,7 +110,7 @@ impl LoadConfig {
                 max_target,
             }
             .into(),
-            FleetChannel::Extended => OpenExtendedMiningChannel {
+            FleetChannel::Extended | FleetChannel::Sv1 => OpenExtendedMiningChannel {
                 request_id,
                 user_identity,
                 nominal_hash_rate,
@@ -115,8 +123,7 @@ impl LoadConfig {
 
     /// Whether the longest identity fits its field.
     pub fn fits_user_identity(&self) -> bool {
-        let longest = self.user_identity.replace("{}", &self.device_count.to_string());
-        Str255::new(longest).is_ok()
+        Str255::new(self.user_of(self.device_count)).is_ok()
     }
 }
 

@@ -15,8 +15,10 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
+use super::FleetChannel;
 use super::fleet::Fleet;
 use super::line::{End, Line, UNSENT_LEN_MAX};
+use super::sv1_line::Sv1Line;
 use super::sv2_line::Sv2Line;
 use super::tally::Wait;
 
@@ -53,8 +55,16 @@ pub(super) async fn run(fleet: Arc<Fleet>, number: u32, mut stage: watch::Receiv
     tally.connected.add(1);
     tally.waited(Wait::Connect, number, now.instant.since(dialled_at));
     let mut unsent = Vec::new();
-    let mut line = Sv2Line::new(&fleet, number, now, &mut unsent);
-    let end = drive(&fleet, stream, &mut line, unsent, &mut stage).await;
+    let end = match fleet.config.channel {
+        FleetChannel::Sv1 => {
+            let mut line = Sv1Line::new(&fleet, number, now, &mut unsent);
+            drive(&fleet, stream, &mut line, unsent, &mut stage).await
+        }
+        FleetChannel::Standard { .. } | FleetChannel::Extended => {
+            let mut line = Sv2Line::new(&fleet, number, now, &mut unsent);
+            drive(&fleet, stream, &mut line, unsent, &mut stage).await
+        }
+    };
     tally.ended.add(1);
     tally.closes.add(&end.to_string());
     if end != End::ByUs {

@@ -9,6 +9,7 @@ use sv2::time::Instant;
 
 use super::fleet::Fleet;
 use super::tally::{Messages, Tally, Wait};
+use super::{FleetChannel, sv1_calls};
 
 /// All counts since the start of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,7 +77,8 @@ pub struct ShareFigures {
     pub submitted_count: u64,
     /// Of these, acknowledged.
     pub accepted_count: u64,
-    /// Of these, refused as `stale-share`: the tip changed while they were on their way.
+    /// Of these, refused as `stale-share`, or with the code 21 in Stratum V1: the tip changed
+    /// while they were on their way.
     pub stale_count: u64,
     /// Of these, refused for other reasons.
     pub rejected_count: u64,
@@ -171,8 +173,8 @@ impl Figures {
             found_hash_count: tally.hashes_of_found.get(),
             sent_len: tally.bytes_sent.get(),
             received_len: tally.bytes_received.get(),
-            sent: messages(&tally.sent),
-            received: messages(&tally.received),
+            sent: messages(&tally.sent, fleet.config.channel),
+            received: messages(&tally.received, fleet.config.channel),
             errors: tally.errors.read(),
             rejections: tally.rejections.read(),
             closes: tally.closes.read(),
@@ -213,8 +215,9 @@ fn shares(tally: &Tally, is_over: bool) -> ShareFigures {
     shares
 }
 
-fn messages(messages: &Messages) -> Vec<MessageFigures> {
+fn messages(messages: &Messages, channel: FleetChannel) -> Vec<MessageFigures> {
     let name = |kind: usize| match u8::try_from(kind) {
+        Ok(kind) if channel == FleetChannel::Sv1 => sv1_calls::name(kind).into_owned(),
         Ok(number) => descriptor(0, number)
             .map_or_else(|| format!("unknown {number:#04x}"), |row| row.name.to_owned()),
         Err(_) => "of extensions".to_owned(),

@@ -3,6 +3,7 @@
 
 use bytes::BytesMut;
 use sv2::connection::ConnectionError;
+use sv2::sv1::Sv1Error;
 use sv2::time::{Instant, Now};
 use thiserror::Error;
 
@@ -41,6 +42,8 @@ pub(super) enum End {
     Broken(String),
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    #[error(transparent)]
+    Line(#[from] Sv1Error),
     /// The pool does not want us, in its own words.
     #[error("{0}")]
     Refused(String),

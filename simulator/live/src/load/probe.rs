@@ -6,6 +6,8 @@ use bytes::BytesMut;
 use sv2::connection::{Connection, ConnectionConfig, ConnectionError, InitiatorSecurity, Received};
 use sv2::message::{DecodeError, Message};
 use sv2::noise::CipherSuite;
+use sv2::role::PeerAddress;
+use sv2::sv1::Sv1Error;
 use sv2::wire::{Target, Tlvs};
 use sv2_net::clock::Clock;
 use thiserror::Error;
@@ -13,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{LoadConfig, driver};
+use super::{FleetChannel, LoadConfig, driver, sv1_probe};
 
 /// What a share costs, and what that means for the budget of hashes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +54,9 @@ pub enum ProbeError {
     /// The handshake, or a frame.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// A line of Stratum V1, or none.
+    #[error(transparent)]
+    Line(#[from] Sv1Error),
     /// A message that cannot be read.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
@@ -73,13 +78,13 @@ impl ProbeError {
 /// # Errors
 /// [`ProbeError`].
 pub async fn probe(config: &LoadConfig) -> Result<Price, ProbeError> {
+    if config.channel == FleetChannel::Sv1 {
+        return sv1_probe::probe(config).await;
+    }
     let mut pool = Probe::connect(config).await?;
     pool.set_up(config).await?;
     let shares_per_second = config.shares_per_second();
-    let affordable = config.hash_budget / shares_per_second * MARGIN;
-    let cheap = affordable.clamp(1.0, HASHES_PER_SHARE);
-    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
-    let first = (cheap * config.shares_per_minute / 60.0) as f32;
+    let (cheap, first) = claim(config);
     let hashes = pool.open(config, 1, first).await?.expected_hashes();
     let price = |nominal_hash_rate: f32, hashes_per_share: f64| Price {
         nominal_hash_rate,
@@ -98,6 +103,24 @@ pub async fn probe(config: &LoadConfig) -> Result<Price, ProbeError> {
     Ok(price(second, fewer))
 }
 
+/// Hashes that a share should cost, and the hash rate to claim for it.
+pub(super) fn claim(config: &LoadConfig) -> (f64, f32) {
+    let affordable = config.hash_budget / config.shares_per_second() * MARGIN;
+    let cheap = affordable.clamp(1.0, HASHES_PER_SHARE);
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    let hash_rate = (cheap * config.shares_per_minute / 60.0) as f32;
+    (cheap, hash_rate)
+}
+
+/// A TCP connection to the pool.
+pub(super) async fn connect(pool: &PeerAddress) -> Result<TcpStream, ProbeError> {
+    let connecting = TcpStream::connect((pool.host.as_str(), pool.port));
+    timeout(PATIENCE, connecting)
+        .await
+        .map_err(|_| ProbeError::Unconnected(no_answer()))?
+        .map_err(|error| ProbeError::Unconnected(driver::named(&error)))
+}
+
 struct Probe {
     socket: TcpStream,
     connection: Connection,
@@ -107,11 +130,7 @@ struct Probe {
 impl Probe {
     async fn connect(config: &LoadConfig) -> Result<Probe, ProbeError> {
         let pool = &config.pool;
-        let connecting = TcpStream::connect((pool.host.as_str(), pool.port));
-        let socket = timeout(PATIENCE, connecting)
-            .await
-            .map_err(|_| ProbeError::Unconnected(no_answer()))?
-            .map_err(|error| ProbeError::Unconnected(driver::named(&error)))?;
+        let socket = connect(pool).await?;
         let mut act_1 = Vec::new();
         let connection = Connection::initiator(
             ConnectionConfig::default(),
@@ -215,7 +234,7 @@ impl Probe {
     }
 }
 
-fn no_answer() -> String {
+pub(super) fn no_answer() -> String {
     format!("no answer within {} s", PATIENCE.as_secs())
 }
 
@@ -224,7 +243,7 @@ const SET_UP: &str = "SetupConnection";
 const OPENING: &str = "the request for a channel";
 
 /// For each step.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A share should cost no more, however many hashes there are: what is loaded is the pool.
 const HASHES_PER_SHARE: f64 = 64.0;
 /// The part of the budget that is planned with: luck varies.
@@ -232,4 +251,4 @@ const MARGIN: f64 = 0.8;
 /// Pools need not take smaller claims, in hashes per second.
 const HASH_RATE_MIN: f64 = 1e-3;
 /// Messages that may come before the answer to a request for a channel.
-const MESSAGES_MAX: usize = 1_000;
+pub(super) const MESSAGES_MAX: usize = 1_000;

@@ -38,11 +38,13 @@ impl Counter {
 pub enum Wait {
     /// A TCP connection.
     Connect,
-    /// From the open socket to the last act of Noise (spec 4.5).
+    /// From the open socket to the last act of Noise (spec 4.5); Stratum V1 has none.
     Handshake,
-    /// From SetupConnection to its answer (spec 3.6).
+    /// From SetupConnection to its answer (spec 3.6); in Stratum V1 from the open socket to the
+    /// answer to mining.authorize.
     SetUp,
-    /// From OpenStandardMiningChannel or OpenExtendedMiningChannel to its answer (spec 5.3.2).
+    /// From OpenStandardMiningChannel or OpenExtendedMiningChannel to its answer (spec 5.3.2); in
+    /// Stratum V1 from the answer to mining.authorize to the first job.
     Open,
     /// From a share to the answer that counts it (spec 5.3.13).
     Answer,
