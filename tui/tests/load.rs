@@ -133,9 +133,13 @@ fn a_pool_that_is_not_there_or_not_the_one_meant_is_unreachable() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hangs_up = format!("stratum2+tcp://{}", silent.local_addr().unwrap());
     std::thread::spawn(move || silent.incoming().for_each(drop));
-    for (url, expected) in
-        [(closed.as_str(), "connection refused"), (hangs_up.as_str(), "handshake")]
-    {
+    let sv1 = |url: &str| url.replace("stratum2+", "stratum+");
+    for (url, expected) in [
+        (&sv1(&closed), "connection refused"),
+        (&sv1(&hangs_up), "mining.subscribe"),
+        (&closed, "connection refused"),
+        (&hangs_up, "handshake"),
+    ] {
         let output = load(&[url, "--devices", "3", "--for", "1s"]);
 
         assert_eq!(output.status.code(), Some(5), "{url}: {output:?}");

@@ -247,3 +247,6 @@ const TURNS_MAX: usize = 64;
 const IN_FLIGHT_MAX: usize = 4_096;
 /// Tasks between two looks at the socket.
 const TASKS_AT_ONCE: usize = 16;
+
+#[cfg(test)]
+mod tests;
