@@ -18,8 +18,7 @@ use crate::outcome::Outcome;
         assay load --devices 1000\n  \
         assay load stratum2+tcp://HOST:PORT/KEY --devices 5000 --ramp 30s --for 5min\n  \
         assay load stratum2+tcp://HOST:PORT/KEY --devices 10000 --proxies 100 --channel extended\n  \
-        assay load stratum+tcp://HOST:PORT --devices 1000 --user account.{}
-  \
+        assay load stratum+tcp://HOST:PORT --devices 1000 --user account.{}\n  \
         assay load --devices 200 --shares-per-minute 600 --json | jq 'select(.kind == \"summary\")'\n\n\
         Shares come by chance, as from hardware: each device's own Poisson process, which --seed\n\
         repeats. Each is a proof that takes as many hashes as the pool asks for. Shares that the\n\
