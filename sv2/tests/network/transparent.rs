@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sv2::chain::ChainConfig;
 use sv2::common::{SetupConnection, SetupConnectionSuccess};
 use sv2::event::Event;
+use sv2::extensions::RequestExtensionsError;
 use sv2::message::Message;
 use sv2::mining::setup_flag::REQUIRES_STANDARD_JOBS;
 use sv2::mining::{CloseChannel, OpenStandardMiningChannel, OpenStandardMiningChannelSuccess};
@@ -14,7 +15,7 @@ use sv2::roles::mining_device::MiningDeviceConfig;
 use sv2::roles::mining_proxy::{MiningProxyConfig, MiningProxyMode};
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::pool::PoolConfig;
-use sv2::wire::{B32, Frame, Str255, Target};
+use sv2::wire::{B32, Frame, Seq64K, Str255, Target};
 
 use crate::driver::{Network, all_kinds, server};
 
@@ -198,7 +199,17 @@ fn unknown_messages_of_a_channel_travel_between_its_ends_and_no_one_else_hears_t
         network.say(client, connection, setup());
     }
     let up = network.latest(upstream).unwrap();
-    network.say(upstream, up, SetupConnectionSuccess { used_version: 2, flags: 0 });
+    let mut heard = network.say(upstream, up, SetupConnectionSuccess { used_version: 2, flags: 0 });
+    // An upstream without extensions: asked what it requires, then what it supports.
+    for _ in 0..2 {
+        let Message::RequestExtensions(asked) = heard.remove(0) else { panic!("{heard:?}") };
+        let answer = RequestExtensionsError {
+            request_id: asked.request_id,
+            unsupported_extensions: asked.requested_extensions,
+            required_extensions: Seq64K::default(),
+        };
+        heard = network.say(upstream, up, answer);
+    }
     for (at, channel_id) in [(0, 11), (1, 12)] {
         network.say(clients[at], connections[at], open(5));
         let request_id = u32::try_from(at).unwrap() + 1;
