@@ -38,7 +38,7 @@ async fn goes_step_by_step(chain: Option<ChainKind>) -> Result<(), Failed> {
     pool_starts(&mut templates)?;
     let opened = translator_opens_its_channel(&mut upstream)?;
     device_logs_in(&mut devices[0], &upstream, &opened)?;
-    devices.iter().for_each(lines_are_answered);
+    lines_are_answered(&devices);
     shares_of_devices_go_up(&upstream, &devices);
     blocks_are_submitted_and_followed(&mut templates)?;
     proxy_follows(&mut upstream)?;

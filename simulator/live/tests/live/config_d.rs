@@ -52,7 +52,7 @@ async fn goes_step_by_step(chain: Option<ChainKind>) -> Result<(), Failed> {
     let mut devices = devices.map(|device| exchange.line_leg(&network, device, "translator"));
     let opened = translator_opens_its_channel(&mut upstream)?;
     device_logs_in(&mut devices[0], &upstream, &opened)?;
-    devices.iter().for_each(lines_are_answered);
+    lines_are_answered(&devices);
     shares_of_devices_go_up(&upstream, &devices);
     jobs_are_declared_and_paid(&exchange, &network)?;
     shares_name_jobs_that_are_paid(&exchange.leg(&network, "client", "pool"));
