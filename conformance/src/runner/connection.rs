@@ -22,7 +22,7 @@ use crate::client::sv1::Sv1Tracker;
 use crate::client::tracker::Tracker;
 use crate::client::wire::{Incoming, LyingSealer, Parsed, cut};
 use crate::verdict::Verdict;
-use crate::world::{Arrival, LinkId, Ready};
+use crate::world::{Arrival, LinkId, Ready, WorldError};
 
 /// A connection of the suite.
 pub(super) struct Connection {
@@ -74,7 +74,7 @@ pub(super) enum ItemWhat {
 
 impl Session<'_> {
     pub(super) fn connect(&mut self, on: &str, connect: &Connect) -> Result<(), Stop> {
-        let link = self.world.dial(connect.peer)?;
+        let link = self.dial(connect.peer)?;
         self.links += 1;
         let index = self.links;
         let mut connection = Connection::new(link, index);
@@ -86,6 +86,24 @@ impl Session<'_> {
         }
         self.connections.insert(on.to_owned(), connection);
         Ok(())
+    }
+
+    /// A target that dials the suite may listen only once the suite has served it: until then it
+    /// is served, and dialled again.
+    fn dial(&mut self, peer: Peer) -> Result<LinkId, Stop> {
+        let begun = self.world.now().instant;
+        loop {
+            let dialled = self.world.dial(peer);
+            let now = self.world.now().instant;
+            let may_wait = self.profile.role.dials() && now.since(begun) < LISTEN_TIME;
+            if !may_wait || !matches!(dialled, Err(WorldError::Unreachable(_))) {
+                return Ok(dialled?);
+            }
+            let until = now + BETWEEN_DIALS;
+            while let Some(Ready::Link(link)) = self.await_news(None, until) {
+                self.take_news(link);
+            }
+        }
     }
 
     fn handshake(
@@ -494,3 +512,9 @@ const RECORDS_MAX: usize = 200_000;
 
 /// How long a wait goes on after the end of a run.
 const SLICE: Duration = Duration::from_millis(250);
+
+/// For a target that dials the suite to listen itself, from when it is dialled first.
+const LISTEN_TIME: Duration = Duration::from_secs(10);
+
+/// Between two attempts to reach it.
+const BETWEEN_DIALS: Duration = Duration::from_millis(50);

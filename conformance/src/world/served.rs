@@ -129,17 +129,7 @@ impl World for ServedWorld {
             return Err(WorldError::Unreachable("this target listens nowhere".to_owned()));
         };
         let unreachable = |error| WorldError::Unreachable(format!("{address}: {error}"));
-        let begun = self.now().instant;
-        let stream = loop {
-            match LiveWorld::open(&address) {
-                Ok(stream) => break stream,
-                // What was started for this case may not listen yet.
-                Err(_) if self.now().instant.since(begun) < LISTEN_TIME => {
-                    self.pass(self.now().instant + BETWEEN_DIALS);
-                }
-                Err(error) => return Err(unreachable(error)),
-            }
-        };
+        let stream = LiveWorld::open(&address).map_err(unreachable)?;
         self.add(stream).map_err(|error| WorldError::Unreachable(error.to_string()))
     }
 
@@ -216,12 +206,6 @@ impl Drop for ServedWorld {
 
 /// Arrivals that were not looked at yet: a target that floods us is read no further.
 const NEWS_MAX: usize = 1_024;
-
-/// For a target to listen, from when it is dialled first.
-const LISTEN_TIME: Duration = Duration::from_secs(10);
-
-/// Between two attempts to reach it.
-const BETWEEN_DIALS: Duration = Duration::from_millis(50);
 
 /// For a target that does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
