@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// Test vectors for other languages
     #[command(subcommand)]
     Vectors(Vectors),
+    /// Write a dissector for Wireshark and tshark, made from the table of messages
+    Wireshark(crate::wireshark::Wireshark),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  assay completions bash > /etc/bash_completion.d/assay")]
     Completions {

@@ -15,6 +15,7 @@ mod print;
 mod progress;
 mod up;
 mod vectors;
+mod wireshark;
 
 use clap::{CommandFactory, Parser};
 
@@ -40,6 +41,7 @@ fn main() -> std::process::ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Clauses(command) => clauses::run(command),
         Command::Vectors(command) => vectors::run(&command),
+        Command::Wireshark(command) => wireshark::run(&command),
     };
     outcome.report()
 }

@@ -1,0 +1,203 @@
+//! The generated dissector, as a real tshark reads it: every message of the test vectors, field by
+//! field.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use sv2::time::{Instant, Now, UnixTime};
+use sv2_capture::{Capture, Direction};
+
+#[test]
+#[ignore = "needs tshark"]
+fn tshark_shows_every_field_of_every_message_as_the_vectors_have_it() {
+    let vectors = vectors();
+    let cases: Vec<Case<'_>> = cases(&vectors).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown = tshark(folder.path(), &cases);
+
+    assert_eq!(shown.len(), cases.len());
+    let mut seen = 0;
+    for (case, layers) in cases.iter().zip(&shown) {
+        let sv2 = &layers["sv2"];
+        assert_eq!(sv2["sv2.message"], case.message, "{}", case.id);
+        let is_malformed = sv2.to_string().contains("sv2.malformed");
+        assert!(!is_malformed, "{}: {sv2}", case.id);
+        for (field, value) in case.fields.iter().zip(case.values) {
+            let name = field["name"].as_str().expect("a name");
+            let key = format!("sv2.{}.{name}", case.field_prefix());
+            seen += check(sv2, &key, field["type"].as_str().expect("a type"), value, case.id);
+        }
+    }
+    assert!(seen > 1_000, "{seen} values were compared");
+}
+
+#[test]
+#[ignore = "needs tshark"]
+fn tshark_marks_what_is_no_message() {
+    let vectors = vectors();
+    let frames = tests(&vectors).filter(|(_, test)| test["result"] == "invalid");
+    let cases: Vec<Case<'_>> = frames.map(|(group, test)| Case::of(group, test)).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown = tshark(folder.path(), &cases);
+
+    assert_eq!(shown.len(), cases.len());
+    for (case, layers) in cases.iter().zip(&shown) {
+        assert!(layers["sv2"].to_string().contains("sv2.malformed"), "{}: {layers}", case.id);
+    }
+}
+
+/// A message of the vectors.
+struct Case<'a> {
+    id: &'a str,
+    message: &'a str,
+    chapter: &'a str,
+    fields: &'a [Value],
+    values: &'a [Value],
+    frame: Vec<u8>,
+}
+
+impl<'a> Case<'a> {
+    fn of(group: &'a Value, test: &'a Value) -> Self {
+        let parameters = &group["parameters"];
+        let digits = test["input"]["frame"].as_str().expect("digits").as_bytes();
+        let byte = |pair: &[u8]| {
+            u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("digits")
+        };
+        Case {
+            id: test["id"].as_str().expect("an id"),
+            message: parameters["message"].as_str().expect("a name"),
+            chapter: parameters["chapter"].as_str().expect("a chapter"),
+            fields: parameters["fields"].as_array().expect("fields"),
+            values: test["expected"]["values"].as_array().map_or(&[], Vec::as_slice),
+            frame: digits.chunks(2).map(byte).collect(),
+        }
+    }
+
+    fn field_prefix(&self) -> String {
+        match (self.message, self.chapter) {
+            ("SetNewPrevHash", "TemplateDistribution") => {
+                format!("{}.{}", self.chapter, self.message)
+            }
+            (message, _) => message.to_owned(),
+        }
+    }
+}
+
+fn vectors() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/messages.json");
+    serde_json::from_slice(&std::fs::read(path).expect("the vectors")).expect("JSON")
+}
+
+fn tests(vectors: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let groups = vectors["groups"].as_array().expect("groups");
+    groups.iter().flat_map(|group| {
+        group["tests"].as_array().expect("tests").iter().map(move |test| (group, test))
+    })
+}
+
+fn cases(vectors: &Value) -> impl Iterator<Item = Case<'_>> {
+    // The JSON of tshark is none where a text is not UTF-8.
+    let is_utf8 = |test: &Value| !test["flags"].to_string().contains("not-utf8");
+    let readable =
+        tests(vectors).filter(move |(_, test)| test["result"] != "invalid" && is_utf8(test));
+    readable.map(|(group, test)| Case::of(group, test))
+}
+
+/// What tshark makes of each case, one connection each.
+fn tshark(folder: &Path, cases: &[Case<'_>]) -> Vec<Value> {
+    let (script, capture) = (folder.join("sv2.lua"), folder.join("messages.pcapng"));
+    let written = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["wireshark", "--output"])
+        .arg(&script)
+        .output()
+        .expect("it runs");
+    assert!(written.status.success(), "{written:?}");
+    std::fs::write(&capture, recorded(cases)).expect("a file");
+
+    let program = std::env::var_os("TSHARK_EXE").unwrap_or_else(|| "tshark".into());
+    let output = Command::new(program)
+        .arg("-X")
+        .arg(format!("lua_script:{}", script.display()))
+        .args(["-d", "tcp.port==34254,sv2", "-Y", "sv2", "-T", "json", "--no-duplicate-keys", "-r"])
+        .arg(&capture)
+        .output()
+        .expect("tshark runs");
+    packets(&output)
+}
+
+fn packets(output: &Output) -> Vec<Value> {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !complaint.contains("Lua"), "{complaint}");
+    let packets: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    packets.into_iter().map(|mut packet| packet["_source"]["layers"].take()).collect()
+}
+
+fn recorded(cases: &[Case<'_>]) -> Vec<u8> {
+    let now = Now { instant: Instant(0), unix: UnixTime(1_700_000_000) };
+    let mut capture = Capture::new("assay");
+    for (index, case) in cases.iter().enumerate() {
+        let port = u16::try_from(40_000 + index).expect("few cases");
+        let client = ([10, 0, 0, 1], port).into();
+        let stream = capture.open(now, client, ([10, 0, 0, 2], 34_254).into());
+        capture.bytes(now, stream, Direction::ClientToServer, "", &case.frame);
+    }
+    capture.take()
+}
+
+/// Compares one value; the count of values that could be.
+fn check(layer: &Value, key: &str, kind: &str, value: &Value, id: &str) -> usize {
+    if let Some(items) = value.as_array() {
+        assert_eq!(layer[&format!("{key}.len")], items.len().to_string(), "{id}: {key}");
+        let shown = &layer[&format!("{key}.len_tree")][key];
+        let shown = match shown {
+            Value::Null => &[],
+            Value::Array(several) => several.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let shown = shown.iter().map(|one| one.as_str().expect(key).replace(':', ""));
+        let wanted = items.iter().map(|one| one.as_str().map_or(one.to_string(), str::to_owned));
+        // Those behind are not shown one by one.
+        let wanted: Vec<String> = wanted.take(SHOWN_MAX).collect();
+        assert_eq!(shown.collect::<Vec<String>>(), wanted, "{id}: {key}");
+        return items.len();
+    }
+    let shown = layer.get(key);
+    match value {
+        // An option without a value, and what tshark has no way to show.
+        Value::Null => {
+            assert_eq!(shown, None, "{id}: {key}");
+            1
+        }
+        Value::Object(_) => 0,
+        Value::Number(number) => {
+            assert_eq!(shown, Some(&Value::from(number.to_string())), "{id}: {key} of {layer}");
+            1
+        }
+        Value::Bool(flag) => {
+            let shown = shown.and_then(Value::as_str);
+            let words = if *flag { ["1", "True"] } else { ["0", "False"] };
+            assert!(shown.is_some_and(|shown| words.contains(&shown)), "{id}: {key} of {layer}");
+            1
+        }
+        Value::String(text) if kind == "F32" => {
+            let Ok(wanted) = text.parse::<f32>() else { return 0 };
+            let shown: f32 = shown.and_then(Value::as_str).expect(key).parse().expect(key);
+            assert!((shown - wanted).abs() <= wanted.abs() * 1e-5, "{id}: {key}: {shown} {wanted}");
+            1
+        }
+        Value::String(digits) if kind.starts_with("B0") => {
+            let shown = shown.and_then(Value::as_str).unwrap_or_default().replace(':', "");
+            assert_eq!(&shown, digits, "{id}: {key}");
+            1
+        }
+        Value::String(text) => {
+            assert_eq!(shown.and_then(Value::as_str), Some(text.as_str()), "{id}: {key}");
+            1
+        }
+        Value::Array(_) => unreachable!("lists are above"),
+    }
+}
+
+/// As in the script.
+const SHOWN_MAX: usize = 1_000;
