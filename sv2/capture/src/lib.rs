@@ -5,7 +5,9 @@
 //! off by a crash is readable up to there.
 
 mod capture;
+pub mod observed;
 pub mod pcapng;
 mod tcp;
 
 pub use capture::{Capture, Direction, StreamId};
+pub use observed::{Integrity, Observed, What};
