@@ -7,6 +7,7 @@
 mod capture;
 pub mod observed;
 pub mod pcapng;
+pub mod state;
 mod tcp;
 
 pub use capture::{Capture, Direction, StreamId};

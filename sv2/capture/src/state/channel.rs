@@ -1,0 +1,220 @@
+//! Channels and groups as both sides have agreed on them (spec 5.2, 5.3.2 to 5.3.10).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use sv2::mining::header::CoinbaseMidstate;
+use sv2::wire::{B32, Target, U256};
+
+use super::job::{Board, View};
+use super::{History, Mark};
+
+/// What a channel can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// Rolls no extranonce.
+    Standard,
+    /// Rolls `extranonce_size` bytes.
+    Extended,
+}
+
+/// A channel, with the figures that the reference implementation's monitoring names.
+#[derive(Debug)]
+pub struct Channel {
+    /// What it can do.
+    pub kind: ChannelKind,
+    /// Of the message that opened it.
+    pub opened: Mark,
+    /// Of the request; `None` where it was not captured.
+    pub requested: Option<Mark>,
+    /// The group that it belongs to.
+    pub group: u32,
+    /// When it joined, by number.
+    pub joined: u64,
+    /// As in the request.
+    pub user_identity: String,
+    /// Hashes per second, as the client says.
+    pub nominal_hashrate: f32,
+    /// The easiest target that the client has asked for; `None` where it was not captured.
+    pub requested_max_target: Option<Target>,
+    /// `min_extranonce_size` of the request.
+    pub min_extranonce_size: Option<u16>,
+    /// For jobs that come or become active.
+    pub target: History<Target>,
+    /// For jobs that come.
+    pub extranonce_prefix: History<B32>,
+    /// Bytes behind the prefix that the client rolls.
+    pub rollable_extranonce_size: u16,
+    /// What was addressed to the channel itself.
+    pub board: Board,
+    /// What became of its shares.
+    pub shares: ShareLedger,
+    pub(super) cache: RootCache,
+    /// Since its last share.
+    pub silence: Silence,
+}
+
+/// How long a channel has been silent, in shares that should have come meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silence {
+    /// By the claimed hash rate, while there was work.
+    pub expected_shares: f64,
+    /// Until when that is counted, in nanoseconds since the Unix epoch.
+    pub counted_until: u64,
+}
+
+/// The root of the last extended job, so that shares cost no more than they must.
+#[derive(Debug, Default)]
+pub(super) struct RootCache {
+    /// Arrival of the job, and of the prefix.
+    pub(super) key: (u64, u64),
+    pub(super) midstate: Option<CoinbaseMidstate>,
+    pub(super) root: Option<U256>,
+}
+
+impl Channel {
+    /// Bytes of the whole extranonce (spec 5.1.2.1).
+    pub fn full_extranonce_size(&self) -> usize {
+        self.extranonce_prefix.now().as_slice().len() + usize::from(self.rollable_extranonce_size)
+    }
+
+    /// Shares that the claimed hash rate should find in a minute; 0 where it claims none.
+    pub fn expected_shares_per_minute(&self) -> f64 {
+        let rate = f64::from(self.nominal_hashrate);
+        if rate.is_finite() && rate > 0.0 {
+            rate * 60.0 / self.target.now().expected_hashes()
+        } else {
+            0.0
+        }
+    }
+
+    /// Counts the silence until `at`, at the present target and claim.
+    pub(super) fn count_silence(&mut self, groups: &BTreeMap<u32, Group>, at: u64) {
+        let elapsed = at.saturating_sub(self.silence.counted_until);
+        self.silence.counted_until = self.silence.counted_until.max(at);
+        if self.view(groups).has_work() {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let minutes = elapsed as f64 / 60e9;
+            self.silence.expected_shares += minutes * self.expected_shares_per_minute();
+        }
+    }
+
+    pub(super) fn view<'a>(&'a self, groups: &'a BTreeMap<u32, Group>) -> View<'a> {
+        let group = groups.get(&self.group).map(|group| &group.board);
+        View { own: &self.board, group, joined: self.joined }
+    }
+}
+
+/// A group (spec 5.2.3).
+#[derive(Debug, Default)]
+pub struct Group {
+    /// First seen.
+    pub since: Mark,
+    /// What was addressed to the group.
+    pub board: Board,
+}
+
+/// A share that waits for its verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingShare {
+    /// As the client numbers it.
+    pub sequence_number: u32,
+    /// Of the message.
+    pub sent: Mark,
+    /// Of the job's target, in units of 2^-64.
+    pub difficulty: u128,
+    /// Of the hash itself.
+    pub hash_difficulty: f64,
+    /// Whether it is good by our own recomputation; `None`: could not be recomputed.
+    pub is_good: Option<bool>,
+}
+
+/// The shares of a channel, as both sides report them.
+#[derive(Debug, Default)]
+pub struct ShareLedger {
+    /// Sent by the client.
+    pub submitted: u64,
+    /// As the server has acknowledged.
+    pub shares_accepted: u64,
+    /// As the server has refused, by its code. At most [`ShareLedger::REASONS_MAX`] codes are
+    /// told apart; the rest counts under the empty one.
+    pub shares_rejected_by_reason: BTreeMap<String, u64>,
+    /// Sum of the server's sums.
+    pub share_work_sum: u64,
+    /// The highest that the client has used.
+    pub last_share_sequence_number: Option<u32>,
+    /// Of the best hash, recomputed.
+    pub best_diff: f64,
+    /// Hashes that meet the network's target, recomputed.
+    pub blocks_found: u64,
+    /// The largest batch that was acknowledged at once.
+    pub share_batch_size: u32,
+    /// When the last share came.
+    pub last: Option<Mark>,
+    pub(super) pending: VecDeque<PendingShare>,
+    /// Whether shares have left `pending` to make room.
+    pub has_forgotten: bool,
+}
+
+impl ShareLedger {
+    /// Shares that may wait for a verdict.
+    pub const PENDING_MAX: usize = 1024;
+    /// Codes that are told apart.
+    pub const REASONS_MAX: usize = 32;
+
+    /// Refused in all.
+    pub fn shares_rejected(&self) -> u64 {
+        self.shares_rejected_by_reason.values().sum()
+    }
+
+    /// Shares without a verdict, from the oldest.
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = &PendingShare> {
+        self.pending.iter()
+    }
+
+    pub(super) fn submit(&mut self, share: PendingShare) {
+        self.submitted += 1;
+        self.last = Some(share.sent);
+        let last = self.last_share_sequence_number.unwrap_or(share.sequence_number);
+        self.last_share_sequence_number = Some(last.max(share.sequence_number));
+        if self.pending.len() == Self::PENDING_MAX {
+            self.pending.pop_front();
+            self.has_forgotten = true;
+        }
+        self.pending.push_back(share);
+    }
+
+    pub(super) fn refuse(&mut self, sequence_number: u32, code: &str) {
+        let is_known = self.shares_rejected_by_reason.contains_key(code);
+        let is_full = self.shares_rejected_by_reason.len() >= Self::REASONS_MAX;
+        let code = if is_known || !is_full { code } else { "" };
+        *self.shares_rejected_by_reason.entry(code.to_owned()).or_default() += 1;
+        if let Some(at) = self.position(sequence_number) {
+            self.pending.remove(at);
+        }
+    }
+
+    pub(super) fn accept(&mut self, last_sequence_number: u32, count: u32, sum: u64) {
+        self.shares_accepted += u64::from(count);
+        self.share_work_sum = self.share_work_sum.saturating_add(sum);
+        self.share_batch_size = self.share_batch_size.max(count);
+        let Some(last) = self.position(last_sequence_number) else { return };
+        let mut surplus = (last + 1).saturating_sub(count as usize);
+        // What the batch does not count waits on for its own verdict: rather the bad ones, then
+        // the youngest.
+        let mut kept = VecDeque::new();
+        for (at, share) in self.pending.drain(..=last).enumerate() {
+            let is_kept = surplus > 0 && (share.is_good == Some(false) || at + surplus > last);
+            if is_kept {
+                surplus -= 1;
+                kept.push_back(share);
+            }
+        }
+        kept.append(&mut self.pending);
+        self.pending = kept;
+    }
+
+    /// Of the oldest share with a number.
+    pub(super) fn position(&self, sequence_number: u32) -> Option<usize> {
+        self.pending.iter().position(|share| share.sequence_number == sequence_number)
+    }
+}

@@ -1,0 +1,157 @@
+//! Tokens, declarations and custom jobs, across the connections that they travel (spec 6).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bitcoin::TxOut;
+use bitcoin::consensus::encode;
+use bytes::Bytes;
+use sv2::mining::SetCustomMiningJob;
+use sv2::mining::coinbase::{Coinbase, CoinbaseParts};
+use sv2::wire::U256;
+
+use super::Mark;
+use super::job::{Job, Tip, Work};
+
+/// A token's way.
+#[derive(Clone, Debug, Default)]
+pub struct Token {
+    /// By whom it was given, and when.
+    pub allocated: Mark,
+    /// What the pool wants to be paid to: the script of the first output (spec 6.4.3).
+    pub payout: Option<Vec<u8>>,
+    /// The declaration that it was used for.
+    pub declared: Option<Mark>,
+    /// Outputs of the declared coinbase transaction, with their count in front.
+    pub declared_outputs: Option<Vec<u8>>,
+    /// The custom job that consumed it (spec 6.3).
+    pub consumed: Option<Mark>,
+    /// Whether it came with `DeclareMiningJob.Success`.
+    pub is_of_declaration: bool,
+}
+
+/// All tokens of a capture: a job declarator server gives them, a pool takes them.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    tokens: BTreeMap<Vec<u8>, Token>,
+    order: VecDeque<Vec<u8>>,
+    /// Whether tokens have left to make room.
+    pub has_forgotten: bool,
+}
+
+impl Tokens {
+    /// Tokens that are remembered.
+    pub const MAX: usize = 4096;
+
+    pub(super) fn add(&mut self, name: &[u8], token: Token) {
+        if self.tokens.insert(name.to_vec(), token).is_none() {
+            self.order.push_back(name.to_vec());
+        }
+        if self.order.len() > Self::MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.tokens.remove(&oldest);
+            self.has_forgotten = true;
+        }
+    }
+
+    /// What is known of a token.
+    pub fn get(&self, name: &[u8]) -> Option<&Token> {
+        self.tokens.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Token> {
+        self.tokens.get_mut(name)
+    }
+
+    /// Whether any token was seen: without, a job declarator server is not in the capture.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && !self.has_forgotten
+    }
+}
+
+/// A custom job that waits for its answer: everything but its id.
+#[derive(Clone, Debug)]
+pub struct CustomJobRequest {
+    /// As sent.
+    pub token: Vec<u8>,
+    /// What it builds on, under no id yet.
+    pub tip: Tip,
+    /// Of the header.
+    pub version: u32,
+    script_start: Vec<u8>,
+    parts: (u32, u32, u32),
+    /// With their count in front.
+    pub outputs: Bytes,
+    path: Vec<U256>,
+}
+
+impl CustomJobRequest {
+    pub(super) fn new(sent: Mark, message: &SetCustomMiningJob) -> Self {
+        CustomJobRequest {
+            token: message.mining_job_token.as_slice().to_vec(),
+            tip: Tip {
+                told: sent,
+                job_id: 0,
+                prev_hash: message.prev_hash,
+                nbits: message.nbits,
+                min_ntime: message.min_ntime,
+            },
+            version: message.version,
+            script_start: message.coinbase_prefix.as_slice().to_vec(),
+            parts: (
+                message.coinbase_tx_version,
+                message.coinbase_tx_input_n_sequence,
+                message.coinbase_tx_locktime,
+            ),
+            outputs: Bytes::copy_from_slice(message.coinbase_tx_outputs.as_slice()),
+            path: message.merkle_path.as_slice().to_vec(),
+        }
+    }
+
+    /// The job that comes of it on a channel with a whole extranonce of `extranonce_len` bytes;
+    /// `None` if its parts make no coinbase transaction.
+    pub(super) fn job(&self, id: u32, answered: Mark, extranonce_len: usize) -> Option<Job> {
+        let outputs: Vec<TxOut> = encode::deserialize(&self.outputs).ok()?;
+        let (version, sequence, locktime) = self.parts;
+        let coinbase = Coinbase::assemble(&CoinbaseParts {
+            version,
+            script_start: &self.script_start,
+            extranonce_len,
+            sequence,
+            outputs: &outputs,
+            locktime,
+        })
+        .ok()?;
+        Some(Job {
+            id,
+            arrived: answered,
+            activated: Some(answered),
+            was_future: false,
+            min_ntime: Some(self.tip.min_ntime),
+            version: self.version,
+            version_rolling_allowed: true,
+            is_custom: true,
+            work: std::sync::Arc::new(Work::Coinbase {
+                prefix: coinbase.prefix().as_bytes().clone(),
+                suffix: coinbase.suffix().as_bytes().clone(),
+                path: self.path.clone(),
+            }),
+            first_share: None,
+        })
+    }
+}
+
+/// The script of the first output of a row of outputs with their count in front.
+pub(super) fn first_script(outputs: &[u8]) -> Option<Vec<u8>> {
+    let outputs: Vec<TxOut> = encode::deserialize(outputs).ok()?;
+    outputs.first().map(|output| output.script_pubkey.as_bytes().to_vec())
+}
+
+/// The outputs, with their count in front, in the second part of a coinbase transaction with the
+/// fields of BIP 141: between the input's sequence and the witness.
+pub(super) fn outputs_of_suffix(suffix: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = suffix.get(4..)?;
+    let all = rest;
+    let _: Vec<TxOut> = bitcoin::consensus::Decodable::consensus_decode(&mut rest).ok()?;
+    Some(all[..all.len() - rest.len()].to_vec())
+}

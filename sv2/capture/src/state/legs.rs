@@ -1,0 +1,160 @@
+//! What ties one connection to another: blocks, work and proofs that are the same on both.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sv2::mining::NewExtendedMiningJob;
+use sv2::mining::header::{coinbase_txid, merkle_root};
+use sv2::wire::U256;
+
+use super::Mark;
+use super::job::Work;
+
+/// Where something was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The connection.
+    pub connection: u32,
+    /// The channel, or 0 where there is none.
+    pub channel: u32,
+}
+
+/// A block that someone builds on.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownTip {
+    /// Of the header.
+    pub prev_hash: U256,
+    /// Compact network target, as first told.
+    pub nbits: u32,
+    /// Who told first, and when.
+    pub first: Mark,
+}
+
+/// What is known across connections.
+#[derive(Debug, Default)]
+pub struct Legs {
+    tips: VecDeque<KnownTip>,
+    /// The same work goes to many channels: held once.
+    works: VecDeque<KnownWork>,
+    proofs: BTreeMap<(u64, Place), Mark>,
+    proofs_in_order: VecDeque<(u64, Place)>,
+}
+
+/// Work of an extended job, and where it was seen first.
+#[derive(Clone, Debug)]
+pub struct KnownWork {
+    /// What is hashed.
+    pub work: Arc<Work>,
+    /// The first message with it.
+    pub first: Mark,
+    /// Where that was.
+    pub place: Place,
+}
+
+impl Legs {
+    /// Blocks that are remembered.
+    pub const TIPS_MAX: usize = 64;
+    /// Extended jobs whose work is remembered.
+    pub const WORKS_MAX: usize = 64;
+    /// Proofs that are remembered.
+    pub const PROOFS_MAX: usize = 65_536;
+
+    /// What was first said of a block.
+    pub fn tip(&self, prev_hash: &U256) -> Option<&KnownTip> {
+        self.tips.iter().rev().find(|tip| tip.prev_hash == *prev_hash)
+    }
+
+    pub(super) fn add_tip(&mut self, prev_hash: U256, nbits: u32, first: Mark) {
+        if self.tip(&prev_hash).is_some() {
+            return;
+        }
+        if self.tips.len() == Self::TIPS_MAX {
+            self.tips.pop_front();
+        }
+        self.tips.push_back(KnownTip { prev_hash, nbits, first });
+    }
+
+    /// The work of a job, shared with whoever else has it.
+    pub(super) fn work(
+        &mut self,
+        message: &NewExtendedMiningJob,
+        first: Mark,
+        place: Place,
+    ) -> Arc<Work> {
+        let (their_prefix, their_suffix) =
+            (message.coinbase_tx_prefix.as_slice(), message.coinbase_tx_suffix.as_slice());
+        let known = self.works.iter().rev().find(|known| match &*known.work {
+            Work::Coinbase { prefix, suffix, path } => {
+                prefix == their_prefix
+                    && suffix == their_suffix
+                    && path == message.merkle_path.as_slice()
+            }
+            Work::Root(_) => false,
+        });
+        if let Some(known) = known {
+            return Arc::clone(&known.work);
+        }
+        let work = Arc::new(Work::Coinbase {
+            prefix: Bytes::copy_from_slice(their_prefix),
+            suffix: Bytes::copy_from_slice(their_suffix),
+            path: message.merkle_path.as_slice().to_vec(),
+        });
+        if self.works.len() == Self::WORKS_MAX {
+            self.works.pop_front();
+        }
+        self.works.push_back(KnownWork { work: Arc::clone(&work), first, place });
+        work
+    }
+
+    /// The extended job whose root with a whole extranonce is `root`: of the leg above.
+    /// Looks at the newest [`Legs::ROOTS_TRIED_MAX`].
+    pub fn work_with_root(&self, root: &U256, extranonce: &[u8]) -> Option<&KnownWork> {
+        let newest_first = self.works.iter().rev().take(Self::ROOTS_TRIED_MAX);
+        newest_first.into_iter().find(|known| match &*known.work {
+            Work::Root(known_root) => known_root == root,
+            Work::Coinbase { prefix, suffix, path } => {
+                merkle_root(coinbase_txid(prefix, extranonce, &[], suffix), path) == *root
+            }
+        })
+    }
+
+    /// Extended jobs that a root is looked for in.
+    pub const ROOTS_TRIED_MAX: usize = 8;
+
+    /// The same proof in the same place, and in another one.
+    pub fn proof(&self, hash: &U256, place: Place) -> (Option<Mark>, Option<Mark>) {
+        let key = short(hash);
+        let bounds =
+            Place { connection: 0, channel: 0 }..=Place { connection: u32::MAX, channel: u32::MAX };
+        let (first, last) = bounds.into_inner();
+        let (mut here, mut elsewhere) = (None, None);
+        for ((_, seen), mark) in self.proofs.range((key, first)..=(key, last)) {
+            if *seen == place {
+                here = Some(*mark);
+            } else if seen.connection != place.connection {
+                elsewhere = Some(*mark);
+            }
+        }
+        (here, elsewhere)
+    }
+
+    pub(super) fn add_proof(&mut self, hash: &U256, place: Place, mark: Mark) {
+        let key = (short(hash), place);
+        if self.proofs.insert(key, mark).is_some() {
+            return;
+        }
+        self.proofs_in_order.push_back(key);
+        if self.proofs_in_order.len() > Self::PROOFS_MAX
+            && let Some(oldest) = self.proofs_in_order.pop_front()
+        {
+            self.proofs.remove(&oldest);
+        }
+    }
+}
+
+/// The low bits of a hash, which no proof of work makes zero. Two of the remembered proofs agree
+/// in all of them by chance once in 10^9 captures.
+fn short(hash: &U256) -> u64 {
+    hash.to_limbs()[0]
+}

@@ -1,0 +1,74 @@
+//! What a capture means: connections, channels, jobs, shares, requests, tokens and templates,
+//! followed message by message (spec 3.6, 5, 6, 7).
+//!
+//! [`State::read`] says what an observation means where it stands, [`State::apply`] lets the
+//! state follow it; rules look in between. Memory is bounded by the named limits of the types
+//! here, and what no longer fits is forgotten in a way that rules can tell.
+
+mod apply;
+pub mod channel;
+pub mod connection;
+pub mod declaration;
+mod facts;
+pub mod job;
+pub mod legs;
+mod mark;
+mod read;
+pub mod request;
+pub mod share;
+pub mod template;
+
+use std::collections::BTreeMap;
+
+use connection::Connection;
+use declaration::Tokens;
+use legs::Legs;
+
+pub use facts::{Batch, Derived, Facts, JobFacts};
+pub use mark::{History, Mark};
+
+/// Everything that is known of a capture up to here.
+#[derive(Debug, Default)]
+pub struct State {
+    connections: BTreeMap<u32, Connection>,
+    /// What ties connections to each other.
+    pub legs: Legs,
+    /// Of all job declarator servers.
+    pub tokens: Tokens,
+    /// Connections that found no room: their messages are read, and nothing follows from them.
+    pub untracked: u64,
+}
+
+impl State {
+    /// Connections that are followed at once. A new one takes the place of the oldest that has
+    /// ended; where all are open it is not followed.
+    pub const CONNECTIONS_MAX: usize = 65_536;
+
+    /// A connection that is followed.
+    pub fn connection(&self, id: u32) -> Option<&Connection> {
+        self.connections.get(&id)
+    }
+
+    /// All connections that are followed, by their ids.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.connections.values()
+    }
+
+    /// Counts how long the channels of a connection have been silent, until `at` nanoseconds since
+    /// the Unix epoch: whoever looks at [`channel::Channel::silence`] calls this first.
+    pub fn count_silence(&mut self, id: u32, at: u64) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.count_silence(at);
+        }
+    }
+
+    fn make_room(&mut self) -> bool {
+        if self.connections.len() < Self::CONNECTIONS_MAX {
+            return true;
+        }
+        let ended = self.connections.values().find(|connection| connection.ended.is_some());
+        let Some(id) = ended.map(|connection| connection.id) else { return false };
+        self.connections.remove(&id);
+        true
+    }
+}
