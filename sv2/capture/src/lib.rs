@@ -7,6 +7,7 @@
 mod capture;
 pub mod observed;
 pub mod pcapng;
+pub mod rules;
 pub mod state;
 mod tcp;
 

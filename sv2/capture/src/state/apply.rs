@@ -145,6 +145,8 @@ impl State {
             difficulty: proof.map_or(0, |proof| proof.target.difficulty_fixed()),
             hash_difficulty: proof.map_or(0.0, |proof| proof.difficulty),
             is_good: facts.is_good(),
+            is_repeated: share.repeats.is_some(),
+            is_priced: proof.is_some(),
         });
         if let Some(proof) = proof {
             channel.shares.best_diff = channel.shares.best_diff.max(proof.difficulty);
@@ -329,6 +331,7 @@ fn apply_channel(
             if let Some(channel) = connection.channels.get_mut(&message.channel_id) {
                 channel.nominal_hashrate = message.nominal_hash_rate;
                 channel.requested_max_target = Some(message.maximum_target);
+                channel.max_target_asked = mark;
                 channel.silence = Silence { counted_until: mark.at, ..Silence::default() };
             }
         }
@@ -436,6 +439,7 @@ fn open(connection: &mut Connection, opening: Opening, answered: Option<Pending>
         user_identity: request.as_ref().map(|r| r.user_identity.clone()).unwrap_or_default(),
         nominal_hashrate: request.as_ref().map_or(0.0, |request| request.nominal_hash_rate),
         requested_max_target: request.as_ref().map(|request| request.max_target),
+        max_target_asked: mark,
         min_extranonce_size: request.as_ref().and_then(|request| request.min_extranonce_size),
         target: History::new(mark.number, opening.target),
         extranonce_prefix: History::new(mark.number, opening.extranonce_prefix),

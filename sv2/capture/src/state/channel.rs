@@ -36,6 +36,8 @@ pub struct Channel {
     pub nominal_hashrate: f32,
     /// The easiest target that the client has asked for; `None` where it was not captured.
     pub requested_max_target: Option<Target>,
+    /// When it last asked.
+    pub max_target_asked: Mark,
     /// `min_extranonce_size` of the request.
     pub min_extranonce_size: Option<u16>,
     /// For jobs that come or become active.
@@ -126,6 +128,10 @@ pub struct PendingShare {
     pub hash_difficulty: f64,
     /// Whether it is good by our own recomputation; `None`: could not be recomputed.
     pub is_good: Option<bool>,
+    /// Whether the channel has sent the same proof before.
+    pub is_repeated: bool,
+    /// Whether its difficulty is known.
+    pub is_priced: bool,
 }
 
 /// The shares of a channel, as both sides report them.

@@ -15,6 +15,8 @@ pub struct Facts {
     pub message: Option<Message>,
     /// Bytes behind it.
     pub tlvs: Tlvs,
+    /// Whether the payload is legal, but not what we would encode (spec 3.1, BOOL).
+    pub is_odd: bool,
     /// Why the frame is no message.
     pub error: Option<DecodeError>,
     /// The channel or group that it concerns.
@@ -57,6 +59,10 @@ pub struct Batch {
     pub waiting: u64,
     /// How many of them are good by our own recomputation, or may be.
     pub good: u64,
+    /// How many of them repeat an earlier proof.
+    pub repeated: u64,
+    /// Whether all difficulties are known.
+    pub is_priced: bool,
     /// Sum of the difficulties of their jobs' targets, in units of 2^-64.
     pub sum: u128,
     /// The same, each rounded down to a whole number first.

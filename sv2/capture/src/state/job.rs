@@ -204,6 +204,11 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Of a group by itself.
+    pub fn of_board(own: &'a Board) -> Self {
+        View { own, group: None, joined: 0 }
+    }
+
     /// The job with an id; of two, the one that came later.
     pub fn job(&self, id: u32) -> Option<&'a Job> {
         let own = self.own.job(id);

@@ -65,6 +65,16 @@ impl Legs {
         self.tips.iter().rev().find(|tip| tip.prev_hash == *prev_hash)
     }
 
+    /// The block that was told of last for the first time.
+    pub fn newest_tip(&self) -> Option<&KnownTip> {
+        self.tips.back()
+    }
+
+    /// Work of extended jobs, from the oldest that is remembered.
+    pub fn works(&self) -> impl ExactSizeIterator<Item = &KnownWork> {
+        self.works.iter()
+    }
+
     pub(super) fn add_tip(&mut self, prev_hash: U256, nbits: u32, first: Mark) {
         if self.tip(&prev_hash).is_some() {
             return;

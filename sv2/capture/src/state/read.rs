@@ -65,7 +65,9 @@ impl State {
 fn decode(frame: &Frame) -> Facts {
     match Message::decode(frame) {
         Ok(decoded) => {
-            Facts { message: Some(decoded.message), tlvs: decoded.tlvs, ..Facts::default() }
+            let (message, tlvs, is_odd) =
+                (Some(decoded.message), decoded.tlvs, !decoded.is_canonical);
+            Facts { message, tlvs, is_odd, ..Facts::default() }
         }
         Err(error) => Facts { error: Some(error), ..Facts::default() },
     }
@@ -194,6 +196,8 @@ fn batch(connection: &Connection, message: &Message) -> Option<Batch> {
         last: first.sent,
         waiting: 0,
         good: 0,
+        repeated: 0,
+        is_priced: true,
         sum: 0,
         sum_of_floors: 0,
         hash_sum: 0.0,
@@ -201,8 +205,10 @@ fn batch(connection: &Connection, message: &Message) -> Option<Batch> {
     for share in std::iter::once(first).chain(waiting) {
         batch.last = share.sent;
         batch.waiting += 1;
+        batch.repeated += u64::from(share.is_repeated);
         if share.is_good != Some(false) {
             batch.good += 1;
+            batch.is_priced &= share.is_priced;
             batch.sum = batch.sum.saturating_add(share.difficulty);
             let floor = u64::try_from(share.difficulty >> 64).unwrap_or(u64::MAX);
             batch.sum_of_floors = batch.sum_of_floors.saturating_add(floor);
@@ -221,7 +227,7 @@ fn job_named(connection: &Connection, message: &Message) -> Option<JobFacts> {
         return Some(JobFacts { id, given: job.arrived, state: view.state(job) });
     }
     let board = &connection.groups.get(&message.channel_id)?.board;
-    let view = super::job::View { own: board, group: None, joined: 0 };
+    let view = super::job::View::of_board(board);
     let job = view.job(id)?;
     Some(JobFacts { id, given: job.arrived, state: view.state(job) })
 }
