@@ -202,7 +202,7 @@ fn check_root(said: &Said<'_>, out: &mut Findings<'_>, job: &NewMiningJob) {
     let above = legs.works().filter(|known| known.place.connection != connection.id);
     let parent = above.into_iter().find(|known| {
         let leg = scene.state.connection(known.place.connection);
-        leg.is_some_and(|leg| {
+        leg.filter(|leg| leg.server != connection.server).is_some_and(|leg| {
             let own = leg.channels.get(&known.place.channel);
             let members = leg.members(known.place.channel).map(|(_, channel)| channel);
             let mut all = own.into_iter().chain(members).take(MEMBERS_TRIED_MAX);
