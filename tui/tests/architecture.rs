@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sv2", &[]),
     ("sv2-document", &[]),
     ("sv2-net", &["sv2", "sv2-document"]),
-    ("sv2-capture", &["sv2"]),
+    ("sv2-capture", &["sv2", "sv2-document"]),
     ("simulator", &["sv2", "sv2-document", "sv2-capture"]),
     ("simulator-live", &["sv2", "sv2-net", "simulator"]),
     ("conformance", &["sv2", "sv2-document", "sv2-net", "sv2-capture"]),

@@ -5,6 +5,7 @@
 //! off by a crash is readable up to there.
 
 mod capture;
+pub mod filter;
 pub mod observed;
 pub mod pcapng;
 pub mod rules;
