@@ -8,7 +8,7 @@ use sv2::mining::SetCustomMiningJob;
 
 use super::Severity::{Note, Warning};
 use super::scene::{Findings, Said};
-use crate::state::declaration::Token;
+use crate::state::declaration::{Token, digest};
 use crate::state::request::{Detail, RequestKind};
 
 /// Behind a new block, a job for the old one may be on its way for so long, in nanoseconds.
@@ -92,7 +92,7 @@ fn check_custom_job(said: &Said<'_>, out: &mut Findings<'_>, job: &SetCustomMini
             .cause(first.number);
     }
     if let (Some(declared), Some(mark)) = (&token.declared_outputs, token.declared)
-        && declared != outputs
+        && *declared != digest(outputs)
     {
         out.tell(scene, 28, Warning, || {
             "the outputs are not those of the declaration, byte by byte".to_owned()
@@ -102,7 +102,7 @@ fn check_custom_job(said: &Said<'_>, out: &mut Findings<'_>, job: &SetCustomMini
     if let Some(payout) = &token.payout {
         let pays = encode::deserialize::<Vec<TxOut>>(outputs).is_ok_and(|outputs| {
             outputs.iter().any(|output| {
-                output.value.to_sat() > 0 && output.script_pubkey.as_bytes() == payout
+                output.value.to_sat() > 0 && digest(output.script_pubkey.as_bytes()) == *payout
             })
         });
         if !pays {

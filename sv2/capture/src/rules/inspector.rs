@@ -27,6 +27,9 @@ struct Watch {
     told: Told,
     /// When what did not happen was looked for, in nanoseconds since the Unix epoch.
     swept_at: u64,
+    /// Observations until it may be looked for again: looking costs a step for each channel, and
+    /// stamps can say that hours pass between any two.
+    rest: usize,
 }
 
 /// What came of one observation.
@@ -97,7 +100,9 @@ impl Inspector {
     fn sweep(&mut self, observed: &Observed<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         let id = observed.connection;
         let Some(watch) = self.watches.get_mut(&id) else { return };
-        if observed.at < watch.swept_at.saturating_add(waiting::INTERVAL) {
+        watch.rest = watch.rest.saturating_sub(1);
+        let is_due = observed.at >= watch.swept_at.saturating_add(waiting::INTERVAL);
+        if !is_due || watch.rest > 0 {
             return;
         }
         let is_first = watch.swept_at == 0;
@@ -111,6 +116,8 @@ impl Inspector {
         if connection.trust == Trust::Lost {
             return;
         }
+        let steps = connection.channels.len() + connection.requests.all_pending().len();
+        watch.rest = steps / waiting::STEPS_PER_OBSERVATION;
         let scene = Scene { state, connection, observed, facts, trust: connection.trust };
         let mut out = Findings { found: Vec::new(), told: &mut watch.told };
         waiting::check(&scene, &mut out);

@@ -94,8 +94,8 @@ fn check_first(said: &Said<'_>, out: &mut Findings<'_>, id: u32, is_for_now: boo
         Some(view) => view.tip().is_some(),
         // Members that came with a tip of their own have one.
         None => {
-            let mut members = scene.connection.members(id).map(|(_, channel)| channel);
-            board.tip().is_some() || members.any(|channel| channel.board.tip().is_some())
+            let mut members = scene.connection.members(id).take(MEMBERS_TRIED_MAX);
+            board.tip().is_some() || members.any(|(_, channel)| channel.board.tip().is_some())
         }
     };
     if is_for_now && !has_tip {
@@ -199,7 +199,8 @@ fn check_root(said: &Said<'_>, out: &mut Findings<'_>, job: &NewMiningJob) {
     if legs.works().len() > Legs::ROOTS_TRIED_MAX {
         return;
     }
-    let above = legs.works().filter(|known| known.place.connection != connection.id);
+    let above =
+        legs.works().filter(|known| known.place.connection != connection.id && !known.is_custom);
     let parent = above.into_iter().find(|known| {
         let leg = scene.state.connection(known.place.connection);
         leg.filter(|leg| leg.server != connection.server).is_some_and(|leg| {

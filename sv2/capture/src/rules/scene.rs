@@ -41,7 +41,7 @@ pub(super) struct Told {
 
 impl Told {
     /// What is remembered for one connection; above, nothing that is told once is told.
-    const MAX: usize = 4096;
+    const MAX: usize = 512;
 
     fn first_time(&mut self, rule: u8, about: u64) -> bool {
         self.told.len() < Self::MAX && self.told.insert((rule, about))

@@ -131,15 +131,15 @@ fn check_error(said: &Said<'_>, out: &mut Findings<'_>, message: &SetupConnectio
         other.id != connection.id && other.server == connection.server && same
     };
     // AMB-06: which flags are named is open; that it is the same each time is not.
-    let other =
-        scene.state.connections().filter(is_comparable).find_map(|other| match &other.answered {
-            Some(SetupAnswered::Error { sent, flags, code })
-                if *flags != message.flags && code.as_bytes() == message.error_code.as_slice() =>
-            {
-                Some((*sent, *flags))
-            }
-            _ => None,
-        });
+    let others = scene.state.connections().rev().take(REFUSALS_COMPARED_MAX);
+    let other = others.filter(is_comparable).find_map(|other| match &other.answered {
+        Some(SetupAnswered::Error { sent, flags, code })
+            if *flags != message.flags && code.as_bytes() == message.error_code.as_slice() =>
+        {
+            Some((*sent, *flags))
+        }
+        _ => None,
+    });
     if let Some((sent, flags)) = other {
         out.tell(scene, 8, Warning, || {
             format!("flags {:#x} are refused now, {flags:#x} before", message.flags)
@@ -243,3 +243,6 @@ pub(super) fn check_code(
         out.tell(said.scene, rule, severity, || format!("the code is not printable: {code:?}"));
     }
 }
+
+/// Newest connections among which an earlier refusal is looked for.
+const REFUSALS_COMPARED_MAX: usize = 1024;

@@ -148,8 +148,9 @@ fn check_settling(
     channel: &Channel,
     target: Target,
 ) {
-    let last = channel.target.iter().rev().take(SETTLING_TARGETS).map(|(_, target)| *target);
-    let mut targets: Vec<f64> = last.map(|target| target.expected_hashes()).collect();
+    let last = channel.targets(&said.scene.connection.groups).into_iter().rev();
+    let mut targets: Vec<f64> =
+        last.take(SETTLING_TARGETS).map(|(_, target)| target.expected_hashes()).collect();
     if targets.len() < SETTLING_TARGETS {
         return;
     }

@@ -15,6 +15,9 @@ use crate::state::request::RequestKind;
 /// How often a connection is looked at, in nanoseconds of the capture.
 pub(super) const INTERVAL: u64 = 1_000_000_000;
 
+/// What looking may cost on average.
+pub(super) const STEPS_PER_OBSERVATION: usize = 8;
+
 pub(super) fn check(scene: &Scene<'_>, out: &mut Findings<'_>) {
     if scene.connection.ended.is_some() {
         return;
@@ -71,8 +74,7 @@ fn check_reconnect(scene: &Scene<'_>, out: &mut Findings<'_>) {
         return;
     }
     let client: IpAddr = connection.client.ip();
-    let mut others = scene.state.connections();
-    let has_come = others.any(|other| other.client.ip() == client && other.opened > asked);
+    let has_come = scene.state.last_arrival(client).is_some_and(|opened| opened > asked);
     if !has_come {
         out.tell_once(scene, (30, 1), Note, || {
             format!("no new connection of the client, {} after Reconnect", duration(waited))
@@ -96,7 +98,7 @@ fn check_without_job(scene: &Scene<'_>, out: &mut Findings<'_>, id: u32, channel
 fn check_update(scene: &Scene<'_>, out: &mut Findings<'_>, id: u32, channel: &Channel) {
     let Some(max) = channel.requested_max_target else { return };
     let asked = channel.max_target_asked;
-    let (waited, target) = (scene.mark().since(asked), *channel.target.now());
+    let (waited, target) = (scene.mark().since(asked), channel.target(&scene.connection.groups));
     if asked != channel.opened && target > max && waited > PATIENCE_UPDATE {
         out.tell_once(scene, (17, asked.number << 8 | 1), Warning, || {
             let (is, wish) = (difficulty(&target), difficulty(&max));

@@ -1,17 +1,19 @@
 //! The state follows an observation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sv2::common::Protocol;
 use sv2::message::{Chapter, Message};
 use sv2::mining::{OpenExtendedMiningChannelSuccess, OpenStandardMiningChannelSuccess};
 use sv2::wire::{B32, Target};
 
+use super::budget::Budgets;
 use super::channel::{Channel, ChannelKind, Group, PendingShare, RootCache, ShareLedger, Silence};
 use super::connection::{Connection, Ended, SetupAnswered, SetupAsked, Trust};
-use super::declaration::{CustomJobRequest, Token, first_script, outputs_of_suffix};
+use super::declaration::{self, CustomJobRequest, Token, first_script, outputs_of_suffix};
 use super::job::{Board, Job, Tip};
-use super::legs::Place;
+use super::legs::{KnownWork, Place};
 use super::read::answers;
 use super::request::{Detail, OpenRequest, Pending};
 use super::template::Template;
@@ -24,6 +26,9 @@ impl State {
     pub fn apply(&mut self, observed: &Observed<'_>, facts: &Facts) {
         let mark = Mark { number: observed.number, at: observed.at };
         if let What::Opened { client, server, from_the_start } = observed.what {
+            if self.arrivals.len() < State::CONNECTIONS_MAX {
+                self.arrivals.insert(client.ip(), mark);
+            }
             if self.make_room() {
                 let id = observed.connection;
                 let connection = Connection::new(id, client, server, mark, from_the_start);
@@ -75,8 +80,20 @@ impl State {
         let answered =
             answers(message).and_then(|(kind, id)| connection.requests.answer(kind, id, mark));
         if let Some((kind, request_id)) = facts.asks {
-            let pending = Pending { sent: mark, detail: detail(message, mark) };
-            connection.requests.ask(kind, request_id, pending);
+            let mut detail = detail(message);
+            if let Message::SetCustomMiningJob(job) = message {
+                let place = Place { connection: id, channel: job.channel_id };
+                let extranonce_len = full_extranonce_size(connection, job.channel_id);
+                let work = extranonce_len.and_then(|len| declaration::work(job, len)).map(Arc::new);
+                let request = CustomJobRequest::new(mark, job, work.as_ref());
+                detail = Detail::CustomJob(Box::new(request));
+                if let Some(work) = work {
+                    let is_custom = true;
+                    self.legs.add_work(KnownWork { work, first: mark, place, is_custom });
+                }
+            }
+            let pending = Pending { sent: mark, detail };
+            connection.requests.ask(kind, request_id, pending, &self.budgets.requests);
         }
         match message.descriptor().chapter {
             Chapter::Common => apply_common(connection, message, mark),
@@ -106,7 +123,7 @@ impl State {
                 let work = self.legs.work(job, mark, place);
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 if let Some(board) = board(connection, place.channel) {
-                    board.add(Job::extended(mark, job, work));
+                    board.add(Job::extended(mark, job, &work), &self.budgets.jobs);
                 }
             }
             Message::SetNewPrevHash(tip) => {
@@ -125,7 +142,7 @@ impl State {
             }
             _ => {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
-                apply_channel(connection, message, answered, mark);
+                apply_channel(connection, message, answered, mark, &self.budgets);
             }
         }
     }
@@ -139,15 +156,18 @@ impl State {
         let Some(channel) = connection.channels.get_mut(&place.channel) else { return };
         channel.silence = Silence { expected_shares: 0.0, counted_until: mark.at };
         let proof = share.proof.as_ref();
-        channel.shares.submit(PendingShare {
-            sequence_number: share.submitted.sequence_number,
-            sent: mark,
-            difficulty: proof.map_or(0, |proof| proof.target.difficulty_fixed()),
-            hash_difficulty: proof.map_or(0.0, |proof| proof.difficulty),
-            is_good: facts.is_good(),
-            is_repeated: share.repeats.is_some(),
-            is_priced: proof.is_some(),
-        });
+        channel.shares.submit(
+            PendingShare {
+                sequence_number: share.submitted.sequence_number,
+                sent: mark,
+                difficulty: proof.map_or(0, |proof| proof.target.difficulty_fixed()),
+                hash_difficulty: proof.map_or(0.0, |proof| proof.difficulty),
+                is_good: facts.is_good(),
+                is_repeated: share.repeats.is_some(),
+                is_priced: proof.is_some(),
+            },
+            &self.budgets.shares,
+        );
         if let Some(proof) = proof {
             channel.shares.best_diff = channel.shares.best_diff.max(proof.difficulty);
             channel.shares.blocks_found += u64::from(proof.is_block);
@@ -174,14 +194,13 @@ impl State {
             token.consumed = Some(mark);
         }
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(extranonce_len) = full_extranonce_size(connection, channel_id) else { return };
         let Some(board) = board(connection, channel_id) else { return };
         // No message tells the channel of the block (AMB-07): the first job on it does.
         if board.tip().is_none_or(|tip| tip.prev_hash != request.tip.prev_hash) {
             board.push_tip(Tip { told: mark, job_id, ..request.tip });
         }
-        if let Some(job) = request.job(job_id, mark, extranonce_len) {
-            board.add(job);
+        if let Some(job) = request.job(job_id, mark) {
+            board.add(job, &self.budgets.jobs);
         }
     }
 
@@ -249,7 +268,7 @@ fn protocol_of(chapter: Chapter) -> Option<Protocol> {
     }
 }
 
-fn detail(message: &Message, mark: Mark) -> Detail {
+fn detail(message: &Message) -> Detail {
     match message {
         Message::OpenStandardMiningChannel(message) => Detail::Open(OpenRequest {
             kind: ChannelKind::Standard,
@@ -265,9 +284,6 @@ fn detail(message: &Message, mark: Mark) -> Detail {
             max_target: message.max_target,
             min_extranonce_size: Some(message.min_extranonce_size),
         }),
-        Message::SetCustomMiningJob(message) => {
-            Detail::CustomJob(Box::new(CustomJobRequest::new(mark, message)))
-        }
         Message::DeclareMiningJob(message) => Detail::Declaration {
             token: message.mining_job_token.as_slice().to_vec(),
             transaction_count: message.wtxid_list.as_slice().len(),
@@ -314,17 +330,18 @@ fn apply_channel(
     message: &Message,
     answered: Option<Pending>,
     mark: Mark,
+    budgets: &Budgets,
 ) {
     match message {
         Message::OpenStandardMiningChannelSuccess(message) => {
-            open(connection, Opening::standard(message), answered, mark);
+            open(connection, Opening::standard(message), answered, mark, budgets);
         }
         Message::OpenExtendedMiningChannelSuccess(message) => {
-            open(connection, Opening::extended(message), answered, mark);
+            open(connection, Opening::extended(message), answered, mark, budgets);
         }
         Message::NewMiningJob(message) => {
             if let Some(board) = board(connection, message.channel_id) {
-                board.add(Job::standard(mark, message));
+                board.add(Job::standard(mark, message), &budgets.jobs);
             }
         }
         Message::UpdateChannel(message) => {
@@ -350,20 +367,20 @@ fn apply_channel(
             if let Some(channel) = connection.channels.get_mut(&id) {
                 channel.count_silence(groups, mark.at);
                 channel.target.push(mark.number, target);
-            } else {
-                let members = connection.channels.values_mut();
-                for channel in members.filter(|channel| channel.group == id) {
-                    channel.count_silence(groups, mark.at);
-                    channel.target.push(mark.number, target);
-                }
+            } else if let Some(group) = connection.groups.get_mut(&id) {
+                group.set_target(mark.number, target);
             }
         }
         Message::SetGroupChannel(message) => {
-            add_group(&mut connection.groups, message.group_channel_id, mark);
+            let group = message.group_channel_id;
+            add_group(&mut connection.groups, group, mark, budgets);
             for id in message.channel_ids.as_slice() {
-                if let Some(channel) = connection.channels.get_mut(id) {
-                    channel.group = message.group_channel_id;
-                    channel.joined = mark.number;
+                let target = connection.channels.get(id).map(|it| it.target(&connection.groups));
+                connection.leave_group(*id);
+                if let (Some(channel), Some(target)) = (connection.channels.get_mut(id), target) {
+                    (channel.group, channel.joined) = (group, mark.number);
+                    channel.target.push(mark.number, target);
+                    join(&mut connection.groups, group, *id);
                 }
             }
         }
@@ -417,19 +434,27 @@ impl Opening {
     }
 }
 
-fn open(connection: &mut Connection, opening: Opening, answered: Option<Pending>, mark: Mark) {
-    if connection.channels.len() >= Connection::CHANNELS_MAX {
+fn open(
+    connection: &mut Connection,
+    opening: Opening,
+    answered: Option<Pending>,
+    mark: Mark,
+    budgets: &Budgets,
+) {
+    let Some(slot) = budgets.channels.take() else {
         // What is not followed may be named later.
         connection.lower_trust(Trust::Assumed);
         return;
-    }
+    };
     let requested = answered.as_ref().map(|pending| pending.sent);
     let request = match answered {
         Some(Pending { detail: Detail::Open(request), .. }) => Some(request),
         _ => None,
     };
     let group = opening.group_channel_id;
-    add_group(&mut connection.groups, group, mark);
+    add_group(&mut connection.groups, group, mark, budgets);
+    connection.leave_group(opening.channel_id);
+    join(&mut connection.groups, group, opening.channel_id);
     let channel = Channel {
         kind: opening.kind,
         opened: mark,
@@ -447,14 +472,24 @@ fn open(connection: &mut Connection, opening: Opening, answered: Option<Pending>
         board: Board::default(),
         shares: ShareLedger::default(),
         cache: RootCache::default(),
+        _slot: slot,
         silence: Silence { expected_shares: 0.0, counted_until: mark.at },
     };
     connection.channels.insert(opening.channel_id, channel);
 }
 
-fn add_group(groups: &mut BTreeMap<u32, Group>, id: u32, since: Mark) {
-    if groups.len() < Connection::GROUPS_MAX {
-        groups.entry(id).or_insert_with(|| Group { since, board: Board::default() });
+fn add_group(groups: &mut BTreeMap<u32, Group>, id: u32, since: Mark, budgets: &Budgets) {
+    if groups.len() >= Connection::GROUPS_MAX || groups.contains_key(&id) {
+        return;
+    }
+    if let Some(slot) = budgets.groups.take() {
+        groups.insert(id, Group { since, _slot: Some(slot), ..Group::default() });
+    }
+}
+
+fn join(groups: &mut BTreeMap<u32, Group>, group: u32, channel_id: u32) {
+    if let Some(group) = groups.get_mut(&group) {
+        group.members.insert(channel_id);
     }
 }
 

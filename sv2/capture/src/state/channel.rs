@@ -1,10 +1,11 @@
 //! Channels and groups as both sides have agreed on them (spec 5.2, 5.3.2 to 5.3.10).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sv2::mining::header::CoinbaseMidstate;
 use sv2::wire::{B32, Target, U256};
 
+use super::budget::{Budget, Slot};
 use super::job::{Board, View};
 use super::{History, Mark};
 
@@ -40,8 +41,7 @@ pub struct Channel {
     pub max_target_asked: Mark,
     /// `min_extranonce_size` of the request.
     pub min_extranonce_size: Option<u16>,
-    /// For jobs that come or become active.
-    pub target: History<Target>,
+    pub(super) target: History<Target>,
     /// For jobs that come.
     pub extranonce_prefix: History<B32>,
     /// Bytes behind the prefix that the client rolls.
@@ -51,6 +51,7 @@ pub struct Channel {
     /// What became of its shares.
     pub shares: ShareLedger,
     pub(super) cache: RootCache,
+    pub(super) _slot: Slot,
     /// Since its last share.
     pub silence: Silence,
 }
@@ -80,13 +81,40 @@ impl Channel {
     }
 
     /// Shares that the claimed hash rate should find in a minute; 0 where it claims none.
-    pub fn expected_shares_per_minute(&self) -> f64 {
+    pub fn expected_shares_per_minute(&self, groups: &BTreeMap<u32, Group>) -> f64 {
         let rate = f64::from(self.nominal_hashrate);
         if rate.is_finite() && rate > 0.0 {
-            rate * 60.0 / self.target.now().expected_hashes()
+            rate * 60.0 / self.target(groups).expected_hashes()
         } else {
             0.0
         }
+    }
+
+    /// The target for jobs that come or become active: what was set last, for the channel or for
+    /// its group.
+    pub fn target(&self, groups: &BTreeMap<u32, Group>) -> Target {
+        self.target_at(groups, u64::MAX)
+    }
+
+    /// The same, at observation `number`.
+    pub fn target_at(&self, groups: &BTreeMap<u32, Group>, number: u64) -> Target {
+        let mut target = (self.target.since_at(number), *self.target.at(number));
+        let group = groups.get(&self.group).map(|group| &group.targets);
+        for (since, of_group) in group.into_iter().flatten() {
+            if *since >= self.joined && *since <= number && *since >= target.0 {
+                target = (*since, *of_group);
+            }
+        }
+        target.1
+    }
+
+    /// Targets that are remembered, from the oldest: of the channel and its group.
+    pub fn targets(&self, groups: &BTreeMap<u32, Group>) -> Vec<(u64, Target)> {
+        let mut targets: Vec<(u64, Target)> = self.target.iter().copied().collect();
+        let group = groups.get(&self.group).into_iter().flat_map(|group| &group.targets);
+        targets.extend(group.filter(|(since, _)| *since >= self.joined));
+        targets.sort_by_key(|(since, _)| *since);
+        targets
     }
 
     /// Counts the silence until `at`, at the present target and claim.
@@ -96,7 +124,7 @@ impl Channel {
         if self.view(groups).has_work() {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let minutes = elapsed as f64 / 60e9;
-            self.silence.expected_shares += minutes * self.expected_shares_per_minute();
+            self.silence.expected_shares += minutes * self.expected_shares_per_minute(groups);
         }
     }
 
@@ -113,6 +141,20 @@ pub struct Group {
     pub since: Mark,
     /// What was addressed to the group.
     pub board: Board,
+    /// Its members.
+    pub(super) members: BTreeSet<u32>,
+    /// What `SetTarget` has set for all members, with the number of the message.
+    pub(super) targets: VecDeque<(u64, Target)>,
+    pub(super) _slot: Option<Slot>,
+}
+
+impl Group {
+    pub(super) fn set_target(&mut self, since: u64, target: Target) {
+        if self.targets.len() == History::<Target>::LEN_MAX {
+            self.targets.pop_front();
+        }
+        self.targets.push_back((since, target));
+    }
 }
 
 /// A share that waits for its verdict.
@@ -156,7 +198,7 @@ pub struct ShareLedger {
     pub share_batch_size: u32,
     /// When the last share came.
     pub last: Option<Mark>,
-    pub(super) pending: VecDeque<PendingShare>,
+    pending: VecDeque<(PendingShare, Slot)>,
     /// Whether shares have left `pending` to make room.
     pub has_forgotten: bool,
 }
@@ -174,10 +216,10 @@ impl ShareLedger {
 
     /// Shares without a verdict, from the oldest.
     pub fn pending(&self) -> impl ExactSizeIterator<Item = &PendingShare> {
-        self.pending.iter()
+        self.pending.iter().map(|(share, _)| share)
     }
 
-    pub(super) fn submit(&mut self, share: PendingShare) {
+    pub(super) fn submit(&mut self, share: PendingShare, budget: &Budget) {
         self.submitted += 1;
         self.last = Some(share.sent);
         let last = self.last_share_sequence_number.unwrap_or(share.sequence_number);
@@ -186,7 +228,11 @@ impl ShareLedger {
             self.pending.pop_front();
             self.has_forgotten = true;
         }
-        self.pending.push_back(share);
+        let slot = budget.take().or_else(|| {
+            self.has_forgotten = true;
+            self.pending.pop_front().map(|(_, slot)| slot)
+        });
+        self.pending.extend(slot.map(|slot| (share, slot)));
     }
 
     pub(super) fn refuse(&mut self, sequence_number: u32, code: &str) {
@@ -208,11 +254,11 @@ impl ShareLedger {
         // What the batch does not count waits on for its own verdict: rather the bad ones, then
         // the youngest.
         let mut kept = VecDeque::new();
-        for (at, share) in self.pending.drain(..=last).enumerate() {
+        for (at, (share, slot)) in self.pending.drain(..=last).enumerate() {
             let is_kept = surplus > 0 && (share.is_good == Some(false) || at + surplus > last);
             if is_kept {
                 surplus -= 1;
-                kept.push_back(share);
+                kept.push_back((share, slot));
             }
         }
         kept.append(&mut self.pending);
@@ -221,6 +267,6 @@ impl ShareLedger {
 
     /// Of the oldest share with a number.
     pub(super) fn position(&self, sequence_number: u32) -> Option<usize> {
-        self.pending.iter().position(|share| share.sequence_number == sequence_number)
+        self.pending().position(|share| share.sequence_number == sequence_number)
     }
 }

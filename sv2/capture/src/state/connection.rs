@@ -129,11 +129,11 @@ pub struct Connection {
 
 impl Connection {
     /// Channels that are followed on one connection; further ones are unknown to every rule.
-    pub const CHANNELS_MAX: usize = 100_000;
+    pub const CHANNELS_MAX: usize = 65_536;
     /// Groups that are followed on one connection.
     pub const GROUPS_MAX: usize = 4096;
     /// Closed channels that are remembered.
-    pub const CLOSED_MAX: usize = 256;
+    pub const CLOSED_MAX: usize = 64;
 
     pub(super) fn new(
         id: u32,
@@ -174,9 +174,8 @@ impl Connection {
 
     /// Members of a group.
     pub fn members(&self, group_id: u32) -> impl Iterator<Item = (u32, &Channel)> {
-        let all = self.channels.iter();
-        all.filter(move |(_, channel)| channel.group == group_id)
-            .map(|(id, channel)| (*id, channel))
+        let ids = self.groups.get(&group_id).into_iter().flat_map(|group| &group.members);
+        ids.filter_map(|id| Some((*id, self.channels.get(id)?)))
     }
 
     /// Flags of the client; 0 where they were not captured.
@@ -205,18 +204,23 @@ impl Connection {
         }
     }
 
+    pub(super) fn leave_group(&mut self, channel_id: u32) {
+        if let Some(channel) = self.channels.get(&channel_id)
+            && let Some(group) = self.groups.get_mut(&channel.group)
+        {
+            group.members.remove(&channel_id);
+        }
+    }
+
     pub(super) fn lower_trust(&mut self, trust: Trust) {
         self.trust = self.trust.max(trust);
     }
 
     pub(super) fn close_channel(&mut self, channel_id: u32, by: Mark) {
-        let mut closed: Vec<u32> = self.members(channel_id).map(|(id, _)| id).collect();
-        let was_group = self.groups.remove(&channel_id).is_some();
-        if !was_group {
-            closed.clear();
-        }
-        closed.push(channel_id);
-        for id in closed {
+        let group = self.groups.remove(&channel_id);
+        let members = group.map(|group| group.members).unwrap_or_default();
+        for id in members.into_iter().chain([channel_id]) {
+            self.leave_group(id);
             self.channels.remove(&id);
             if self.closed_channels.len() == Self::CLOSED_MAX {
                 self.closed_channels.pop_front();

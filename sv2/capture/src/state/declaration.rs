@@ -1,28 +1,29 @@
 //! Tokens, declarations and custom jobs, across the connections that they travel (spec 6).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
 
 use bitcoin::TxOut;
 use bitcoin::consensus::encode;
-use bytes::Bytes;
 use sv2::mining::SetCustomMiningJob;
 use sv2::mining::coinbase::{Coinbase, CoinbaseParts};
+use sv2::mining::header::double_sha256;
 use sv2::wire::U256;
 
 use super::Mark;
-use super::job::{Job, Tip, Work};
+use super::job::{Job, Tip, Work, WorkRef};
 
 /// A token's way.
 #[derive(Clone, Debug, Default)]
 pub struct Token {
     /// By whom it was given, and when.
     pub allocated: Mark,
-    /// What the pool wants to be paid to: the script of the first output (spec 6.4.3).
-    pub payout: Option<Vec<u8>>,
+    /// What the pool wants to be paid to: the hash of the first output's script (spec 6.4.3).
+    pub payout: Option<U256>,
     /// The declaration that it was used for.
     pub declared: Option<Mark>,
-    /// Outputs of the declared coinbase transaction, with their count in front.
-    pub declared_outputs: Option<Vec<u8>>,
+    /// Hash of the outputs of the declared coinbase transaction, their count in front.
+    pub declared_outputs: Option<U256>,
     /// The custom job that consumed it (spec 6.3).
     pub consumed: Option<Mark>,
     /// Whether it came with `DeclareMiningJob.Success`.
@@ -78,15 +79,11 @@ pub struct CustomJobRequest {
     pub tip: Tip,
     /// Of the header.
     pub version: u32,
-    script_start: Vec<u8>,
-    parts: (u32, u32, u32),
-    /// With their count in front.
-    pub outputs: Bytes,
-    path: Vec<U256>,
+    work: Option<Weak<Work>>,
 }
 
 impl CustomJobRequest {
-    pub(super) fn new(sent: Mark, message: &SetCustomMiningJob) -> Self {
+    pub(super) fn new(sent: Mark, message: &SetCustomMiningJob, work: Option<&Arc<Work>>) -> Self {
         CustomJobRequest {
             token: message.mining_job_token.as_slice().to_vec(),
             tip: Tip {
@@ -97,31 +94,12 @@ impl CustomJobRequest {
                 min_ntime: message.min_ntime,
             },
             version: message.version,
-            script_start: message.coinbase_prefix.as_slice().to_vec(),
-            parts: (
-                message.coinbase_tx_version,
-                message.coinbase_tx_input_n_sequence,
-                message.coinbase_tx_locktime,
-            ),
-            outputs: Bytes::copy_from_slice(message.coinbase_tx_outputs.as_slice()),
-            path: message.merkle_path.as_slice().to_vec(),
+            work: work.map(Arc::downgrade),
         }
     }
 
-    /// The job that comes of it on a channel with a whole extranonce of `extranonce_len` bytes;
-    /// `None` if its parts make no coinbase transaction.
-    pub(super) fn job(&self, id: u32, answered: Mark, extranonce_len: usize) -> Option<Job> {
-        let outputs: Vec<TxOut> = encode::deserialize(&self.outputs).ok()?;
-        let (version, sequence, locktime) = self.parts;
-        let coinbase = Coinbase::assemble(&CoinbaseParts {
-            version,
-            script_start: &self.script_start,
-            extranonce_len,
-            sequence,
-            outputs: &outputs,
-            locktime,
-        })
-        .ok()?;
+    /// The job that comes of it; `None` if its parts make no coinbase transaction.
+    pub(super) fn job(&self, id: u32, answered: Mark) -> Option<Job> {
         Some(Job {
             id,
             arrived: answered,
@@ -131,27 +109,48 @@ impl CustomJobRequest {
             version: self.version,
             version_rolling_allowed: true,
             is_custom: true,
-            work: std::sync::Arc::new(Work::Coinbase {
-                prefix: coinbase.prefix().as_bytes().clone(),
-                suffix: coinbase.suffix().as_bytes().clone(),
-                path: self.path.clone(),
-            }),
             first_share: None,
+            work: WorkRef::Shared(self.work.clone()?),
         })
     }
 }
 
-/// The script of the first output of a row of outputs with their count in front.
-pub(super) fn first_script(outputs: &[u8]) -> Option<Vec<u8>> {
-    let outputs: Vec<TxOut> = encode::deserialize(outputs).ok()?;
-    outputs.first().map(|output| output.script_pubkey.as_bytes().to_vec())
+/// What is hashed for a custom job on a channel with a whole extranonce of `extranonce_len` bytes;
+/// `None` if its parts make no coinbase transaction.
+pub(super) fn work(message: &SetCustomMiningJob, extranonce_len: usize) -> Option<Work> {
+    let outputs: Vec<TxOut> = encode::deserialize(message.coinbase_tx_outputs.as_slice()).ok()?;
+    let coinbase = Coinbase::assemble(&CoinbaseParts {
+        version: message.coinbase_tx_version,
+        script_start: message.coinbase_prefix.as_slice(),
+        extranonce_len,
+        sequence: message.coinbase_tx_input_n_sequence,
+        outputs: &outputs,
+        locktime: message.coinbase_tx_locktime,
+    })
+    .ok()?;
+    Some(Work {
+        prefix: coinbase.prefix().as_bytes().clone(),
+        suffix: coinbase.suffix().as_bytes().clone(),
+        path: message.merkle_path.as_slice().to_vec(),
+    })
 }
 
-/// The outputs, with their count in front, in the second part of a coinbase transaction with the
+/// The hash of a script or of outputs: what is remembered of them.
+pub(crate) fn digest(bytes: &[u8]) -> U256 {
+    double_sha256(bytes)
+}
+
+/// The hash of the script of the first output of a row of outputs with their count in front.
+pub(super) fn first_script(outputs: &[u8]) -> Option<U256> {
+    let outputs: Vec<TxOut> = encode::deserialize(outputs).ok()?;
+    outputs.first().map(|output| digest(output.script_pubkey.as_bytes()))
+}
+
+/// The hash of the outputs, their count in front, in the second part of a coinbase transaction with the
 /// fields of BIP 141: between the input's sequence and the witness.
-pub(super) fn outputs_of_suffix(suffix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn outputs_of_suffix(suffix: &[u8]) -> Option<U256> {
     let mut rest = suffix.get(4..)?;
     let all = rest;
     let _: Vec<TxOut> = bitcoin::consensus::Decodable::consensus_decode(&mut rest).ok()?;
-    Some(all[..all.len() - rest.len()].to_vec())
+    Some(digest(&all[..all.len() - rest.len()]))
 }

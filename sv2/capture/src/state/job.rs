@@ -1,13 +1,14 @@
 //! Jobs of a channel or a group, and the blocks that they build on (spec 5.3.15 to 5.3.17).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use sv2::mining::{NewExtendedMiningJob, NewMiningJob, SetNewPrevHash};
 use sv2::wire::U256;
 
 use super::Mark;
+use super::budget::{Budget, Slot};
 
 /// A block to build on, as a connection was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,24 +32,33 @@ impl Tip {
     }
 }
 
-/// What is hashed for a job.
+/// What is hashed for an extended or a custom job: the root follows from the extranonce.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// A standard job: the root is given.
+pub struct Work {
+    /// The coinbase transaction up to the extranonce, without the fields of BIP 141.
+    pub prefix: Bytes,
+    /// Behind the extranonce.
+    pub suffix: Bytes,
+    /// From the deepest branch to the root.
+    pub path: Vec<U256>,
+}
+
+impl Work {
+    /// In bytes, roughly.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Work>() + self.prefix.len() + self.suffix.len() + 32 * self.path.len()
+    }
+}
+
+/// The work of a job, held by [`super::legs::Legs`] within its limits.
+#[derive(Clone, Debug)]
+pub(super) enum WorkRef {
     Root(U256),
-    /// An extended or custom job: the root follows from the extranonce.
-    Coinbase {
-        /// Up to the extranonce, without the fields of BIP 141.
-        prefix: Bytes,
-        /// Behind the extranonce.
-        suffix: Bytes,
-        /// From the deepest branch to the root.
-        path: Vec<U256>,
-    },
+    Shared(Weak<Work>),
 }
 
 /// A job.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Job {
     /// Within its channel or group.
     pub id: u32,
@@ -66,10 +76,9 @@ pub struct Job {
     pub version_rolling_allowed: bool,
     /// Whether its client has made it (spec 5.3.18).
     pub is_custom: bool,
-    /// What is hashed.
-    pub work: Arc<Work>,
     /// When the first share came for it.
     pub first_share: Option<Mark>,
+    pub(super) work: WorkRef,
 }
 
 impl Job {
@@ -83,12 +92,16 @@ impl Job {
             version: message.version,
             version_rolling_allowed: true,
             is_custom: false,
-            work: Arc::new(Work::Root(message.merkle_root)),
+            work: WorkRef::Root(message.merkle_root),
             first_share: None,
         }
     }
 
-    pub(super) fn extended(arrived: Mark, message: &NewExtendedMiningJob, work: Arc<Work>) -> Self {
+    pub(super) fn extended(
+        arrived: Mark,
+        message: &NewExtendedMiningJob,
+        work: &Arc<Work>,
+    ) -> Self {
         Job {
             id: message.job_id,
             arrived,
@@ -98,7 +111,7 @@ impl Job {
             version: message.version,
             version_rolling_allowed: message.version_rolling_allowed,
             is_custom: false,
-            work,
+            work: WorkRef::Shared(Arc::downgrade(work)),
             first_share: None,
         }
     }
@@ -130,9 +143,9 @@ impl JobState {
 }
 
 /// The jobs and tips that were addressed to one id: a channel or a group.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Board {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<(Job, Slot)>,
     tips: VecDeque<Tip>,
     /// Whether jobs have left to make room: an unknown id may be one of them.
     pub has_forgotten: bool,
@@ -142,18 +155,22 @@ impl Board {
     /// Jobs that are kept for one id.
     pub const JOBS_MAX: usize = 16;
     /// Tips that are kept for one id.
-    pub const TIPS_MAX: usize = 8;
+    pub const TIPS_MAX: usize = 4;
 
-    pub(super) fn add(&mut self, job: Job) {
+    pub(super) fn add(&mut self, job: Job, budget: &Budget) {
         if self.jobs.len() == Self::JOBS_MAX {
             self.jobs.pop_front();
             self.has_forgotten = true;
         }
-        self.jobs.push_back(job);
+        let slot = budget.take().or_else(|| {
+            self.has_forgotten = true;
+            self.jobs.pop_front().map(|(_, slot)| slot)
+        });
+        self.jobs.extend(slot.map(|slot| (job, slot)));
     }
 
     pub(super) fn set_tip(&mut self, tip: Tip) {
-        if let Some(job) = self.jobs.iter_mut().rev().find(|job| job.id == tip.job_id)
+        if let Some(job) = self.job_mut(tip.job_id)
             && job.activated.is_none()
         {
             job.activated = Some(tip.told);
@@ -170,16 +187,16 @@ impl Board {
 
     /// The newest job with an id.
     pub fn job(&self, id: u32) -> Option<&Job> {
-        self.jobs.iter().rev().find(|job| job.id == id)
+        self.jobs().rev().find(|job| job.id == id)
     }
 
     pub(super) fn job_mut(&mut self, id: u32) -> Option<&mut Job> {
-        self.jobs.iter_mut().rev().find(|job| job.id == id)
+        self.jobs.iter_mut().rev().map(|(job, _)| job).find(|job| job.id == id)
     }
 
     /// From the oldest kept to the newest.
     pub fn jobs(&self) -> impl DoubleEndedIterator<Item = &Job> {
-        self.jobs.iter()
+        self.jobs.iter().map(|(job, _)| job)
     }
 
     /// From the oldest kept to the newest.
@@ -252,8 +269,8 @@ impl<'a> View<'a> {
 
     /// Whether some job is active.
     pub fn has_work(&self) -> bool {
-        let group = self.group.into_iter().flat_map(|board| board.jobs.iter());
-        let mut all = self.own.jobs.iter().chain(group);
+        let group = self.group.into_iter().flat_map(Board::jobs);
+        let mut all = self.own.jobs().chain(group);
         all.any(|job| self.state(job) == JobState::Active)
     }
 }

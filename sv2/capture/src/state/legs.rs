@@ -37,6 +37,7 @@ pub struct Legs {
     tips: VecDeque<KnownTip>,
     /// The same work goes to many channels: held once.
     works: VecDeque<KnownWork>,
+    work_bytes: usize,
     proofs: BTreeMap<(u64, Place), Mark>,
     proofs_in_order: VecDeque<(u64, Place)>,
 }
@@ -50,13 +51,17 @@ pub struct KnownWork {
     pub first: Mark,
     /// Where that was.
     pub place: Place,
+    /// Whether the client has made it (spec 5.3.18): then jobs below do not follow from it.
+    pub is_custom: bool,
 }
 
 impl Legs {
     /// Blocks that are remembered.
     pub const TIPS_MAX: usize = 64;
-    /// Extended jobs whose work is remembered.
-    pub const WORKS_MAX: usize = 64;
+    /// What the work of all jobs may take, in bytes; shares for older jobs cannot be recomputed.
+    pub const WORK_BYTES_MAX: usize = 32 << 20;
+    /// Works that a new one is compared with: the same goes to many channels at once.
+    pub const WORKS_COMPARED_MAX: usize = 16;
     /// Proofs that are remembered.
     pub const PROOFS_MAX: usize = 65_536;
 
@@ -92,40 +97,46 @@ impl Legs {
         first: Mark,
         place: Place,
     ) -> Arc<Work> {
-        let (their_prefix, their_suffix) =
-            (message.coinbase_tx_prefix.as_slice(), message.coinbase_tx_suffix.as_slice());
-        let known = self.works.iter().rev().find(|known| match &*known.work {
-            Work::Coinbase { prefix, suffix, path } => {
-                prefix == their_prefix
-                    && suffix == their_suffix
-                    && path == message.merkle_path.as_slice()
-            }
-            Work::Root(_) => false,
+        let (prefix, suffix, path) = (
+            message.coinbase_tx_prefix.as_slice(),
+            message.coinbase_tx_suffix.as_slice(),
+            message.merkle_path.as_slice(),
+        );
+        let mut newest_first = self.works.iter().rev().take(Self::WORKS_COMPARED_MAX);
+        let known = newest_first.find(|KnownWork { work, .. }| {
+            work.prefix == prefix && work.suffix == suffix && work.path == path
         });
         if let Some(known) = known {
             return Arc::clone(&known.work);
         }
-        let work = Arc::new(Work::Coinbase {
-            prefix: Bytes::copy_from_slice(their_prefix),
-            suffix: Bytes::copy_from_slice(their_suffix),
-            path: message.merkle_path.as_slice().to_vec(),
+        let work = Arc::new(Work {
+            prefix: Bytes::copy_from_slice(prefix),
+            suffix: Bytes::copy_from_slice(suffix),
+            path: path.to_vec(),
         });
-        if self.works.len() == Self::WORKS_MAX {
-            self.works.pop_front();
-        }
-        self.works.push_back(KnownWork { work: Arc::clone(&work), first, place });
+        let is_custom = false;
+        self.add_work(KnownWork { work: Arc::clone(&work), first, place, is_custom });
         work
+    }
+
+    /// Holds work; the oldest goes where there is no room.
+    pub(super) fn add_work(&mut self, known: KnownWork) {
+        self.work_bytes += known.work.size();
+        self.works.push_back(known);
+        while self.work_bytes > Self::WORK_BYTES_MAX
+            && let Some(oldest) = self.works.pop_front()
+        {
+            self.work_bytes -= oldest.work.size();
+        }
     }
 
     /// The extended job whose root with a whole extranonce is `root`: of the leg above.
     /// Looks at the newest [`Legs::ROOTS_TRIED_MAX`].
     pub fn work_with_root(&self, root: &U256, extranonce: &[u8]) -> Option<&KnownWork> {
         let newest_first = self.works.iter().rev().take(Self::ROOTS_TRIED_MAX);
-        newest_first.into_iter().find(|known| match &*known.work {
-            Work::Root(known_root) => known_root == root,
-            Work::Coinbase { prefix, suffix, path } => {
-                merkle_root(coinbase_txid(prefix, extranonce, &[], suffix), path) == *root
-            }
+        newest_first.into_iter().find(|KnownWork { work, .. }| {
+            let txid = coinbase_txid(&work.prefix, extranonce, &[], &work.suffix);
+            merkle_root(txid, &work.path) == *root
         })
     }
 

@@ -52,6 +52,13 @@ impl<T> History<T> {
         &found.unwrap_or(&self.values[0]).1
     }
 
+    /// When the value at observation `number` was set, by number.
+    pub fn since_at(&self, number: u64) -> u64 {
+        let mut newest_first = self.values.iter().rev();
+        let found = newest_first.find(|(since, _)| *since <= number);
+        found.unwrap_or(&self.values[0]).0
+    }
+
     /// When the present value was set, by number.
     pub fn since(&self) -> u64 {
         self.values.back().expect("a history begins with a value").0

@@ -6,6 +6,7 @@
 //! here, and what no longer fits is forgotten in a way that rules can tell.
 
 mod apply;
+mod budget;
 pub mod channel;
 pub mod connection;
 pub mod declaration;
@@ -19,7 +20,9 @@ pub mod share;
 pub mod template;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use budget::Budgets;
 use connection::Connection;
 use declaration::Tokens;
 use legs::Legs;
@@ -37,12 +40,25 @@ pub struct State {
     pub tokens: Tokens,
     /// Connections that found no room: their messages are read, and nothing follows from them.
     pub untracked: u64,
+    /// When a connection of a client was last opened.
+    arrivals: BTreeMap<IpAddr, Mark>,
+    budgets: Budgets,
 }
 
 impl State {
     /// Connections that are followed at once. A new one takes the place of the oldest that has
     /// ended; where all are open it is not followed.
-    pub const CONNECTIONS_MAX: usize = 65_536;
+    pub const CONNECTIONS_MAX: usize = 16_384;
+    /// Channels that are followed, on all connections.
+    pub const CHANNELS_MAX: usize = 65_536;
+    /// Groups that are followed, on all connections.
+    pub const GROUPS_MAX: usize = 65_536;
+    /// Jobs that are remembered, of all channels.
+    pub const JOBS_MAX: usize = 262_144;
+    /// Shares without a verdict that are remembered, of all channels.
+    pub const SHARES_MAX: usize = 262_144;
+    /// Requests without an answer that are remembered, on all connections.
+    pub const REQUESTS_MAX: usize = 65_536;
 
     /// A connection that is followed.
     pub fn connection(&self, id: u32) -> Option<&Connection> {
@@ -50,7 +66,7 @@ impl State {
     }
 
     /// All connections that are followed, by their ids.
-    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+    pub fn connections(&self) -> impl DoubleEndedIterator<Item = &Connection> {
         self.connections.values()
     }
 
@@ -60,6 +76,11 @@ impl State {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.count_silence(at);
         }
+    }
+
+    /// When a connection of a client was last opened, as far as that is remembered.
+    pub fn last_arrival(&self, client: IpAddr) -> Option<Mark> {
+        self.arrivals.get(&client).copied()
     }
 
     fn make_room(&mut self) -> bool {

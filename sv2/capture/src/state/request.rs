@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use sv2::wire::Target;
 
 use super::Mark;
+use super::budget::{Budget, Slot};
 use super::channel::ChannelKind;
 use super::declaration::CustomJobRequest;
 
@@ -116,7 +117,7 @@ pub enum Paired {
 /// The requests of one connection.
 #[derive(Debug, Default)]
 pub struct Requests {
-    pending: BTreeMap<(RequestKind, u64), Pending>,
+    pending: BTreeMap<(RequestKind, u64), (Pending, Slot)>,
     answered: VecDeque<Answered>,
     /// Requests that found no room: an answer to nobody may be theirs.
     pub has_forgotten: bool,
@@ -139,18 +140,22 @@ impl Requests {
     /// Requests that may wait for an answer.
     pub const PENDING_MAX: usize = 4096;
     /// Answered requests that are remembered.
-    pub const ANSWERED_MAX: usize = 256;
+    pub const ANSWERED_MAX: usize = 64;
 
-    pub(super) fn ask(&mut self, kind: RequestKind, id: u64, pending: Pending) {
-        if self.pending.len() >= Self::PENDING_MAX && !self.pending.contains_key(&(kind, id)) {
-            self.has_forgotten = true;
-            return;
+    pub(super) fn ask(&mut self, kind: RequestKind, id: u64, pending: Pending, budget: &Budget) {
+        let has_room = self.pending.len() < Self::PENDING_MAX;
+        let slot = match self.pending.remove(&(kind, id)) {
+            Some((_, slot)) => Some(slot),
+            None => budget.take().filter(|_| has_room),
+        };
+        match slot {
+            Some(slot) => drop(self.pending.insert((kind, id), (pending, slot))),
+            None => self.has_forgotten = true,
         }
-        self.pending.insert((kind, id), pending);
     }
 
     pub(super) fn answer(&mut self, kind: RequestKind, id: u64, answer: Mark) -> Option<Pending> {
-        let pending = self.pending.remove(&(kind, id))?;
+        let (pending, _) = self.pending.remove(&(kind, id))?;
         if self.answered.len() == Self::ANSWERED_MAX {
             self.answered.pop_front();
         }
@@ -160,7 +165,7 @@ impl Requests {
 
     /// The request that waits under an id.
     pub fn pending(&self, kind: RequestKind, id: u64) -> Option<&Pending> {
-        self.pending.get(&(kind, id))
+        self.pending.get(&(kind, id)).map(|(pending, _)| pending)
     }
 
     /// The last request under an id that has had its answer.
@@ -182,7 +187,7 @@ impl Requests {
     }
 
     /// All that wait, by kind and id.
-    pub fn all_pending(&self) -> impl Iterator<Item = (RequestKind, u64, &Pending)> {
-        self.pending.iter().map(|((kind, id), pending)| (*kind, *id, pending))
+    pub fn all_pending(&self) -> impl ExactSizeIterator<Item = (RequestKind, u64, &Pending)> {
+        self.pending.iter().map(|((kind, id), (pending, _))| (*kind, *id, pending))
     }
 }

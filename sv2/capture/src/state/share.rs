@@ -9,7 +9,7 @@ use sv2::mining::{SubmitSharesExtended, SubmitSharesStandard, VERSION_ROLLING_MA
 use sv2::wire::{B32, Target, U256};
 
 use super::channel::{Channel, ChannelKind, Group, RootCache};
-use super::job::{Job, JobState, Tip, Work};
+use super::job::{Job, JobState, Tip, Work, WorkRef};
 use super::{JobFacts, Mark};
 
 /// The fields that both kinds of shares have.
@@ -163,7 +163,7 @@ pub(super) fn examine(
         let job_facts = JobFacts { id: job.id, given: job.arrived, state };
         facts.job = Some(job_facts);
         if let Some(tip) = view.tip_of(job) {
-            let setting = Setting { channel, job, tip };
+            let setting = Setting { channel, groups, job, tip };
             facts.fault = setting.fault(&submitted, fixed_version, sent, state);
             facts.proof = setting.proof(&submitted, &mut cache);
             let is_missed = facts.proof.is_some_and(|proof| !proof.target.is_met_by(&proof.hash));
@@ -183,6 +183,7 @@ pub(super) fn examine(
 /// A job with all that a share for it is judged by.
 struct Setting<'a> {
     channel: &'a Channel,
+    groups: &'a BTreeMap<u32, Group>,
     job: &'a Job,
     tip: &'a Tip,
 }
@@ -235,7 +236,7 @@ impl Setting<'_> {
 
     fn proof(&self, share: &Submitted, cache: &mut RootCache) -> Option<Proof> {
         let extranonce = share.extranonce.unwrap_or_default();
-        let merkle_root = self.root(extranonce.as_slice(), cache);
+        let merkle_root = self.root(extranonce.as_slice(), cache)?;
         let header = Header {
             version: share.version,
             prev_hash: self.tip.prev_hash,
@@ -246,23 +247,25 @@ impl Setting<'_> {
         };
         let hash = header.hash();
         let activated = self.job.activated?;
-        let target = *self.channel.target.at(activated.number);
+        let target = self.channel.target_at(self.groups, activated.number);
         let network = Target::from_compact(self.tip.nbits);
         Some(Proof {
             header,
             hash,
             difficulty: Target(hash).difficulty(),
             target,
-            present_target: *self.channel.target.now(),
+            present_target: self.channel.target(self.groups),
             is_block: network.is_some_and(|network| network.is_met_by(&hash)),
         })
     }
 
-    fn root(&self, extranonce: &[u8], cache: &mut RootCache) -> U256 {
-        let (prefix, suffix, path) = match &*self.job.work {
-            Work::Root(root) => return *root,
-            Work::Coinbase { prefix, suffix, path } => (prefix, suffix, path),
+    /// `None` where the work is not remembered any more.
+    fn root(&self, extranonce: &[u8], cache: &mut RootCache) -> Option<U256> {
+        let work = match &self.job.work {
+            WorkRef::Root(root) => return Some(*root),
+            WorkRef::Shared(work) => work.upgrade()?,
         };
+        let Work { prefix, suffix, path } = &*work;
         let arrived = self.job.arrived.number;
         // Spec 5.3.10: the prefix of the job's arrival.
         let own_prefix = self.channel.extranonce_prefix.at(arrived);
@@ -271,7 +274,7 @@ impl Setting<'_> {
             *cache = RootCache { key, ..Default::default() };
         }
         if let Some(root) = cache.root.filter(|_| extranonce.is_empty()) {
-            return root;
+            return Some(root);
         }
         let midstate = cache
             .midstate
@@ -280,6 +283,6 @@ impl Setting<'_> {
         if extranonce.is_empty() {
             cache.root = Some(root);
         }
-        root
+        Some(root)
     }
 }

@@ -33,7 +33,7 @@ pub struct Templates {
 
 impl Templates {
     /// Templates that are remembered.
-    pub const MAX: usize = 64;
+    pub const MAX: usize = 32;
 
     pub(super) fn add(&mut self, template: Template) {
         if self.templates.len() == Self::MAX {
