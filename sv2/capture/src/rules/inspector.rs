@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::scene::{Findings, Said, Scene, Told};
 use super::timing::FanOut;
 use super::{
-    Finding, Policy, channels, declarations, framing, handshake, jobs, requests, setup, shares,
-    targets, templates, timing, waiting,
+    Finding, Policy, channels, declarations, framing, handshake, jobs, lines, requests, setup,
+    shares, targets, templates, timing, waiting,
 };
 use crate::observed::{Observed, What};
 use crate::state::connection::Trust;
@@ -77,7 +77,8 @@ impl Inspector {
         let watch = self.watches.entry(connection.id).or_default();
         let mut out = Findings { found: Vec::new(), told: &mut watch.told };
         match &observed.what {
-            What::Opened { .. } | What::Line { .. } => {}
+            What::Opened { .. } => {}
+            What::Line { .. } => lines::check(&scene, &mut out),
             What::Handshake(seen) => handshake::check(&scene, &mut out, seen),
             What::Opaque { .. } => handshake::check_opaque(&scene, &mut out),
             What::Gap { direction, len, resynced } => {

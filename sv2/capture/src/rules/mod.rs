@@ -11,6 +11,7 @@ mod framing;
 mod handshake;
 mod inspector;
 mod jobs;
+mod lines;
 mod policy;
 mod registry;
 mod requests;

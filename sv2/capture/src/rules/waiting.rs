@@ -58,7 +58,10 @@ fn check_requests(scene: &Scene<'_>, out: &mut Findings<'_>) {
             _ => (24, PATIENCE_REQUEST),
         };
         if waited > patience {
-            out.tell_once(scene, (rule, pending.sent.number << 8 | 2), Warning, || {
+            // Devices ask for what many pools do not know, and go on.
+            let severity = if kind == RequestKind::Call { Note } else { Warning };
+            let id = if kind == RequestKind::Call { id >> 1 } else { id };
+            out.tell_once(scene, (rule, pending.sent.number << 8 | 2), severity, || {
                 format!("{} {id} has no answer after {}", kind.name(), duration(waited))
             })
             .cause(pending.sent.number);

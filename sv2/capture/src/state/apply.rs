@@ -14,7 +14,6 @@ use super::connection::{Connection, Ended, SetupAnswered, SetupAsked, Trust};
 use super::declaration::{self, CustomJobRequest, Token, first_script, outputs_of_suffix};
 use super::job::{Board, Job, Tip};
 use super::legs::{KnownWork, Place};
-use super::read::answers;
 use super::request::{Detail, OpenRequest, Pending};
 use super::template::Template;
 use super::{Facts, History, Mark, State};
@@ -56,6 +55,13 @@ impl State {
             What::Line { direction, .. } => {
                 connection.is_sv1 = true;
                 connection.message_count[side(*direction)] += 1;
+                if let Some((kind, id)) = facts.answers {
+                    connection.requests.answer(kind, id, mark);
+                }
+                if let Some((kind, id)) = facts.asks {
+                    let pending = Pending { sent: mark, detail: Detail::Bare };
+                    connection.requests.ask(kind, id, pending, &self.budgets.requests);
+                }
             }
             What::Closed { by, reset } => {
                 connection.ended = Some(Ended { at: mark, by: *by, reset: *reset });
@@ -78,7 +84,7 @@ impl State {
             connection.protocol = protocol_of(message.descriptor().chapter);
         }
         let answered =
-            answers(message).and_then(|(kind, id)| connection.requests.answer(kind, id, mark));
+            facts.answers.and_then(|(kind, id)| connection.requests.answer(kind, id, mark));
         if let Some((kind, request_id)) = facts.asks {
             let mut detail = detail(message);
             if let Message::SetCustomMiningJob(job) = message {

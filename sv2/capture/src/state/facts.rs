@@ -1,6 +1,7 @@
 //! What a message means where it stands: read off before the state follows it.
 
 use sv2::message::{DecodeError, Message};
+use sv2::sv1::{self, ParseError};
 use sv2::wire::{Target, Tlvs};
 
 use super::Mark;
@@ -19,10 +20,14 @@ pub struct Facts {
     pub is_odd: bool,
     /// Why the frame is no message.
     pub error: Option<DecodeError>,
+    /// Of Stratum V1: what the line says, or what is wrong with it.
+    pub line: Option<Box<Result<sv1::Message, ParseError>>>,
     /// The channel or group that it concerns.
     pub channel: Option<u32>,
     /// What it asks for, and under which id.
     pub asks: Option<(RequestKind, u64)>,
+    /// What it answers, and under which id.
+    pub answers: Option<(RequestKind, u64)>,
     /// Whose answer it is.
     pub paired: Option<Paired>,
     /// The job that it names.

@@ -1,7 +1,9 @@
 //! From an observation to its facts; the state stays as it is.
 
 use sv2::message::Message;
+use sv2::mining::header::double_sha256;
 use sv2::mining::setup_flag::success::REQUIRES_FIXED_VERSION;
+use sv2::sv1;
 use sv2::wire::Frame;
 
 use super::connection::Connection;
@@ -9,12 +11,20 @@ use super::legs::Place;
 use super::request::{Paired, RequestKind};
 use super::share::{Submitted, examine};
 use super::{Batch, Facts, JobFacts, Mark, State};
+use crate::Direction;
 use crate::observed::{Observed, What};
 
 impl State {
     /// What an observation means where it stands.
     pub fn read(&mut self, observed: &Observed<'_>) -> Facts {
-        let What::Frame { frame, .. } = &observed.what else { return Facts::default() };
+        let frame = match &observed.what {
+            What::Frame { frame, .. } => frame,
+            What::Line { direction, line } => {
+                let connection = self.connections.get(&observed.connection);
+                return line_facts(connection, *direction, line);
+            }
+            _ => return Facts::default(),
+        };
         let mut facts = decode(frame);
         let Some(message) = &facts.message else { return facts };
         facts.channel = channel_of(message);
@@ -45,6 +55,7 @@ impl State {
             }
             return facts;
         }
+        facts.answers = answers(message);
         facts.paired = paired(connection, message);
         facts.batch = batch(connection, message);
         facts.job = job_named(connection, message);
@@ -60,6 +71,41 @@ impl State {
         let known = self.legs.work_with_root(&job.merkle_root, extranonce)?;
         Some(known.first.number)
     }
+}
+
+/// Calls and answers of Stratum V1 are paired by their ids, each side's by themselves.
+fn line_facts(connection: Option<&Connection>, direction: Direction, line: &[u8]) -> Facts {
+    let said = sv1::Message::parse(line);
+    let mut facts = Facts::default();
+    match &said {
+        Ok(sv1::Message::Call { id, .. }) => {
+            facts.asks = call_id(id, direction).map(|id| (RequestKind::Call, id));
+        }
+        Ok(sv1::Message::Response(response)) => {
+            let caller = match direction {
+                Direction::ClientToServer => Direction::ServerToClient,
+                Direction::ServerToClient => Direction::ClientToServer,
+            };
+            facts.answers = call_id(&response.id, caller).map(|id| (RequestKind::Call, id));
+            facts.paired = connection
+                .zip(facts.answers)
+                .map(|(connection, (kind, id))| connection.requests.pair(kind, id));
+        }
+        Err(_) => {}
+    }
+    facts.line = Some(Box::new(said));
+    facts
+}
+
+/// A number for an id of any kind: those that are text are told apart by their hashes.
+fn call_id(id: &sv1::Id, caller: Direction) -> Option<u64> {
+    let number = match id {
+        sv1::Id::Missing | sv1::Id::Null => return None,
+        sv1::Id::Number(number) => *number,
+        sv1::Id::Raw(text) => double_sha256(text.as_bytes()).to_limbs()[0],
+    };
+    // The lowest bit is the caller's: ids beyond 2^63 are nobody's.
+    Some(number << 1 | u64::from(caller == Direction::ServerToClient))
 }
 
 fn decode(frame: &Frame) -> Facts {
@@ -123,7 +169,7 @@ fn asks(message: &Message) -> Option<(RequestKind, u64)> {
 }
 
 /// What a message answers, and under which id.
-pub(super) fn answers(message: &Message) -> Option<(RequestKind, u64)> {
+fn answers(message: &Message) -> Option<(RequestKind, u64)> {
     Some(match message {
         Message::SetupConnectionSuccess(_) | Message::SetupConnectionError(_) => {
             (RequestKind::Setup, 0)

@@ -210,6 +210,7 @@ fn configuration_c_is_clean() {
     translated(&mut network, 2, 1);
 
     is_clean(&mut network, SHARES);
+    assert!(network.answered_calls > 100, "{} calls and answers", network.answered_calls);
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(crate) struct Network {
     pub(crate) good_shares: u64,
     /// Shares and jobs that were found again on another connection.
     pub(crate) found_again: u64,
+    /// Answers of Stratum V1 whose call was found.
+    pub(crate) answered_calls: u64,
 }
 
 struct Part {
@@ -93,6 +95,7 @@ impl Network {
             seen: BTreeMap::new(),
             good_shares: 0,
             found_again: 0,
+            answered_calls: 0,
         }
     }
 
@@ -288,6 +291,8 @@ impl Network {
         let observed = Observed { number: self.number, at, connection, what };
         let report = self.inspector.observe(&observed);
         self.good_shares += u64::from(report.facts.verdict() == Some("good"));
+        let is_line = report.facts.line.is_some();
+        self.answered_calls += u64::from(is_line && report.facts.pair().is_some());
         self.found_again += u64::from(report.facts.same_as.is_some());
         for finding in report.findings {
             self.tally.add(&finding);

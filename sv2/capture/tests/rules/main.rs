@@ -4,6 +4,7 @@
 
 mod captures;
 mod cases;
+mod hostile;
 mod talk;
 
 use captures::{extended, files, folder, standard};
