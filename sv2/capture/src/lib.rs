@@ -1,8 +1,11 @@
-//! Captures of Stratum V2 traffic as bytes.
+//! Captures of Stratum V2 traffic: as bytes, and what they mean.
 //!
 //! [`Capture`] writes pcapng with synthetic TCP around recorded streams and with the session
 //! keys inside, so that whoever opens it can decrypt it. It only appends: a capture that was cut
 //! off by a crash is readable up to there.
+//!
+//! What a reader finds ([`observed`]) is followed connection by connection ([`state`]) and judged
+//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found.
 
 mod capture;
 pub mod filter;

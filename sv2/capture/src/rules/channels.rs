@@ -6,6 +6,7 @@ use sv2::mining::setup_flag::{REQUIRES_STANDARD_JOBS, REQUIRES_WORK_SELECTION};
 
 use super::Severity::{Chat, Error, Note, Warning};
 use super::scene::{Findings, Said};
+use crate::state::connection::Trust;
 use crate::state::request::{Detail, OpenRequest, RequestKind};
 
 /// How long after a close what was already on its way may arrive, in nanoseconds.
@@ -95,6 +96,12 @@ fn check_known(said: &Said<'_>, out: &mut Findings<'_>, may_be_group: bool) {
                 format!("{name} for channel {id}, which was closed {lag} ago")
             })
             .cause(closed.number);
+        }
+        // Opened before the capture began: once is enough.
+        None if scene.trust == Trust::Assumed => {
+            out.tell_once(scene, (10, u64::from(id) << 8 | 2), Note, || {
+                format!("{name} for channel {id}, whose opening was not captured")
+            });
         }
         None => {
             let severity =

@@ -19,7 +19,11 @@ pub(super) fn check(
 ) -> bool {
     if integrity == Integrity::Bad {
         out.tell(scene, 1, Error, || {
-            format!("the MAC of this frame ({} bytes of payload) is wrong", frame.payload.len())
+            let len = frame.payload.len();
+            format!(
+                "the MAC of this frame ({len} bytes of payload) is wrong; rules that need to read \
+                 are silent from here"
+            )
         });
         return false;
     }
