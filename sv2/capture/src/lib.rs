@@ -11,6 +11,7 @@ mod capture;
 pub mod filter;
 pub mod observed;
 pub mod pcapng;
+pub mod read;
 pub mod rules;
 pub mod state;
 mod tcp;

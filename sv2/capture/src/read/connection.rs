@@ -1,0 +1,559 @@
+//! One connection of a capture: which protocol it speaks, its handshake, and what is heard in
+//! both directions.
+
+use std::net::SocketAddr;
+
+use sv2::message::{Sender, descriptor};
+use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN};
+use sv2::wire::FrameHeader;
+
+use super::context::Context;
+use super::handshake;
+use super::key_log::SessionKeys;
+use super::reassembly::{Delivery, Place, Reassembly};
+use super::sealed::{Sealed, is_plausible};
+use super::stream::{Heard, Speech, Stream, starts_frames};
+use crate::Direction;
+use crate::observed::{HandshakeSeen, SessionKey, What};
+
+/// Bytes that are held until it is known what they are.
+const UNKNOWN_LEN_MAX: usize = 4096;
+/// Segments at which a session is looked for whose beginning was not captured.
+const ATTACH_ATTEMPTS: u32 = 5;
+/// Nonces by which the second direction of such a session is searched.
+const ATTACH_NONCES: u64 = 1 << 16;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) number: u32,
+    /// Of the first packet, as in `from` and `to`.
+    ends: [SocketAddr; 2],
+    /// Which of the ends is the client, once that is known.
+    client: usize,
+    from_the_start: bool,
+    was_opened: bool,
+    /// By sender.
+    reassemblies: [Reassembly; 2],
+    streams: [Stream; 2],
+    protocol: Protocol,
+    attempts: u32,
+    is_reset: bool,
+    /// Who has ended it first.
+    ended_by: Option<(usize, Place)>,
+    was_closed: bool,
+    pub(super) last_packet: u64,
+}
+
+#[derive(Debug)]
+enum Protocol {
+    Unknown,
+    /// Noise, act 2 has not come as a whole.
+    Act2 {
+        act_1: Box<[u8; ACT_1_LEN]>,
+        began_at: u64,
+    },
+    /// Noise, nothing behind the handshake has come: only then a key can be missing.
+    Shaken {
+        act_1: Box<[u8; ACT_1_LEN]>,
+        act_2: Box<[u8; ACT_2_LEN]>,
+        began_at: u64,
+        ended_at: u64,
+    },
+    /// What the streams say.
+    Known,
+    /// The key is tried: what is known of the handshake until then.
+    Trying(Box<HandshakeSeen>),
+}
+
+impl Connection {
+    pub(super) fn new(number: u32, from: SocketAddr, to: SocketAddr, syn: Option<bool>) -> Self {
+        // A SYN says who opened the connection; otherwise servers have the lower port.
+        let client = match syn {
+            Some(has_ack) => usize::from(has_ack),
+            None => usize::from(from.port() < to.port()),
+        };
+        Connection {
+            number,
+            ends: [from, to],
+            client,
+            from_the_start: syn.is_some(),
+            was_opened: false,
+            reassemblies: Default::default(),
+            streams: Default::default(),
+            protocol: Protocol::Unknown,
+            attempts: 0,
+            is_reset: false,
+            ended_by: None,
+            was_closed: false,
+            last_packet: 0,
+        }
+    }
+
+    /// Whether nothing more can come of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_reset || self.reassemblies.iter().all(Reassembly::is_ended)
+    }
+
+    /// Whether `from` is its first end.
+    pub(super) fn sender(&self, from: SocketAddr) -> usize {
+        usize::from(self.ends[0] != from)
+    }
+
+    /// Bytes that are held.
+    pub(super) fn held_len(&self) -> usize {
+        let waiting: usize = self.reassemblies.iter().map(Reassembly::held_len).sum();
+        waiting + self.streams.iter().map(Stream::held_len).sum::<usize>()
+    }
+
+    /// The SYN of a side.
+    pub(super) fn begin(&mut self, sender: usize, sequence: u32, context: &mut Context<'_>) {
+        self.reassemblies[sender].begin(sequence);
+        self.open(context);
+    }
+
+    /// A segment with data or FIN.
+    pub(super) fn segment(
+        &mut self,
+        sender: usize,
+        segment: &super::link_layer::Segment<'_>,
+        place: Place,
+        context: &mut Context<'_>,
+    ) {
+        let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
+        let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
+        let sequence = segment.sequence.wrapping_add(u32::from(segment.is_syn));
+        reassembly.segment(
+            sequence,
+            segment.payload,
+            segment.payload_len,
+            segment.is_fin,
+            place,
+            &mut deliver,
+        );
+        self.reassemblies[sender] = reassembly;
+    }
+
+    /// A side says what it has received.
+    pub(super) fn acknowledged(&mut self, sender: usize, sequence: u32, context: &mut Context<'_>) {
+        let other = 1 - sender;
+        if self.reassemblies[other].held_len() == 0 {
+            return;
+        }
+        let mut reassembly = std::mem::take(&mut self.reassemblies[other]);
+        let mut deliver = |delivery: Delivery<'_>| self.deliver(other, delivery, context);
+        reassembly.acknowledged(sequence, &mut deliver);
+        self.reassemblies[other] = reassembly;
+    }
+
+    /// A side has broken it off.
+    pub(super) fn reset(&mut self, sender: usize, place: Place, context: &mut Context<'_>) {
+        if self.is_over() {
+            return;
+        }
+        self.is_reset = true;
+        self.finish(context);
+        self.close(sender, true, place, context);
+    }
+
+    /// The frame that is arriving is too much to hold.
+    pub(super) fn give_up(&mut self, sender: usize, place: Place, context: &mut Context<'_>) {
+        self.hear(sender, context, |stream, _, ear| stream.give_up(place, ear));
+    }
+
+    /// Nothing comes any more: what waits is shown.
+    pub(super) fn finish(&mut self, context: &mut Context<'_>) {
+        for sender in [self.client, 1 - self.client] {
+            let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
+            let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
+            reassembly.flush(&mut deliver);
+            self.reassemblies[sender] = reassembly;
+        }
+        self.open(context);
+        if matches!(self.protocol, Protocol::Unknown) {
+            self.decide(true, context);
+        }
+        self.conclude_handshake(context);
+        for sender in [self.client, 1 - self.client] {
+            self.hear(sender, context, |stream, _, ear| stream.end(ear));
+        }
+        if let Some((sender, place)) = self.ended_by
+            && !self.is_reset
+        {
+            self.close(sender, false, place, context);
+        }
+    }
+
+    fn open(&mut self, context: &mut Context<'_>) {
+        if !self.was_opened {
+            self.was_opened = true;
+            let client = self.ends[self.client];
+            let server = self.ends[1 - self.client];
+            let from_the_start = self.from_the_start;
+            context.emit(self.number, What::Opened { client, server, from_the_start }, &[], None);
+        }
+    }
+
+    fn close(&mut self, sender: usize, reset: bool, place: Place, context: &mut Context<'_>) {
+        if !self.was_closed {
+            self.was_closed = true;
+            let by = self.direction(sender);
+            context.emit(self.number, What::Closed { by, reset }, &[place], None);
+        }
+    }
+
+    fn direction(&self, sender: usize) -> Direction {
+        if sender == self.client { Direction::ClientToServer } else { Direction::ServerToClient }
+    }
+
+    fn deliver(&mut self, sender: usize, delivery: Delivery<'_>, context: &mut Context<'_>) {
+        match delivery {
+            Delivery::Bytes(bytes, place) => match self.protocol {
+                Protocol::Known | Protocol::Trying(_) => {
+                    self.hear(sender, context, |stream, arena, ear| {
+                        stream.bytes(bytes, place, arena, ear);
+                    });
+                }
+                Protocol::Unknown | Protocol::Act2 { .. } | Protocol::Shaken { .. } => {
+                    self.streams[sender].hold(bytes, place);
+                    self.decide(false, context);
+                }
+            },
+            Delivery::Gap(len, place) => {
+                self.open(context);
+                if matches!(self.protocol, Protocol::Unknown | Protocol::Act2 { .. }) {
+                    self.decide(true, context);
+                    self.conclude_handshake(context);
+                }
+                self.hear(sender, context, |stream, _, ear| stream.gap(len, place, ear));
+            }
+            Delivery::End(place) => {
+                let is_last = self.reassemblies[1 - sender].is_ended();
+                self.open(context);
+                if is_last {
+                    if matches!(self.protocol, Protocol::Unknown) {
+                        self.decide(true, context);
+                    }
+                    self.conclude_handshake(context);
+                }
+                if !matches!(self.protocol, Protocol::Unknown) {
+                    self.hear(sender, context, |stream, _, ear| stream.end(ear));
+                }
+                let (first, place) = *self.ended_by.get_or_insert((sender, place));
+                if is_last {
+                    self.close(first, false, place, context);
+                }
+            }
+        }
+    }
+
+    /// Has a stream listen, and passes on what it hears.
+    fn hear(
+        &mut self,
+        sender: usize,
+        context: &mut Context<'_>,
+        listen: impl FnOnce(&mut Stream, &mut bytes::BytesMut, &mut super::stream::Ear<'_>),
+    ) {
+        let direction = self.direction(sender);
+        let number = self.number;
+        let mut stream = std::mem::take(&mut self.streams[sender]);
+        let mut arena = std::mem::take(&mut context.shared.arena);
+        let protocol = &mut self.protocol;
+        let mut does_not_fit = false;
+        let mut ear = |heard: Heard<'_>, places: &[Place]| {
+            let what = match heard {
+                Heard::Frame { frame, integrity, nonce } => {
+                    let what = What::Frame { direction, frame, integrity };
+                    context.emit(number, what, places, nonce);
+                    return;
+                }
+                Heard::Line(line) => What::Line { direction, line },
+                Heard::Opaque(len) => What::Opaque { direction, len },
+                Heard::Gap { len, resynced } => What::Gap { direction, len, resynced },
+                Heard::Fits | Heard::DoesNotFit => {
+                    let Protocol::Trying(seen) = std::mem::replace(protocol, Protocol::Known)
+                    else {
+                        return;
+                    };
+                    does_not_fit = matches!(heard, Heard::DoesNotFit);
+                    let key = if does_not_fit { SessionKey::DoesNotFit } else { SessionKey::Fits };
+                    What::Handshake(HandshakeSeen { key, ..*seen })
+                }
+            };
+            context.emit(number, what, places, None);
+        };
+        listen(&mut stream, &mut arena, &mut ear);
+        self.streams[sender] = stream;
+        context.shared.arena = arena;
+        if does_not_fit {
+            self.streams[1 - sender].speech = Speech::Opaque;
+        }
+    }
+
+    /// Finds out what the connection speaks; with `is_last` nothing more will come.
+    fn decide(&mut self, is_last: bool, context: &mut Context<'_>) {
+        if matches!(self.protocol, Protocol::Unknown) && !self.recognise(is_last, context) {
+            return;
+        }
+        self.advance_handshake(context);
+    }
+
+    /// False while more bytes are needed.
+    fn recognise(&mut self, is_last: bool, context: &mut Context<'_>) -> bool {
+        let speech = if self.from_the_start {
+            self.recognise_from_the_start(is_last, context)
+        } else {
+            self.recognise_in_the_middle(context)
+        };
+        match speech {
+            Recognised::Noise(act_1) => {
+                self.open(context);
+                let began_at = context.shared.at;
+                self.streams[self.client].take(ACT_1_LEN);
+                self.protocol = Protocol::Act2 { act_1: Box::new(act_1), began_at };
+                true
+            }
+            Recognised::Speech(speech) => {
+                self.open(context);
+                self.speak(speech, context);
+                true
+            }
+            Recognised::NotYet => {
+                let held = self.streams[0].held_len() + self.streams[1].held_len();
+                let is_over = is_last || held > UNKNOWN_LEN_MAX;
+                if is_over {
+                    self.open(context);
+                    self.speak([Speech::Opaque, Speech::Opaque], context);
+                }
+                is_over
+            }
+        }
+    }
+
+    /// What is held is understood in the order of the protocol: the client speaks first.
+    fn speak(&mut self, speech: [Speech; 2], context: &mut Context<'_>) {
+        self.protocol = Protocol::Known;
+        let [first, second] = speech;
+        self.streams[0].speech = first;
+        self.streams[1].speech = second;
+        for sender in [self.client, 1 - self.client] {
+            self.hear(sender, context, |stream, arena, ear| stream.understand(arena, ear));
+        }
+    }
+
+    fn recognise_from_the_start(&self, is_last: bool, context: &Context<'_>) -> Recognised {
+        let client = self.streams[self.client].held();
+        let server = self.streams[1 - self.client].held();
+        if let Some(act_1) = client.first_chunk::<ACT_1_LEN>()
+            && context.shared.keys.session(act_1).is_some()
+        {
+            return Recognised::Noise(*act_1);
+        }
+        if is_json(client) {
+            return LINES;
+        }
+        if is_foreign(client) {
+            return OPAQUE;
+        }
+        let is_set_up = is_setup_connection(client);
+        if is_set_up || client.len() != ACT_1_LEN && starts_frames(client) {
+            return PLAIN;
+        }
+        match client.first_chunk::<ACT_1_LEN>() {
+            // Whoever speaks Noise waits for act 2 (spec 4.5).
+            Some(act_1) if client.len() == ACT_1_LEN && (!server.is_empty() || is_last) => {
+                Recognised::Noise(*act_1)
+            }
+            Some(_) if client.len() > ACT_1_LEN => OPAQUE,
+            _ => Recognised::NotYet,
+        }
+    }
+
+    fn recognise_in_the_middle(&mut self, context: &mut Context<'_>) -> Recognised {
+        for sender in [0, 1] {
+            let held = self.streams[sender].held();
+            if held.is_empty() {
+                continue;
+            }
+            if is_json(held) {
+                return LINES;
+            }
+            if starts_frames(held)
+                && let Some(header) = held.first_chunk().map(|it| FrameHeader::from_bytes(*it))
+                && is_plausible(header)
+            {
+                let row = descriptor(header.extension(), header.message_type);
+                match row.map(|row| row.sender) {
+                    Some(Sender::Client) => self.client = sender,
+                    Some(Sender::Server) => self.client = 1 - sender,
+                    Some(Sender::Both) | None => {}
+                }
+                return PLAIN;
+            }
+            if held.len() >= SEALED_HEADER_LEN && !context.shared.keys.is_empty() {
+                if let Some((direction, nonce, keys)) = context.attach(held, self.attempts) {
+                    let is_client = direction == Direction::ClientToServer;
+                    self.client = if is_client { sender } else { 1 - sender };
+                    return self.attached(sender, nonce, &keys);
+                }
+                self.attempts += 1;
+                if self.attempts < ATTACH_ATTEMPTS {
+                    // The next segment may start with a header.
+                    self.open(context);
+                    let len = self.streams[sender].take_all();
+                    let direction = self.direction(sender);
+                    context.emit(self.number, What::Opaque { direction, len }, &[], None);
+                    continue;
+                }
+            }
+            if held.len() >= SEALED_HEADER_LEN {
+                return OPAQUE;
+            }
+        }
+        Recognised::NotYet
+    }
+
+    /// Both directions of a session that was found by its keys, one of them at a nonce.
+    fn attached(&mut self, sender: usize, nonce: u64, keys: &SessionKeys) -> Recognised {
+        let speech = [0, 1].map(|index| {
+            let at = if index == sender { nonce } else { 0 };
+            match keys.transport(self.direction(index)) {
+                Some(secret) => Speech::Sealed(Box::new(Sealed::new(secret, at))),
+                None => Speech::Opaque,
+            }
+        });
+        self.streams[1 - sender].attach(ATTACH_NONCES);
+        Recognised::Speech(speech)
+    }
+
+    fn advance_handshake(&mut self, context: &mut Context<'_>) {
+        let server = 1 - self.client;
+        if let Protocol::Act2 { act_1, began_at } = &self.protocol {
+            let Some(act_2) = self.streams[server].held().first_chunk::<ACT_2_LEN>() else {
+                return;
+            };
+            self.protocol = Protocol::Shaken {
+                act_1: act_1.clone(),
+                act_2: Box::new(*act_2),
+                began_at: *began_at,
+                ended_at: context.shared.at,
+            };
+            self.streams[server].take(ACT_2_LEN);
+        }
+        // Keys may stand between act 2 and what follows.
+        let has_more = self.streams.iter().any(|stream| stream.held_len() > 0);
+        if has_more {
+            self.use_keys(context);
+        }
+    }
+
+    /// Looks for the keys of the session, now that they are needed.
+    fn use_keys(&mut self, context: &mut Context<'_>) {
+        let Protocol::Shaken { act_1, act_2, began_at, ended_at } = &self.protocol else { return };
+        let mut seen = HandshakeSeen {
+            act_1_len: ACT_1_LEN,
+            act_2_len: ACT_2_LEN,
+            duration: ended_at.saturating_sub(*began_at),
+            ..HandshakeSeen::default()
+        };
+        let Some(keys) = context.shared.keys.session(act_1) else {
+            context.emit(self.number, What::Handshake(seen), &[], None);
+            self.speak([Speech::Opaque, Speech::Opaque], context);
+            return;
+        };
+        (seen.certificate, seen.failures) =
+            handshake::open(act_1, act_2, keys, context.shared.authority.as_ref(), *ended_at);
+        let speech = [0, 1].map(|index| match keys.transport(self.direction(index)) {
+            Some(secret) => Speech::Sealed(Box::new(Sealed::new(secret, 0))),
+            None => Speech::Opaque,
+        });
+        self.protocol = Protocol::Trying(Box::new(seen));
+        let [first, second] = speech;
+        self.streams[0].speech = first;
+        self.streams[1].speech = second;
+        for sender in [self.client, 1 - self.client] {
+            self.hear(sender, context, |stream, arena, ear| stream.understand(arena, ear));
+        }
+    }
+
+    /// The connection has ended within its handshake, or right behind it.
+    fn conclude_handshake(&mut self, context: &mut Context<'_>) {
+        let server = 1 - self.client;
+        match std::mem::replace(&mut self.protocol, Protocol::Known) {
+            Protocol::Unknown | Protocol::Known => {}
+            Protocol::Act2 { began_at, .. } => {
+                let act_2_len = self.streams[server].take_all();
+                let failures = vec![match act_2_len {
+                    0 => "the server did not answer act 1 (spec 4.5.2)".into(),
+                    len => {
+                        format!("the server sent {len} bytes of act 2, which has 234 (spec 4.5.2)")
+                    }
+                }];
+                let seen = HandshakeSeen {
+                    act_1_len: ACT_1_LEN,
+                    act_2_len,
+                    duration: context.shared.at.saturating_sub(began_at),
+                    failures,
+                    ..HandshakeSeen::default()
+                };
+                context.emit(self.number, What::Handshake(seen), &[], None);
+                self.speak([Speech::Opaque, Speech::Opaque], context);
+            }
+            shaken @ Protocol::Shaken { .. } => {
+                self.protocol = shaken;
+                self.use_keys(context);
+                self.conclude_handshake(context);
+            }
+            Protocol::Trying(mut seen) => {
+                // Nothing was sealed with the transport keys: act 2 says whether they fit.
+                seen.key = match (&seen.certificate, seen.failures.is_empty()) {
+                    (Some(_), _) => SessionKey::Fits,
+                    (None, true) => SessionKey::Missing,
+                    (None, false) => SessionKey::DoesNotFit,
+                };
+                context.emit(self.number, What::Handshake(*seen), &[], None);
+            }
+        }
+    }
+}
+
+enum Recognised {
+    Noise([u8; ACT_1_LEN]),
+    Speech([Speech; 2]),
+    NotYet,
+}
+
+const PLAIN: Recognised = Recognised::Speech([Speech::Plain, Speech::Plain]);
+const LINES: Recognised = Recognised::Speech([Speech::Lines, Speech::Lines]);
+const OPAQUE: Recognised = Recognised::Speech([Speech::Opaque, Speech::Opaque]);
+
+fn is_json(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+/// SetupConnection in clear (spec 3.6.1): protocol 0 to 2, and a length that fits its strings.
+fn is_setup_connection(bytes: &[u8]) -> bool {
+    let Some((header, payload)) = bytes.split_first_chunk() else { return false };
+    let header = FrameHeader::from_bytes(*header);
+    header.extension_type == 0
+        && header.message_type == 0
+        && (15..=1300).contains(&header.payload_len)
+        && payload.first().is_none_or(|protocol| *protocol <= 2)
+}
+
+/// What other protocols begin with.
+fn is_foreign(bytes: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 9] = [
+        b"GET ",
+        b"POST ",
+        b"PUT ",
+        b"HEAD ",
+        b"SSH-",
+        b"\x16\x03",
+        // Bitcoin's peers: main, test and regtest.
+        b"\xf9\xbe\xb4\xd9",
+        b"\x0b\x11\x09\x07",
+        b"\xfa\xbf\xb5\xda",
+    ];
+    BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning))
+}
