@@ -6,6 +6,8 @@
 //!
 //! What a reader finds ([`observed`]) is followed connection by connection ([`state`]) and judged
 //! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found.
+//! off by a crash is readable up to there. [`Recording`] does so without an end: several
+//! interfaces, streams that come and go, one file after the other.
 
 mod capture;
 pub mod filter;
@@ -18,3 +20,5 @@ mod tcp;
 
 pub use capture::{Capture, Direction, StreamId};
 pub use observed::{Integrity, Observed, What};
+mod recording;
+pub use recording::Recording;

@@ -1,6 +1,7 @@
 //! Blocks of a pcapng file (draft-ietf-opsawg-pcapng), little-endian.
 //!
-//! Only what we write: section header, interface, decryption secrets, enhanced packet.
+//! Only what we write: section header, interface, decryption secrets, enhanced packet, interface
+//! statistics.
 
 /// Link layer: IPv4 or IPv6 without anything below (LINKTYPE_RAW).
 pub const LINKTYPE_RAW: u16 = 101;
@@ -51,12 +52,21 @@ pub fn secrets(out: &mut Vec<u8>, secrets_type: u32, text: &[u8]) {
 
 /// Appends a packet of interface 0, with a comment unless it is empty.
 pub fn packet(out: &mut Vec<u8>, nanoseconds: u64, flags: u32, comment: &str, data: &[u8]) {
+    packet_of(out, 0, nanoseconds, flags, comment, data);
+}
+
+/// Appends a packet of an interface, counted from 0, with a comment unless it is empty.
+pub fn packet_of(
+    out: &mut Vec<u8>,
+    interface: u32,
+    nanoseconds: u64,
+    flags: u32,
+    comment: &str,
+    data: &[u8],
+) {
     block(out, 6, |body| {
-        body.extend_from_slice(&0_u32.to_le_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves of the stamp")]
-        let (high, low) = ((nanoseconds >> 32) as u32, nanoseconds as u32);
-        body.extend_from_slice(&high.to_le_bytes());
-        body.extend_from_slice(&low.to_le_bytes());
+        body.extend_from_slice(&interface.to_le_bytes());
+        stamp(body, nanoseconds);
         body.extend_from_slice(&len(data).to_le_bytes());
         body.extend_from_slice(&len(data).to_le_bytes());
         padded(body, data);
@@ -66,6 +76,32 @@ pub fn packet(out: &mut Vec<u8>, nanoseconds: u64, flags: u32, comment: &str, da
         option(body, 2, &flags.to_le_bytes());
         end_of_options(body);
     });
+}
+
+/// Appends how many packets an interface has had since its capture began, written or not, and how
+/// many of these are missing.
+pub fn interface_statistics(
+    out: &mut Vec<u8>,
+    interface: u32,
+    nanoseconds: u64,
+    received_count: u64,
+    dropped_count: u64,
+) {
+    block(out, 5, |body| {
+        body.extend_from_slice(&interface.to_le_bytes());
+        stamp(body, nanoseconds);
+        // isb_ifrecv and isb_ifdrop.
+        option(body, 4, &received_count.to_le_bytes());
+        option(body, 5, &dropped_count.to_le_bytes());
+        end_of_options(body);
+    });
+}
+
+fn stamp(body: &mut Vec<u8>, nanoseconds: u64) {
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the stamp")]
+    let (high, low) = ((nanoseconds >> 32) as u32, nanoseconds as u32);
+    body.extend_from_slice(&high.to_le_bytes());
+    body.extend_from_slice(&low.to_le_bytes());
 }
 
 fn block(out: &mut Vec<u8>, block_type: u32, write_body: impl FnOnce(&mut Vec<u8>)) {
