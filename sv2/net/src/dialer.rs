@@ -1,6 +1,7 @@
 //! Opens the connections that a role asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sv2::connection::{Connection, InitiatorSecurity};
 use sv2::entropy::Entropy;
@@ -8,6 +9,7 @@ use sv2::role::{DialFailure, DialId, PeerAddress, Via};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::handshake::HandshakeFailure;
 use crate::host::{DialSecurity, Inbound, Shared, Stop};
 use crate::listener::link;
 use crate::peer::{self, Failure, Opening, Speech};
@@ -21,14 +23,18 @@ pub(crate) async fn dial(
 ) {
     let outcome = tokio::select! {
         () = shared.stopped(Stop::Gracefully) => return,
-        outcome = connect(&peer, &shared) => outcome,
+        outcome = connect(&peer, shared.limits.connect_timeout) => outcome,
     };
     let reason = match outcome {
         Ok(stream) => match open(stream, &peer, &shared, &mut entropy) {
             Ok(opening) => match peer::run(opening, Via::Dial(dial), &shared).await {
                 Ok(()) => return,
-                Err(Failure::Connection(error)) => DialFailure::Connection(error),
-                Err(Failure::Socket(error)) => unreachable(&peer, error),
+                Err(Failure::Handshake(HandshakeFailure::Connection(error))) => {
+                    DialFailure::Connection(error)
+                }
+                Err(Failure::Handshake(HandshakeFailure::Socket(error))) => {
+                    unreachable(&peer, error)
+                }
                 Err(Failure::Stopped) => return,
             },
             Err(error) => unreachable(&peer, error),
@@ -38,8 +44,8 @@ pub(crate) async fn dial(
     let _ = shared.inbound.send(Inbound::DialFailed { dial, reason }).await;
 }
 
-async fn connect(peer: &PeerAddress, shared: &Shared) -> std::io::Result<TcpStream> {
-    let patience = shared.limits.connect_timeout;
+/// Resolves a name and opens a socket, within `patience`.
+pub(crate) async fn connect(peer: &PeerAddress, patience: Duration) -> std::io::Result<TcpStream> {
     let connecting = TcpStream::connect((peer.host.as_str(), peer.port));
     timeout(patience, connecting).await.unwrap_or_else(|_| {
         let what = format!("no answer within {} s", patience.as_secs_f32());

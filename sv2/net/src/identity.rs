@@ -51,7 +51,14 @@ pub struct Certifier {
 
 enum Kind {
     Fixed(Arc<Identity>),
-    Renewing { authority: AuthoritySecretKey, validity: Duration, current: Box<Mutex<Current>> },
+    Renewing { authority: AuthoritySecretKey, term: Term, current: Box<Mutex<Current>> },
+}
+
+/// Of certificates, from when they are signed.
+#[derive(Clone, Copy)]
+struct Term {
+    validity: Duration,
+    backdated: Duration,
 }
 
 struct Current {
@@ -73,11 +80,23 @@ impl Certifier {
         authority: AuthoritySecretKey,
         validity: Duration,
         now: UnixTime,
+        entropy: Entropy,
+    ) -> Self {
+        Certifier::renewing_backdated(authority, validity, SLOW_CLOCK, now, entropy)
+    }
+
+    /// The same, with certificates that start so long in the past.
+    pub fn renewing_backdated(
+        authority: AuthoritySecretKey,
+        validity: Duration,
+        backdated: Duration,
+        now: UnixTime,
         mut entropy: Entropy,
     ) -> Self {
-        let identity = certify(&authority, validity, now, &mut entropy);
+        let term = Term { validity, backdated };
+        let identity = certify(&authority, term, now, &mut entropy);
         let current = Box::new(Mutex::new(Current { identity, signed_at: now, entropy }));
-        Certifier { kind: Kind::Renewing { authority, validity, current } }
+        Certifier { kind: Kind::Renewing { authority, term, current } }
     }
 
     /// Whom clients must trust; unknown for a fixed identity.
@@ -90,15 +109,15 @@ impl Certifier {
 
     /// For a connection that is accepted at `now`.
     pub fn identity(&self, now: UnixTime) -> Arc<Identity> {
-        let (authority, validity, current) = match &self.kind {
+        let (authority, term, current) = match &self.kind {
             Kind::Fixed(identity) => return Arc::clone(identity),
-            Kind::Renewing { authority, validity, current } => (authority, *validity, current),
+            Kind::Renewing { authority, term, current } => (authority, *term, current),
         };
         let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back makes a certificate of the future: renewed as well.
-        if now.0.abs_diff(current.signed_at.0) >= validity.as_secs().div_ceil(2) {
+        if now.0.abs_diff(current.signed_at.0) >= term.validity.as_secs().div_ceil(2) {
             let Current { identity, signed_at, entropy } = &mut *current;
-            *identity = certify(authority, validity, now, entropy);
+            *identity = certify(authority, term, now, entropy);
             *signed_at = now;
         }
         Arc::clone(&current.identity)
@@ -113,16 +132,16 @@ impl fmt::Debug for Certifier {
 
 fn certify(
     authority: &AuthoritySecretKey,
-    validity: Duration,
+    Term { validity, backdated }: Term,
     now: UnixTime,
     entropy: &mut Entropy,
 ) -> Arc<Identity> {
-    let from = UnixTime(now.0.saturating_sub(SLOW_CLOCK_SECONDS)).to_u32();
+    let from = UnixTime(now.0.saturating_sub(backdated.as_secs())).to_u32();
     let until = UnixTime(now.0.saturating_add(validity.as_secs())).to_u32();
     Arc::new(Identity::new(authority, StaticKey::generate(entropy), from, until, entropy))
 }
 
-const SLOW_CLOCK_SECONDS: u64 = 60;
+const SLOW_CLOCK: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -139,5 +158,19 @@ mod tests {
         assert_eq!(not_valid_after(1_001_799), 1_003_600);
         assert_eq!(not_valid_after(1_001_800), 1_005_400);
         assert_eq!(not_valid_after(900_000), 903_600);
+    }
+
+    #[test]
+    fn a_certificate_can_start_a_day_in_the_past() {
+        let mut entropy = Entropy::from_seed(1);
+        let authority = AuthoritySecretKey::generate(&mut entropy);
+        let [hour, day] = [3_600, 86_400].map(Duration::from_secs);
+        let now = UnixTime(1_000_000);
+
+        let certifier = Certifier::renewing_backdated(authority, hour, day, now, entropy);
+
+        let identity = certifier.identity(now);
+        let certificate = identity.certificate();
+        assert_eq!((certificate.valid_from, certificate.not_valid_after), (913_600, 1_003_600));
     }
 }

@@ -15,6 +15,7 @@ mod dialer;
 pub mod embedded;
 pub mod entropy;
 pub mod feed;
+mod handshake;
 pub mod host;
 pub mod identity;
 pub mod limits;

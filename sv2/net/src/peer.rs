@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sv2::connection::{Connection, ConnectionError, Received};
+use sv2::connection::Connection;
+use sv2::noise::SessionSecrets;
 use sv2::role::{CloseReason, ConnectionId, Via};
 use sv2::sv1::lines::LineConfig;
 use thiserror::Error;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::admission::Permit;
+use crate::handshake::{HandshakeFailure, Witness, shake_hands};
 use crate::host::{Inbound, Shared, Stop, Unsent, outbound};
 use crate::speech::{Listening, Speaking};
 use crate::tap::{Direction, Link};
@@ -42,9 +44,7 @@ pub(crate) enum Speech {
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    #[error("the connection broke during the handshake: {0}")]
-    Socket(#[from] io::Error),
+    Handshake(#[from] HandshakeFailure),
     #[error("closed by us")]
     Stopped,
 }
@@ -56,13 +56,19 @@ pub(crate) async fn run(opening: Opening, via: Via, shared: &Shared) -> Result<(
         tap.opened(shared.clock.now(), link);
     }
     let mut input = BytesMut::new();
+    let mut witness = Counting { link, shared };
     let outcome = match &mut speech {
         Speech::Lines(_) => Ok(()),
         Speech::Frames(connection) => tokio::select! {
             () = shared.stopped(Stop::Gracefully) => Err(Failure::Stopped),
-            outcome = shake_hands(&mut stream, connection, &mut input, to_send, link, shared) => {
-                outcome
-            }
+            outcome = shake_hands(
+                &mut stream,
+                connection,
+                &mut input,
+                to_send,
+                shared.clock,
+                &mut witness,
+            ) => outcome.map_err(Failure::from),
         },
     };
     if outcome.is_ok() {
@@ -80,51 +86,23 @@ pub(crate) async fn run(opening: Opening, via: Via, shared: &Shared) -> Result<(
     outcome
 }
 
-async fn shake_hands(
-    stream: &mut TcpStream,
-    connection: &mut Connection,
-    input: &mut BytesMut,
-    mut to_send: Vec<u8>,
+/// Counts what passes during a handshake, and shows it to the host's tap and key log.
+struct Counting<'a> {
     link: Link,
-    shared: &Shared,
-) -> Result<(), Failure> {
-    loop {
-        let is_established = match connection.receive(shared.clock.now(), input, &mut to_send)? {
-            Some(Received::Established { .. }) => true,
-            Some(Received::Frame(_)) => unreachable!("frames come after `Established`"),
-            None => false,
-        };
-        let step = async {
-            sending(&to_send, link, shared);
-            stream.write_all(&to_send).await?;
-            if is_established {
-                return Ok(1);
-            }
-            input.reserve(READ_LEN_MIN);
-            stream.read_buf(input).await
-        };
-        let outcome = match connection.deadline() {
-            Some(deadline) => timeout_at(shared.clock.to_tokio(deadline), step).await,
-            None => Ok(step.await),
-        };
-        to_send.clear();
-        match outcome {
-            Ok(received) if is_established => {
-                received?;
-                if let Some(secrets) = connection.key_log() {
-                    shared.log_keys(link, secrets);
-                }
-                return Ok(());
-            }
-            Ok(received) => match received? {
-                0 => {
-                    connection.end(input)?;
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-                }
-                received_len => receiving(input, received_len, link, shared),
-            },
-            Err(_) => connection.expire(shared.clock.now().instant)?,
-        }
+    shared: &'a Shared,
+}
+
+impl Witness for Counting<'_> {
+    fn sending(&mut self, bytes: &[u8]) {
+        sending(bytes, self.link, self.shared);
+    }
+
+    fn receiving(&mut self, bytes: &[u8]) {
+        receiving(bytes, self.link, self.shared);
+    }
+
+    fn secrets(&mut self, secrets: &SessionSecrets) {
+        self.shared.log_keys(self.link, secrets);
     }
 }
 
@@ -216,7 +194,7 @@ async fn read(
         match received {
             Ok(0) => return listening.end(&input),
             Ok(received_len) => {
-                receiving(&input, received_len, link, shared);
+                receiving(&input[input.len() - received_len..], link, shared);
                 // Few bytes at a time: little memory. A flood: few system calls.
                 read_len = match received_len {
                     len if len >= read_len => (read_len * 2).min(READ_LEN_MAX),
@@ -286,10 +264,9 @@ fn sending(bytes: &[u8], link: Link, shared: &Shared) {
     }
 }
 
-fn receiving(input: &BytesMut, received_len: usize, link: Link, shared: &Shared) {
-    shared.counting.bytes_received.add(received_len);
+fn receiving(bytes: &[u8], link: Link, shared: &Shared) {
+    shared.counting.bytes_received.add(bytes.len());
     if let Some(tap) = &shared.tap {
-        let bytes = &input[input.len() - received_len..];
         tap.bytes(shared.clock.now(), link, Direction::Received, bytes);
     }
 }
