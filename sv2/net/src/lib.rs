@@ -22,6 +22,7 @@ pub mod limits;
 mod listener;
 mod peer;
 pub mod recipe;
+pub mod relay;
 pub mod rpc_server;
 mod speech;
 pub mod tap;
