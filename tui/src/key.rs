@@ -28,14 +28,7 @@ pub(crate) fn run(command: Key) -> Outcome {
 
 fn new(file: &Path) -> Outcome {
     let secret = AuthoritySecretKey::generate(&mut sv2_net::entropy::from_system());
-    let mut text = Zeroizing::new(secret.to_text().to_string());
-    text.push('\n');
-    let mut options = std::fs::OpenOptions::new();
-    // Never over an old key: whoever loses it loses all clients that know it.
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(file).and_then(|mut file| file.write_all(text.as_bytes())) {
+    match write_new(file, &secret) {
         Ok(()) => {
             print::line(secret.public_key());
             anstream::eprintln!("the secret key is in {}; keep it there", file.display());
@@ -43,6 +36,20 @@ fn new(file: &Path) -> Outcome {
         }
         Err(error) => Outcome::usage(format!("cannot write {}: {error}", file.display())),
     }
+}
+
+/// Writes a secret key to a file of its own, readable for its owner alone.
+///
+/// # Errors
+/// If there is such a file: whoever loses an old key loses all clients that know it.
+pub(crate) fn write_new(file: &Path, secret: &AuthoritySecretKey) -> std::io::Result<()> {
+    let mut text = Zeroizing::new(secret.to_text().to_string());
+    text.push('\n');
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(text.as_bytes())
 }
 
 fn url(key: &str, endpoint: Option<&str>) -> Outcome {

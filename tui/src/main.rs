@@ -13,6 +13,7 @@ mod node;
 mod outcome;
 mod print;
 mod progress;
+mod tap;
 mod up;
 mod vectors;
 mod wireshark;
@@ -37,6 +38,7 @@ fn main() -> std::process::ExitCode {
         Command::Load(arguments) => load::run(&arguments),
         Command::LoadPool { starter } => load::serve(starter),
         Command::Node(command) => node::run(command),
+        Command::Tap(options) => tap::run(&options),
         Command::RunChild { program } => return sv2_net::child::run_child_main(program),
         Command::Check(arguments) => check::run(&arguments),
         Command::Clauses(command) => clauses::run(command),

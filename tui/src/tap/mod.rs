@@ -1,0 +1,198 @@
+//! `assay tap`: a man in the middle that records.
+
+mod key;
+mod options;
+mod recorder;
+mod rules_file;
+mod socket;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sv2::noise::{AuthorityPublicKey, CipherSuite};
+use sv2_net::clock::Clock;
+use sv2_net::identity::Certifier;
+use sv2_net::relay::{Mode, Recorder, Relay, RelayConfig, RelayHandle};
+use sv2_net::tap::KeyLog;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::outcome::Outcome;
+use crate::print;
+pub(crate) use options::Tap;
+use options::is_loopback;
+use recorder::{FileRecorder, Recording};
+use rules_file::RulesFile;
+use socket::LiveSocket;
+
+/// Runs `assay tap`.
+pub(crate) fn run(options: &Tap) -> Outcome {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Outcome::Internal(format!("cannot start the runtime: {error}")),
+    };
+    match runtime.block_on(tap(options)) {
+        Ok(()) => Outcome::Done,
+        Err(outcome) => outcome,
+    }
+}
+
+async fn tap(options: &Tap) -> Result<(), Outcome> {
+    let upstream = options.upstream()?;
+    let is_through = options.pass_through || upstream.is_sv1;
+    let (mode, authority) = if is_through {
+        (Mode::PassThrough, upstream.peer.authority)
+    } else {
+        terminating(options)?
+    };
+    let mut config = RelayConfig::new(options.listen.clone(), upstream.peer, mode);
+    config.rewrites_endpoint = options.rewrite_endpoint;
+    let connections_max = usize::try_from(options.connections_max).unwrap_or(usize::MAX);
+    config.limits.connections_max = connections_max;
+    // Farms stand behind one address, and a tap is there for one farm.
+    config.limits.connections_per_address_max = connections_max;
+    config.key_log = key_log(options)?;
+    if let Some(path) = &options.rules {
+        let (file, rules) = RulesFile::open(path.clone()).map_err(Outcome::Usage)?;
+        print::line(format_args!("{} rules from {}", file.len(), path.display()));
+        config.rules = rules;
+        tokio::spawn(file.watch(print::line));
+    }
+    let socket = options
+        .socket
+        .as_deref()
+        .map(|path| LiveSocket::open(path).map_err(|error| unusable(path, &error)));
+    let socket = socket.transpose()?;
+    let recording = match options.recorder(is_through)? {
+        None => None,
+        Some(settings) => {
+            let directory = settings.directory.clone();
+            let (recorder, recording) =
+                FileRecorder::start(settings).map_err(|error| unusable(&directory, &error))?;
+            config.recorder = Some(recorder as Arc<dyn Recorder>);
+            Some(recording)
+        }
+    };
+    let relay = Relay::bind(config).await.map_err(|error| Outcome::usage(error.to_string()))?;
+    say_where(options, &relay, upstream.is_sv1, authority);
+    if let Some(recording) = &recording {
+        say_what(options, recording, is_through);
+        if let Some(socket) = socket {
+            tokio::spawn(socket.serve(recording.progress()));
+        }
+    }
+    follow(relay.start(), recording.as_ref()).await?;
+    if let Some(recording) = recording {
+        recording.finish();
+    }
+    Ok(())
+}
+
+fn terminating(options: &Tap) -> Result<(Mode, Option<AuthorityPublicKey>), Outcome> {
+    let suite = CipherSuite::default();
+    let is_up_plain = options.plain_up;
+    if options.plain_down {
+        return Ok((Mode::Terminating { down: None, is_up_plain, suite }, None));
+    }
+    let (secret, new_file) = key::authority(options)?;
+    if let Some(file) = new_file {
+        anstream::eprintln!("made an authority key for the tap: {}; keep it there", file.display());
+    }
+    let authority = secret.public_key();
+    let now = Clock::of_process().now().unix;
+    let entropy = sv2_net::entropy::from_system();
+    let certifier = Certifier::renewing_backdated(secret, VALIDITY, BACKDATED, now, entropy);
+    let down = Some(Arc::new(certifier));
+    Ok((Mode::Terminating { down, is_up_plain, suite }, Some(authority)))
+}
+
+fn key_log(options: &Tap) -> Result<Option<Arc<KeyLog>>, Outcome> {
+    let Some(path) = &options.key_log else { return Ok(None) };
+    let log = KeyLog::open(path).map_err(|error| unusable(path, &error))?;
+    anstream::eprintln!("the secrets of all sessions go to {}", path.display());
+    Ok(Some(Arc::new(log)))
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Outcome {
+    Outcome::usage(format!("cannot write {}: {error}", path.display()))
+}
+
+/// What to point a device at.
+fn say_where(options: &Tap, relay: &Relay, is_sv1: bool, authority: Option<AuthorityPublicKey>) {
+    let address = relay.address();
+    match (is_sv1, authority) {
+        (true, _) => print::line(format_args!("stratum+tcp://{address}")),
+        (false, Some(authority)) => {
+            print::line(format_args!("stratum2+tcp://{address}/{authority}"))
+        }
+        (false, None) => print::line(format_args!("stratum2+tcp://{address}")),
+    }
+    print::line(format_args!("to {}", options.upstream));
+    if options.insecure_upstream {
+        anstream::eprintln!("whoever answers for the upstream is believed");
+    }
+    if !is_loopback(address) {
+        anstream::eprintln!("others can reach the tap: it listens on {address}");
+    }
+}
+
+/// What is written, and who can read it.
+fn say_what(options: &Tap, recording: &Recording, is_through: bool) {
+    let path = recording.progress().borrow().path.display().to_string();
+    print::line(format_args!("records in {path}"));
+    if let Some(socket) = &options.socket {
+        print::line(format_args!("live at tap:{}", socket.display()));
+    }
+    match (is_through || options.no_keys, options.plain) {
+        (true, _) => {}
+        (false, true) => anstream::eprintln!("what passes is written in clear"),
+        (false, false) => anstream::eprintln!(
+            "keys are written with it: whoever has the file can read what passes, and forge it \
+             while a connection lives (--no-keys leaves them out)"
+        ),
+    }
+}
+
+/// Prints what happens until it is told to end.
+async fn follow(relay: RelayHandle, recording: Option<&Recording>) -> Result<(), Outcome> {
+    let mut events = relay.events();
+    let caught = |kind| {
+        signal(kind)
+            .map_err(|error| Outcome::Internal(format!("signals cannot be caught: {error}")))
+    };
+    let mut hang_up = caught(SignalKind::hangup())?;
+    let mut terminate = caught(SignalKind::terminate())?;
+    let mut files = recording.map(Recording::files);
+    loop {
+        tokio::select! {
+            Some(path) = next_file(files.as_mut()) => {
+                print::line(format_args!("records in {}", path.display()));
+            }
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+            _ = hang_up.recv() => {
+                if let Some(recording) = recording {
+                    recording.begin_file();
+                }
+            }
+            event = events.recv() => match event {
+                Ok(event) => print::line(event),
+                Err(RecvError::Lagged(count)) => print::line(format_args!("{count} lines left out")),
+                Err(RecvError::Closed) => break,
+            },
+        }
+    }
+    relay.shutdown().await;
+    Ok(())
+}
+
+/// The next file that is begun; `None` if nothing is recorded.
+async fn next_file(files: Option<&mut recorder::NextFiles>) -> Option<PathBuf> {
+    files?.next().await
+}
+
+/// Certificates are renewed after half of it.
+const VALIDITY: Duration = Duration::from_secs(24 * 3600);
+/// Devices whose clocks are slow by less than this can connect.
+const BACKDATED: Duration = Duration::from_secs(24 * 3600);

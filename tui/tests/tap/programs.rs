@@ -1,0 +1,107 @@
+//! A pool of ours, and taps in front of it, as processes.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// A process that ends with the test.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    pub(crate) lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    pub(crate) fn start(arguments: &[&str]) -> Program {
+        let mut child = assay(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Program { child, lines }
+    }
+
+    /// The rest of the first line that begins so.
+    pub(crate) fn line(&mut self, beginning: &str) -> String {
+        for line in &mut self.lines {
+            let line = line.unwrap();
+            if let Some(rest) = line.strip_prefix(beginning) {
+                return rest.to_owned();
+            }
+        }
+        panic!("no line begins with {beginning}");
+    }
+
+    /// Reads until a tap has told the end of so many connections.
+    pub(crate) fn wait_for_ends(&mut self, mut count: usize) {
+        while count > 0 {
+            let line = self.lines.next().expect("the tap goes on").unwrap();
+            count -= usize::from(line.contains(" frames from the client, "));
+        }
+    }
+
+    /// Ends as Ctrl-C ends it.
+    pub(crate) fn interrupt(mut self) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// Begins another file.
+    pub(crate) fn hang_up(&self) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A pool with a template provider and miners of its own, and its address.
+pub(crate) fn pool() -> (Program, String) {
+    let mut pool = Program::start(&["up", "pool", "--free-ports", "--json"]);
+    loop {
+        let line = pool.lines.next().unwrap().unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["kind"] == "endpoint" && line["subject"] == "pool" {
+            return (pool, line["url"].as_str().unwrap().to_owned());
+        }
+    }
+}
+
+/// A tap in front of a pool: its address, and the first file that it records in.
+pub(crate) fn tap(upstream: &str, directory: &Path, more: &[&str]) -> (Program, String, PathBuf) {
+    let records = directory.join("captures");
+    let key = directory.join("tap.key");
+    let mut arguments = vec!["tap", "--listen", "127.0.0.1:0", "--upstream", upstream];
+    arguments.extend(["--record", records.to_str().unwrap()]);
+    if !more.contains(&"--pass-through") {
+        arguments.extend(["--new-authority", key.to_str().unwrap()]);
+    }
+    arguments.extend(more);
+    let mut tap = Program::start(&arguments);
+    let url = format!("stratum2+tcp://{}", tap.line("stratum2+tcp://"));
+    let file = PathBuf::from(tap.line("records in "));
+    (tap, url, file)
+}
+
+/// A fleet that finds shares for a second; it has seen no error.
+pub(crate) fn fleet(url: &str, devices: &str) -> serde_json::Value {
+    let arguments = ["load", url, "--devices", devices, "--ramp", "200ms", "--for", "1s", "--json"];
+    let output = run(&[&arguments[..], &["--shares-per-minute", "600"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    assay(arguments).output().unwrap()
+}
+
+fn assay(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.args(arguments).env_remove("SV2KEYLOGFILE").stdin(Stdio::null());
+    command
+}
