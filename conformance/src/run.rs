@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sv2::time::UnixTime;
+use sv2_net::tap::KeyLog;
 
 use crate::case::step::{ControlKind, Reading};
 use crate::case::value::Value;
@@ -45,6 +46,8 @@ pub struct RunOptions {
     pub expectations: Expectations,
     /// Folder for the evidence of what did not pass; none is written if `None`.
     pub evidence: Option<PathBuf>,
+    /// Takes the secrets of the sessions of each case when it has ended, if given.
+    pub key_log: Option<Arc<KeyLog>>,
     /// How to name the target on a command line that runs a case again.
     pub rerun: String,
     /// Civil time at the start, for the expectations' dates and the captures.
@@ -64,6 +67,7 @@ impl Default for RunOptions {
             time_budget: DEFAULT_TIME_BUDGET,
             expectations: Expectations::default(),
             evidence: None,
+            key_log: None,
             rerun: "assay check pool".to_owned(),
             now: UnixTime(0),
         }
@@ -514,6 +518,9 @@ fn finish(
     options: &RunOptions,
     tell: &mut dyn FnMut(&RunEvent<'_>),
 ) {
+    if let Some(key_log) = &options.key_log {
+        report.outcome.exchange.secrets.iter().for_each(|(_, secrets)| key_log.keep(secrets));
+    }
     keep_evidence(&mut report, target, options);
     count(summary, kept, &report);
     tell(&RunEvent::CaseFinished(&report));

@@ -291,6 +291,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
     pub(crate) report: Vec<String>,
 
+    /// Append the secrets of all sessions of the suite to a file, case by case
+    #[arg(long, value_name = "FILE", env = "SV2KEYLOGFILE")]
+    pub(crate) key_log: Option<PathBuf>,
+
     /// Folder for the evidence of failures
     #[arg(long, value_name = "DIRECTORY", default_value = "assay-evidence")]
     pub(crate) evidence: PathBuf,
@@ -404,8 +408,8 @@ pub(crate) struct NodeCommon {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Append the secrets of all sessions to a file, for an inspector of captures
-    #[arg(long, value_name = "FILE")]
+    /// Append the secrets of all sessions to a file, for reading captures
+    #[arg(long, value_name = "FILE", env = "SV2KEYLOGFILE")]
     pub(crate) key_log: Option<PathBuf>,
 }
 

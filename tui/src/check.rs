@@ -130,6 +130,7 @@ fn options(arguments: &Check, file: Option<&TargetFile>) -> Result<RunOptions, O
         time_budget: arguments.time_budget.map_or(default.time_budget, Duration::from_secs),
         expectations,
         evidence: Some(arguments.evidence.clone()),
+        key_log: crate::key_log::open(arguments.key_log.as_deref())?,
         rerun,
         now: Clock::of_process().now().unix,
         ..default

@@ -70,9 +70,19 @@ impl KeyLog {
     /// Opens or creates the file, readable for its owner alone.
     ///
     /// # Errors
-    /// If the file cannot be opened for appending.
+    /// If the file cannot be opened for appending, or if somebody else could have prepared it: it
+    /// is a symbolic link, or others may write to it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::OpenOptionsExt;
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            let refused = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+            if found.is_symlink() {
+                return refused("a key log is no symbolic link: it would be written elsewhere");
+            }
+            if found.is_file() && found.mode() & 0o022 != 0 {
+                return refused("others may write to it, which a key log does not allow");
+            }
+        }
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         Ok(KeyLog { file: Mutex::new(file) })
     }
@@ -84,5 +94,33 @@ impl KeyLog {
     pub fn write(&self, secrets: &SessionSecrets) -> io::Result<()> {
         let lines = secrets.to_key_log();
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(lines.as_bytes())
+    }
+
+    /// The same, for whoever goes on without: an error is told in the program's log.
+    pub fn keep(&self, secrets: &SessionSecrets) {
+        if let Err(error) = self.write(secrets) {
+            tracing::error!(%error, "the key log cannot be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_file_that_others_have_prepared_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, link, open] = ["keys", "link", "open"].map(|name| directory.path().join(name));
+        symlink(&file, &link).unwrap();
+        std::fs::write(&open, "").unwrap();
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o666)).unwrap();
+
+        let outcomes = [&file, &link, &open].map(|path| KeyLog::open(path).is_ok());
+
+        assert_eq!(outcomes, [true, false, false]);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(KeyLog::open(&file).is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! The options of `assay load`, and what they mean to a fleet.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -75,6 +76,10 @@ pub(crate) struct Load {
     #[arg(long = "for", value_name = "DURATION", default_value = "60s")]
     pub(crate) duration: String,
 
+    /// Append the secrets of all sessions to a file, for reading captures
+    #[arg(long, value_name = "FILE", env = "SV2KEYLOGFILE")]
+    pub(crate) key_log: Option<PathBuf>,
+
     /// Repeat the arrivals of shares
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
@@ -122,6 +127,7 @@ impl Load {
             hash_budget: above_zero("--hash-budget", self.hash_budget)?,
             seed: self.seed.unwrap_or_else(|| sv2_net::entropy::from_system().u64() >> 32),
             ramp: duration("--ramp", &self.ramp)?,
+            key_log: crate::key_log::open(self.key_log.as_deref())?,
         };
         if !config.fits_user_identity() {
             return Err(Outcome::usage("--user: longer than 255 bytes (spec 5.3.2)"));

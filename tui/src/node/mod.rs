@@ -83,10 +83,7 @@ fn default_config(command: &Node) -> Option<&'static str> {
 
 /// Opens the key log that was asked for.
 fn key_log(common: &NodeCommon) -> Result<Option<Arc<KeyLog>>, Outcome> {
-    let Some(path) = &common.key_log else { return Ok(None) };
-    KeyLog::open(path)
-        .map(|log| Some(Arc::new(log)))
-        .map_err(|error| Outcome::usage(format!("cannot write {}: {error}", path.display())))
+    crate::key_log::open(common.key_log.as_deref())
 }
 
 /// As [`follow`], and takes commands from standard input: one a line.

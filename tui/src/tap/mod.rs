@@ -14,10 +14,10 @@ use sv2::noise::{AuthorityPublicKey, CipherSuite};
 use sv2_net::clock::Clock;
 use sv2_net::identity::Certifier;
 use sv2_net::relay::{Mode, Recorder, Relay, RelayConfig, RelayHandle};
-use sv2_net::tap::KeyLog;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::key_log;
 use crate::outcome::Outcome;
 use crate::print;
 pub(crate) use options::Tap;
@@ -52,7 +52,7 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
     config.limits.connections_max = connections_max;
     // Farms stand behind one address, and a tap is there for one farm.
     config.limits.connections_per_address_max = connections_max;
-    config.key_log = key_log(options)?;
+    config.key_log = key_log::open(options.key_log.as_deref())?;
     if let Some(path) = &options.rules {
         let (file, rules) = RulesFile::open(path.clone()).map_err(Outcome::Usage)?;
         print::line(format_args!("{} rules from {}", file.len(), path.display()));
@@ -105,13 +105,6 @@ fn terminating(options: &Tap) -> Result<(Mode, Option<AuthorityPublicKey>), Outc
     let certifier = Certifier::renewing_backdated(secret, VALIDITY, BACKDATED, now, entropy);
     let down = Some(Arc::new(certifier));
     Ok((Mode::Terminating { down, is_up_plain, suite }, Some(authority)))
-}
-
-fn key_log(options: &Tap) -> Result<Option<Arc<KeyLog>>, Outcome> {
-    let Some(path) = &options.key_log else { return Ok(None) };
-    let log = KeyLog::open(path).map_err(|error| unusable(path, &error))?;
-    anstream::eprintln!("the secrets of all sessions go to {}", path.display());
-    Ok(Some(Arc::new(log)))
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Outcome {

@@ -7,7 +7,6 @@ mod screen;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use simulator::goal::Goal;
@@ -16,10 +15,10 @@ use simulator::units::parse_duration;
 use simulator_live::{Happening, Network, Settings, StartStep};
 use sv2_net::child::Helper;
 use sv2_net::clock::Clock;
-use sv2_net::tap::KeyLog;
 use tokio::time::{Instant, sleep_until};
 
 use crate::arguments::{self, Up};
+use crate::key_log;
 use crate::outcome::Outcome;
 use board::Board;
 
@@ -109,13 +108,12 @@ fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
         .map_err(|error| Outcome::usage(format!("scenario {error}")))?;
     let goal = arguments.until.as_deref().map(str::parse).transpose();
     let duration = arguments.duration.as_deref().map(parse_duration).transpose();
-    let key_log = arguments.key_log.as_deref().map(KeyLog::open).transpose();
-    let key_log = key_log.map_err(|error| usage("--key-log", error.to_string()))?;
+    let key_log = key_log::open(arguments.key_log.as_deref())?;
     let helper = Helper::of_this_program()
         .map_err(|error| Outcome::Internal(format!("our own executable: {error}")))?;
     let is_watched = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let run = Run {
-        settings: Settings { helper, key_log: key_log.map(Arc::new), trace: None },
+        settings: Settings { helper, key_log, trace: None },
         goal: goal.map_err(|error| usage("--until", error))?,
         duration: duration.map_err(|error| usage("--for", error))?,
         look: match (arguments.json, is_watched && !arguments.plain) {

@@ -1,15 +1,18 @@
 //! What is asked of a fleet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sv2::common::{PROTOCOL_VERSION, Protocol, SetupConnection};
+use sv2::connection::Connection;
 use sv2::message::Message;
 use sv2::mining::{OpenExtendedMiningChannel, OpenStandardMiningChannel, setup_flag};
 use sv2::role::PeerAddress;
 use sv2::wire::{Str255, Target};
+use sv2_net::tap::KeyLog;
 
 /// A fleet, and what it does to a pool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct LoadConfig {
     /// Whom to load.
     pub pool: PeerAddress,
@@ -31,6 +34,8 @@ pub struct LoadConfig {
     pub seed: u64,
     /// Over how long the fleet's channels are opened, one after the other.
     pub ramp: Duration,
+    /// Takes the secrets of all sessions, if given.
+    pub key_log: Option<Arc<KeyLog>>,
 }
 
 /// What a device of a fleet opens.
@@ -96,6 +101,13 @@ impl LoadConfig {
     /// Whom the pool shall pay for a device.
     pub(super) fn user_of(&self, device: u32) -> String {
         self.user_identity.replace("{}", &device.to_string())
+    }
+
+    /// Keeps the secrets of a session that has been established, where they are wanted.
+    pub(super) fn log_keys(&self, connection: &Connection) {
+        if let (Some(key_log), Some(secrets)) = (&self.key_log, connection.key_log()) {
+            key_log.keep(secrets);
+        }
     }
 
     /// The request for a device's channel.

@@ -142,7 +142,10 @@ impl Probe {
         let mut probe = Probe { socket, connection, input: BytesMut::new() };
         probe.write(&act_1, HANDSHAKE).await?;
         match probe.next(HANDSHAKE).await? {
-            Received::Established { .. } => Ok(probe),
+            Received::Established { .. } => {
+                config.log_keys(&probe.connection);
+                Ok(probe)
+            }
             Received::Frame(_) => unreachable!("frames come after `Established`"),
         }
     }

@@ -294,7 +294,10 @@ impl Line for Sv2Line {
     fn receive(&mut self, now: Now, input: &mut BytesMut, out: &mut Vec<u8>) -> Result<(), End> {
         while let Some(received) = self.connection.receive(now, input, out)? {
             match received {
-                Received::Established { .. } => self.set_up(now, out)?,
+                Received::Established { .. } => {
+                    self.fleet.config.log_keys(&self.connection);
+                    self.set_up(now, out)?;
+                }
                 Received::Frame(frame) => self.take_frame(now, frame, out)?,
             }
         }

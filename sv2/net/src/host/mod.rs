@@ -320,8 +320,8 @@ impl Shared {
         if let Some(tap) = &self.tap {
             tap.secrets(self.clock.now(), link, secrets);
         }
-        if let Some(Err(error)) = self.key_log.as_ref().map(|key_log| key_log.write(secrets)) {
-            tracing::error!(host = self.name, %error, "the key log cannot be written");
+        if let Some(key_log) = &self.key_log {
+            key_log.keep(secrets);
         }
     }
 

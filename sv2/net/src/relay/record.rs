@@ -211,8 +211,8 @@ impl Witness for Handshake<'_> {
     }
 
     fn secrets(&mut self, secrets: &SessionSecrets) {
-        if let Some(Err(error)) = self.key_log.map(|key_log| key_log.write(secrets)) {
-            tracing::error!(%error, "the key log cannot be written");
+        if let Some(key_log) = self.key_log {
+            key_log.keep(secrets);
         }
         if self.sent.takes_wire()
             && let Some(recorder) = &self.sent.recorder

@@ -37,6 +37,7 @@ fn fleet() -> Arc<Fleet> {
         hash_budget: 1e6,
         seed: 7,
         ramp: Duration::ZERO,
+        key_log: None,
     }))
 }
 
