@@ -309,7 +309,7 @@ async fn serve(stream: TcpStream, session: u64, shared: &Shared, entropy: Entrop
 /// Of frames that are still arriving, on all connections together and beyond what each may have for
 /// itself: sixteen of the longest ones.
 const ARRIVING_LEN_MAX: usize = 1 << 28;
-/// A side that has ended while the other one says nothing more: the connection ends.
+/// For a side to end when the other one has.
 const HALF_CLOSED_MAX: Duration = Duration::from_secs(60);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(5);

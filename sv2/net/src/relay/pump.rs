@@ -59,7 +59,7 @@ pub(super) struct Injected {
 pub(super) enum End {
     #[error("closed by the {}", .0.name())]
     Finished(Side),
-    #[error("closed by the {}, and the other side said nothing more", .0.name())]
+    #[error("closed by the {}, and the other side did not end in time", .0.name())]
     HalfClosed(Side),
     #[error("the {} broke off: {why}", side.name())]
     Broken { side: Side, is_reset: bool, why: String },
@@ -201,6 +201,9 @@ impl<'a> Pump<'a> {
             let frame = verdict.changed.unwrap_or(frame);
             for _ in 0..verdict.copies {
                 self.pass_on(frame.clone(), Some(&comment))?;
+                if self.out.len() >= WRITE_LEN {
+                    self.flush().await?;
+                }
             }
         }
         for (to, frame, comment) in verdict.injected {

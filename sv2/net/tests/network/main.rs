@@ -17,6 +17,7 @@ mod hosted;
 mod outages;
 mod pool_process;
 mod redirects;
+mod relayed;
 mod rpc_node;
 mod sv1;
 mod thousand;
@@ -43,6 +44,7 @@ fn trials() -> Vec<Trial> {
     trials.extend(outages::trials());
     trials.extend(rpc_node::trials());
     trials.extend(redirects::trials());
+    trials.extend(relayed::trials());
     trials.extend(sv1::trials());
     trials.extend(foreign::trials());
     trials.extend(full_blocks::trials());

@@ -51,7 +51,7 @@ fn rule(document: &Document, node: &Node, number: usize) -> Result<Rule, LoadErr
     let channel = keys.take("channel").map(|node| document.integer(node)).transpose()?;
     let skip = keys.take("skip").map(|node| document.integer(node)).transpose()?;
     let times = keys.take("times").map(|node| document.integer(node)).transpose()?;
-    let action = action(document, &mut keys, message)?;
+    let actions = actions(document, &mut keys, message)?;
     keys.finish(&[
         "name",
         "message",
@@ -66,6 +66,13 @@ fn rule(document: &Document, node: &Node, number: usize) -> Result<Rule, LoadErr
         "inject",
         "close",
     ])?;
+    let Ok([action]) = <[Action; 1]>::try_from(actions) else {
+        return Err(document.error(
+            keys.at(),
+            "a rule does one thing: drop = true, delay = \"250ms\", duplicate = 1, \
+             change = { … }, inject = { … } or close = true",
+        ));
+    };
     Ok(Rule {
         name,
         what: What { message: message.map(|row| (row.extension, row.number)), from, channel },
@@ -75,11 +82,12 @@ fn rule(document: &Document, node: &Node, number: usize) -> Result<Rule, LoadErr
     })
 }
 
-fn action(
+/// Everything that a rule says to do; it may say one thing.
+fn actions(
     document: &Document,
     keys: &mut Keys<'_>,
     message: Option<&'static Descriptor>,
-) -> Result<Action, LoadError> {
+) -> Result<Vec<Action>, LoadError> {
     let mut actions = Vec::new();
     if let Some(node) = keys.take("drop")
         && document.boolean(node)?
@@ -110,15 +118,7 @@ fn action(
     {
         actions.push(Action::Close);
     }
-    let at = keys.at();
-    match <[Action; 1]>::try_from(actions) {
-        Ok([action]) => Ok(action),
-        Err(_) => Err(document.error(
-            at,
-            "a rule does one thing: drop = true, delay = \"250ms\", duplicate = 1, \
-             change = { … }, inject = { … } or close = true",
-        )),
-    }
+    Ok(actions)
 }
 
 fn changes(
