@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sv2::noise::{AuthorityPublicKey, CipherSuite};
 use sv2_net::clock::Clock;
 use sv2_net::identity::Certifier;
@@ -39,6 +40,7 @@ pub(crate) fn run(options: &Tap) -> Outcome {
 }
 
 async fn tap(options: &Tap) -> Result<(), Outcome> {
+    allow_descriptors();
     let upstream = options.upstream()?;
     let is_through = options.pass_through || upstream.is_sv1;
     let (mode, authority) = if is_through {
@@ -87,6 +89,14 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
         recording.finish();
     }
     Ok(())
+}
+
+/// Each connection takes two descriptors: as many as the system lets us have.
+fn allow_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
 }
 
 fn terminating(options: &Tap) -> Result<(Mode, Option<AuthorityPublicKey>), Outcome> {

@@ -9,9 +9,10 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use capture::Capture;
-use programs::{fleet, pool, run, tap};
+use programs::{fleet, network, pool, run, tap};
 use sv2::message::Message;
 
 #[test]
@@ -65,15 +66,20 @@ fn bytes_that_pass_through_are_recorded_once_and_without_keys() {
 }
 
 #[test]
-fn a_rule_drops_a_share_and_the_capture_says_so() {
+fn a_rule_that_is_written_while_the_tap_runs_drops_a_share_and_the_capture_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let (_pool, upstream) = pool();
     let rules = directory.path().join("rules.toml");
     let text =
         "[[rule]]\nname = \"lost\"\nmessage = \"SubmitSharesStandard\"\ntimes = 1\ndrop = true\n";
-    fs::write(&rules, text).unwrap();
+    fs::write(&rules, "").unwrap();
     let more = ["--rules", rules.to_str().unwrap()];
-    let (tap, url, file) = tap(&upstream, directory.path(), &more);
+    let (mut tap, url, file) = tap(&upstream, directory.path(), &more);
+    fleet(&url, "1");
+    fs::write(&rules, "[[rule]]\ndorp = true").unwrap();
+    tap.line(&format!("{}:2:1: unknown key \"dorp\"; did you mean \"drop\"", rules.display()));
+    fs::write(&rules, text).unwrap();
+    tap.line("1 rules from ");
 
     let arguments = ["load", &url, "--devices", "1", "--ramp", "100ms", "--for", "1s", "--json"];
     let output = run(&[&arguments[..], &["--shares-per-minute", "600"]].concat());
@@ -118,6 +124,51 @@ fn a_live_reader_has_the_whole_file_and_goes_on_with_the_next() {
 }
 
 #[test]
+fn lines_of_stratum_v1_pass_and_are_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_network, upstream) = network("config-c", "translator");
+    let (mut tap, url, file) = tap(&upstream, directory.path(), &[]);
+
+    fleet(&url, "2");
+    tap.wait_for_ends(2 + PROBES);
+    tap.interrupt();
+
+    let capture = Capture::read(&file);
+    assert_eq!(capture.streams.len(), 2 + PROBES);
+    for (side, word) in [(0, "mining.subscribe"), (1, "mining.notify")] {
+        for stream in &capture.streams {
+            let text = String::from_utf8_lossy(&stream.bytes[side]);
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[test]
+fn two_taps_with_a_leg_in_clear_between_them_serve_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_pool, upstream) = pool();
+    let (inner, clear, _) = tap(&upstream, directory.path(), &["--plain-down"]);
+    let outer_directory = directory.path().join("outer");
+    fs::create_dir(&outer_directory).unwrap();
+    let (mut outer, url, file) = tap(&clear, &outer_directory, &["--plain-up"]);
+
+    fleet(&url, "2");
+    outer.wait_for_ends(2 + PROBES);
+    outer.interrupt();
+    inner.interrupt();
+
+    let capture = Capture::read(&file);
+    let streams = &capture.streams;
+    let sealed = streams.iter().find(|stream| stream.interface == 0).unwrap();
+    let clear = streams.iter().find(|stream| stream.interface == 1).unwrap();
+    let [client, _] = capture.frames(sealed);
+    let is_set_up = |frame: &sv2::wire::Frame| frame.message_type == 0;
+    assert!(client.first().is_some_and(is_set_up));
+    // Core extension, SetupConnection: no act 1 before it.
+    assert_eq!(clear.bytes[0][..3], [0, 0, 0]);
+}
+
+#[test]
 fn a_capture_without_keys_has_none() {
     let directory = tempfile::tempdir().unwrap();
     let (_pool, upstream) = pool();
@@ -145,6 +196,28 @@ fn an_old_authority_is_never_overwritten_and_a_pool_without_a_key_never_believed
     assert_eq!(fs::read_to_string(key).unwrap(), "old");
     let said = String::from_utf8(without.stderr).unwrap();
     assert!(said.contains("add /KEY, or --insecure-upstream"), "{said}");
+}
+
+#[test]
+fn captures_of_the_reference_implementation_decode_and_both_legs_say_the_same() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/captures"));
+    for name in [
+        "tap-mining_device-pool_sv2",
+        "tap-translator_sv2-pool_sv2",
+        "tap-jd_client_sv2-assay-pool",
+        "tap-jd_client_sv2-assay-job-declarator-server",
+    ] {
+        let capture = Capture::read(&folder.join(name).with_extension("pcapng"));
+
+        same_on_both_legs(&capture);
+        for stream in &capture.streams {
+            for frame in capture.frames(stream).concat() {
+                let decoded = Message::decode(&frame).unwrap_or_else(|e| panic!("{name}: {e}"));
+                let payload = decoded.message.to_frame(&decoded.tlvs).payload;
+                assert_eq!(payload, frame.payload, "{name}: {:?}", decoded.message);
+            }
+        }
+    }
 }
 
 /// Compares the legs of each client, and counts the shares that passed.

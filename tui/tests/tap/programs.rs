@@ -1,37 +1,45 @@
 //! A pool of ours, and taps in front of it, as processes.
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// A process that ends with the test.
 pub(crate) struct Program {
     pub(crate) child: Child,
-    pub(crate) lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Program {
         let mut child = assay(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (tell, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Nobody listens any more once the test has seen enough.
+        std::thread::spawn(move || output.map_while(Result::ok).all(|it| tell.send(it).is_ok()));
         Program { child, lines }
+    }
+
+    /// Not a measure of anything: so long that only what will never come is given up.
+    fn next_line(&mut self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(60)).expect("the program says something more")
     }
 
     /// The rest of the first line that begins so.
     pub(crate) fn line(&mut self, beginning: &str) -> String {
-        for line in &mut self.lines {
-            let line = line.unwrap();
-            if let Some(rest) = line.strip_prefix(beginning) {
+        loop {
+            if let Some(rest) = self.next_line().strip_prefix(beginning) {
                 return rest.to_owned();
             }
         }
-        panic!("no line begins with {beginning}");
     }
 
     /// Reads until a tap has told the end of so many connections.
     pub(crate) fn wait_for_ends(&mut self, mut count: usize) {
         while count > 0 {
-            let line = self.lines.next().expect("the tap goes on").unwrap();
+            let line = self.next_line();
             count -= usize::from(line.contains(" frames from the client, "));
         }
     }
@@ -61,12 +69,16 @@ impl Drop for Program {
 
 /// A pool with a template provider and miners of its own, and its address.
 pub(crate) fn pool() -> (Program, String) {
-    let mut pool = Program::start(&["up", "pool", "--free-ports", "--json"]);
+    network("pool", "pool")
+}
+
+/// A network of ours, and the address of one of its parts.
+pub(crate) fn network(scenario: &str, part: &str) -> (Program, String) {
+    let mut network = Program::start(&["up", scenario, "--free-ports", "--json"]);
     loop {
-        let line = pool.lines.next().unwrap().unwrap();
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if line["kind"] == "endpoint" && line["subject"] == "pool" {
-            return (pool, line["url"].as_str().unwrap().to_owned());
+        let line: serde_json::Value = serde_json::from_str(&network.next_line()).unwrap();
+        if line["kind"] == "endpoint" && line["subject"] == part {
+            return (network, line["url"].as_str().unwrap().to_owned());
         }
     }
 }
@@ -77,12 +89,15 @@ pub(crate) fn tap(upstream: &str, directory: &Path, more: &[&str]) -> (Program, 
     let key = directory.join("tap.key");
     let mut arguments = vec!["tap", "--listen", "127.0.0.1:0", "--upstream", upstream];
     arguments.extend(["--record", records.to_str().unwrap()]);
-    if !more.contains(&"--pass-through") {
+    let has_key = |option: &&str| !["--pass-through", "--plain-down"].contains(option);
+    if upstream.starts_with("stratum2") && more.iter().all(has_key) {
         arguments.extend(["--new-authority", key.to_str().unwrap()]);
     }
     arguments.extend(more);
     let mut tap = Program::start(&arguments);
-    let url = format!("stratum2+tcp://{}", tap.line("stratum2+tcp://"));
+    let scheme =
+        if upstream.starts_with("stratum2") { "stratum2+tcp://" } else { "stratum+tcp://" };
+    let url = format!("{scheme}{}", tap.line(scheme));
     let file = PathBuf::from(tap.line("records in "));
     (tap, url, file)
 }
