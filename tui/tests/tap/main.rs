@@ -124,6 +124,37 @@ fn a_live_reader_has_the_whole_file_and_goes_on_with_the_next() {
 }
 
 #[test]
+fn a_recording_without_room_delays_nobody_and_counts_what_it_leaves_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_pool, upstream) = pool();
+    let (mut tap, url, file) = tap(&upstream, directory.path(), &["--queue", "1"]);
+
+    fleet(&url, "2");
+    tap.wait_for_ends(2 + PROBES);
+    tap.interrupt();
+
+    let capture = Capture::read(&file);
+    assert_eq!(capture.streams.len(), 2 * (2 + PROBES));
+    assert!(capture.streams.iter().all(|stream| stream.bytes.concat().is_empty()));
+    let dropped: u64 = capture.statistics.iter().map(|(_, dropped)| dropped).sum();
+    assert!(dropped > 20, "{dropped}");
+}
+
+#[test]
+fn a_recording_without_room_lets_nothing_pass_if_it_shall_fail_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_pool, upstream) = pool();
+    let more = ["--queue", "1", "--fail-closed"];
+    let (mut tap, url, _) = tap(&upstream, directory.path(), &more);
+
+    let output = run(&["load", &url, "--devices", "1", "--ramp", "100ms", "--for", "1s"]);
+
+    assert_ne!(output.status.code(), Some(0), "{output:?}");
+    let _ = tap.line("127.0.0.1:");
+    tap.interrupt();
+}
+
+#[test]
 fn lines_of_stratum_v1_pass_and_are_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let (_network, upstream) = network("config-c", "translator");

@@ -87,6 +87,12 @@ impl Files {
         }
     }
 
+    /// Puts another handle in the place of the file's, and returns that one.
+    #[cfg(test)]
+    pub(super) fn replace_file(&mut self, file: Arc<File>) -> Arc<File> {
+        std::mem::replace(&mut self.current.file, file)
+    }
+
     fn keep_some(&mut self) {
         let Some(kept) = self.files_kept else { return };
         self.written.push_back(self.current.path.clone());
@@ -165,15 +171,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("tap-of-others.pcapng"), b"").unwrap();
         let config = RecorderConfig {
-            directory: directory.path().to_owned(),
-            interfaces: ["down", "up"],
-            is_plain: false,
-            has_keys: true,
-            is_fail_closed: false,
             file_len_max: Some(10),
-            file_age_max: None,
             files_kept: Some(2),
-            queued_len_max: 0,
+            ..RecorderConfig::small(directory.path())
         };
         let mut files = Files::open(&config).unwrap();
 

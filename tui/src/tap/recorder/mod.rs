@@ -69,6 +69,24 @@ impl FileRecorder {
     }
 }
 
+#[cfg(test)]
+impl RecorderConfig {
+    /// One file without a limit.
+    fn small(directory: &std::path::Path) -> Self {
+        RecorderConfig {
+            directory: directory.to_owned(),
+            interfaces: ["down", "up"],
+            is_plain: false,
+            has_keys: true,
+            is_fail_closed: false,
+            file_len_max: None,
+            file_age_max: None,
+            files_kept: None,
+            queued_len_max: 1 << 20,
+        }
+    }
+}
+
 impl Recorder for FileRecorder {
     fn wants_plain(&self) -> bool {
         self.config.is_plain

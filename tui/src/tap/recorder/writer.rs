@@ -164,3 +164,51 @@ fn nanoseconds() -> u64 {
 const APPENDED_LEN: usize = 1 << 20;
 /// Without anything to record: for rotation by time, and for statistics.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use sv2_net::relay::Leg;
+
+    fn bytes(offset: u64) -> Entry {
+        let (from, comment, bytes) = (Side::Client, String::new(), vec![7; 10]);
+        let record = Record::Bytes { from, offset, comment, bytes };
+        Entry { nanoseconds: 1, stream: 0, record }
+    }
+
+    fn batch(entries: Vec<Entry>) -> Batch {
+        Batch { entries, ..Batch::default() }
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_tried_again_and_what_it_cost_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = RecorderConfig::small(directory.path());
+        let files = Files::open(&config).unwrap();
+        let path = files.progress().path;
+        let queue = Arc::new(Queue::new(1 << 20));
+        let (mut writer, progress) = Writer::new(files, Arc::clone(&queue), &config).unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let opened = Record::Opened { leg: Leg::Down, client: address, server: address };
+        writer.write(batch(vec![Entry { nanoseconds: 1, stream: 0, record: opened }, bytes(0)]));
+        let whole_len = std::fs::metadata(&path).unwrap().len();
+
+        // A handle that cannot write stands for a disk that is full.
+        let good = writer.files.replace_file(Arc::new(File::open(&path).unwrap()));
+        writer.write(batch(vec![bytes(10), bytes(20)]));
+
+        assert!(!queue.push(2, 0, bytes(30).record, true), "strict recorders are told");
+        assert_eq!(progress.borrow().len, whole_len);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), whole_len);
+
+        writer.files.replace_file(good);
+        writer.write(batch(Vec::new()));
+
+        assert!(queue.push(3, 0, bytes(30).record, true));
+        let file = std::fs::read(&path).unwrap();
+        // The last blocks are the statistics: of the first interface, two are missing.
+        let dropped = file.windows(12).any(|option| option == [5, 0, 8, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(dropped, "{file:?}");
+    }
+}
