@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod figures;
 pub mod goal;
+pub mod link;
 pub mod scenario;
 pub mod units;
 pub mod vardiff;

@@ -50,6 +50,48 @@ impl fmt::Display for HashRate {
     }
 }
 
+/// Bits per second, above zero.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Bandwidth(f64);
+
+impl Bandwidth {
+    /// From bits per second; `None` unless above zero and finite.
+    pub fn new(bits_per_second: f64) -> Option<Self> {
+        let is_rate = bits_per_second > 0.0 && bits_per_second.is_finite();
+        is_rate.then_some(Bandwidth(bits_per_second))
+    }
+
+    /// Bits per second.
+    pub fn per_second(self) -> f64 {
+        self.0
+    }
+
+    /// How long so many bytes take, in nanoseconds.
+    #[inline]
+    pub fn transfer(self, bytes: u64) -> u64 {
+        #[expect(clippy::cast_precision_loss, reason = "nobody sends petabytes at once")]
+        let nanoseconds = bytes as f64 * 8e9 / self.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let whole = (nanoseconds + 0.5) as u64;
+        whole
+    }
+}
+
+impl FromStr for Bandwidth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = scaled(text, &BANDWIDTH_UNITS, BANDWIDTH_MAX);
+        match number.map(Bandwidth::new) {
+            Some(Some(bandwidth)) => Ok(bandwidth),
+            Some(None) => Err(format!("nothing passes at \"{text}\": expected more than zero")),
+            None => Err(format!(
+                "expected a bandwidth such as \"256kbit\" or \"1Gbit\", got \"{text}\""
+            )),
+        }
+    }
+}
+
 /// A span of time, such as `20ms` or `10min`.
 ///
 /// # Errors
@@ -94,8 +136,14 @@ const HASH_RATE_UNITS: [(&str, f64); 7] = [
     ("EH/s", 1e18),
 ];
 
+/// Ascending, per second.
+const BANDWIDTH_UNITS: [(&str, f64); 4] =
+    [("bit", 1.0), ("kbit", 1e3), ("Mbit", 1e6), ("Gbit", 1e9)];
+
 /// A century: longer than any run, and far below what 64 bits of nanoseconds hold.
 const NANOSECONDS_MAX: f64 = 100.0 * 365.0 * 86_400e9;
+/// A terabit per second.
+const BANDWIDTH_MAX: f64 = 1e12;
 /// A thousand times what the world had in 2026.
 const HASH_RATE_MAX: f64 = 1e24;
 
@@ -123,6 +171,15 @@ mod tests {
             let error = parse_duration(text).unwrap_err();
             assert!(error.starts_with("expected a duration such as"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn bandwidths_are_bits_a_second_and_never_zero() {
+        let gigabit: Bandwidth = "1Gbit".parse().unwrap();
+
+        assert_eq!(gigabit.transfer(125), 1_000);
+        assert!("0kbit".parse::<Bandwidth>().unwrap_err().contains("more than zero"));
+        assert!("1GB".parse::<Bandwidth>().unwrap_err().contains("expected a bandwidth"));
     }
 
     #[test]
