@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod figures;
+pub mod fleet;
 pub mod goal;
 pub mod link;
 pub mod scenario;

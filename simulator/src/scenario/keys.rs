@@ -1,7 +1,7 @@
 //! Every key that a scenario may have, once: the loader takes names, ranges and choices from
 //! here, the schema for editors all of it.
 
-use super::{ChainKind, Kind};
+use super::{ChainKind, Kind, virtual_time};
 
 /// A key of a table.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,14 @@ pub(super) enum Shape {
     Listen,
     Duration,
     HashRate,
+    /// Bits per second.
+    Bandwidth,
+    /// A distribution of delays.
+    Latency,
+    /// From 0 to 1.
+    Fraction,
+    /// Any words.
+    Words,
     Integer {
         min: u64,
         max: u64,
@@ -315,7 +323,7 @@ pub(super) const fn of_kind(kind: Kind) -> &'static [Key] {
 /// Those that a role of a kind may have, in the order in which people look for them.
 pub(super) fn of_role(kind: Kind) -> Vec<Key> {
     let listening = if kind.default_port().is_some() { LISTENING } else { &[] };
-    [ROLE, listening, of_kind(kind)].concat()
+    [ROLE, virtual_time::keys::ROLE, listening, of_kind(kind)].concat()
 }
 
 /// Kinds that miners connect to.
@@ -334,6 +342,6 @@ pub(super) const DIFFICULTY_STEPS: &[&str] = &["powers-of-two", "exact"];
 /// In the order of [`super::ChannelKind`].
 pub(super) const CHANNELS: &[&str] = &["standard", "standard-in-group", "extended"];
 
-const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
     Key { name, shape, about }
 }

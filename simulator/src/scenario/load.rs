@@ -8,6 +8,7 @@ use super::load_role::RoleLoader;
 use super::overrides::Overrides;
 use super::reader::{Named, Names, Reader};
 use super::role::Kind;
+use super::virtual_time;
 use super::{
     ChainKind, ChainSettings, DEFAULT_NBITS, HeldBy, Node, NodeId, PARTS_MAX, RoleId, Scenario,
 };
@@ -18,7 +19,11 @@ impl Scenario {
     /// # Errors
     /// The first thing that is unknown, missing or contradictory, with its place.
     pub fn load(file: &str, text: &str, overrides: &Overrides) -> Result<Scenario, LoadError> {
-        let document = Document::parse(file, text)?;
+        let mut document = Document::parse(file, text)?;
+        for (key, value) in &overrides.set {
+            document.set(key, value)?;
+        }
+        let document = document;
         let mut root = document.keys(document.root())?;
         let (chain, nodes, roles) = (root.take("chain"), root.take("node"), root.take("role"));
         let table = |node| -> Result<&[Entry], LoadError> {
@@ -30,7 +35,7 @@ impl Scenario {
         let (nodes, roles) = (table(nodes)?, table(roles)?);
         let names = names(&document, nodes, roles)?;
 
-        let beside = ["chain", "node", "role"];
+        let beside = [&["chain", "node", "role"], virtual_time::TABLES].concat();
         let known = keys::SCENARIO.to_vec();
         let mut top = Reader::beside(&beside, &document, document.root(), known, &names)?;
         let title = top.text("title")?.unwrap_or_default();
@@ -49,6 +54,7 @@ impl Scenario {
             places.listens.push(listen_at.unwrap_or(entry.at));
             loaded.push(role);
         }
+        let role_nodes: Vec<&Value> = roles.iter().map(|entry| &entry.node).collect();
         let scenario = Scenario {
             title,
             seed: overrides.seed.unwrap_or(seed),
@@ -56,6 +62,7 @@ impl Scenario {
             links: load_links(&document, nodes, &names)?,
             nodes: node_list(&names),
             roles: loaded,
+            virtual_time: virtual_time::load(&document, &names, chain, &role_nodes)?,
         };
         check::check(&scenario, &document, &places)?;
         Ok(scenario)
@@ -93,7 +100,7 @@ fn names<'a>(
     })
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty() && text.len() <= NAME_LEN_MAX && text.chars().all(is_letter)
 }
@@ -126,7 +133,10 @@ fn load_chain(
         transaction_count: 0,
     };
     if let Some(node) = node {
-        let mut reader = Reader::new(document, node, keys::CHAIN.to_vec(), names)?;
+        let mut reader = {
+            let known = [keys::CHAIN, virtual_time::keys::CHAIN].concat();
+            Reader::new(document, node, known, names)?
+        };
         if let Some(choice) = reader.choice("kind")? {
             chain.kind = ChainKind::ALL[choice];
         }

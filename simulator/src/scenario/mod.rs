@@ -31,6 +31,7 @@
 mod builtin;
 mod check;
 mod keys;
+mod latency;
 mod load;
 mod load_role;
 mod overrides;
@@ -39,6 +40,7 @@ mod role;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod virtual_time;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,6 +57,10 @@ pub use role::{
     Translator, TranslatorMode,
 };
 pub use schema::schema;
+pub use virtual_time::{
+    Axis, Failures, Fault, FaultKind, Fidelity, Fleet, LatencyText, LinkSettings, NetworkSettings,
+    Region, RegionId, RunSettings, Standing, Target, VirtualTime, When,
+};
 
 /// A network.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +77,8 @@ pub struct Scenario {
     pub links: Vec<(NodeId, NodeId)>,
     /// In the order of the file.
     pub roles: Vec<Role>,
+    /// What is said about virtual time.
+    pub virtual_time: VirtualTime,
 }
 
 /// A node, by its place in [`Scenario::nodes`].

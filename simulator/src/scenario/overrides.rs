@@ -17,6 +17,8 @@ pub struct Overrides {
     pub ports: Ports,
     /// Roles, by name, that others hold.
     pub replace: Vec<(String, HeldBy)>,
+    /// Settings, by their place with dots between, and their values as TOML.
+    pub set: Vec<(String, String)>,
 }
 
 /// Where roles of ours listen, seen from where the file says.

@@ -10,8 +10,8 @@ use sv2_document::{Data, Document, Keys, LoadError, Node};
 
 use super::keys::{Key, Shape};
 use super::role::Kind;
-use super::{NodeId, RoleId};
-use crate::units::{HashRate, parse_duration};
+use super::{LatencyText, NodeId, RoleId, latency};
+use crate::units::{Bandwidth, HashRate, parse_duration};
 
 /// A name that a table or the command line gives to a part.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,50 @@ impl<'a> Reader<'a> {
 
     pub(super) fn duration(&mut self, name: &str) -> Result<Option<Duration>, LoadError> {
         self.parsed(name, parse_duration)
+    }
+
+    pub(super) fn bandwidth(&mut self, name: &str) -> Result<Option<Bandwidth>, LoadError> {
+        self.parsed(name, str::parse)
+    }
+
+    /// Files are seen from the folder of the scenario.
+    pub(super) fn latency(&mut self, name: &str) -> Result<Option<LatencyText>, LoadError> {
+        let directory = Path::new(self.document.file()).parent().unwrap_or(Path::new(""));
+        self.parsed(name, |text| latency::parse(text, directory))
+    }
+
+    /// From 0 to 1, whole or not.
+    pub(super) fn fraction(&mut self, name: &str) -> Result<Option<f64>, LoadError> {
+        let Some((node, _)) = self.take(name) else { return Ok(None) };
+        let number = match node.data {
+            Data::Integer(0) => 0.0,
+            Data::Integer(1) => 1.0,
+            Data::Float(number) => number,
+            _ => f64::NAN,
+        };
+        if (0.0..=1.0).contains(&number) {
+            Ok(Some(number))
+        } else {
+            Err(self.document.error(node.at, "expected a number from 0 to 1"))
+        }
+    }
+
+    /// Any words, or one.
+    pub(super) fn words(&mut self, name: &str) -> Result<Vec<String>, LoadError> {
+        let Some((node, _)) = self.take(name) else { return Ok(Vec::new()) };
+        Ok(self.document.strings(node)?.into_iter().map(|(word, _)| word).collect())
+    }
+
+    /// Two words, which the table at `at` must have.
+    pub(super) fn two(&mut self, name: &str, at: usize) -> Result<[(String, usize); 2], LoadError> {
+        let at = self.at_of(name).unwrap_or(at);
+        let words = match self.take(name) {
+            Some((node, _)) => self.document.strings(node)?,
+            None => Vec::new(),
+        };
+        words.try_into().map_err(|_| {
+            self.document.error(at, format!("`{name}` names two, such as [\"eu\", \"na\"]"))
+        })
     }
 
     pub(super) fn hash_rate(&mut self, name: &str) -> Result<Option<HashRate>, LoadError> {

@@ -227,6 +227,13 @@ pub enum ChannelKind {
     Extended,
 }
 
+impl ChannelKind {
+    /// By its place among the choices of `channel`.
+    pub(super) fn of_choice(index: usize) -> Self {
+        [ChannelKind::Standard, ChannelKind::StandardInGroup, ChannelKind::Extended][index]
+    }
+}
+
 /// Settings of a Stratum V1 pool; those of `sv2::roles::sv1_pool` where `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sv1Pool {

@@ -109,6 +109,40 @@ impl Document {
         Ok(document)
     }
 
+    /// Gives a setting another value: `key` names its place with dots between, from the
+    /// outermost table, and `value` is TOML. Errors about it are at the table that it stands in.
+    ///
+    /// # Errors
+    /// If `value` is no TOML, or `key` leads through something that is no table.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), LoadError> {
+        let file = format!("{key} = {value}");
+        let value = match Document::parse(&file, &format!("value = {value}"))?.root.data {
+            Data::Table(entries) => entries.into_iter().next(),
+            _ => None,
+        };
+        let missing = LoadError { file, line: 0, column: 0, message: "no such table".to_owned() };
+        let Some(Entry { node: value, .. }) = value else { return Err(missing) };
+        let mut node = &mut self.root;
+        let mut parts = key.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let at = node.at;
+            let Data::Table(entries) = &mut node.data else { return Err(missing) };
+            let index = entries.iter().position(|entry| entry.key == part);
+            if parts.peek().is_none() {
+                let place = index.map_or(at, |index| entries[index].node.at);
+                let node = Node { at: place, data: value.data };
+                match index {
+                    Some(index) => entries[index].node = node,
+                    None => entries.push(Entry { key: part.to_owned(), at, node }),
+                }
+                return Ok(());
+            }
+            let Some(index) = index else { return Err(missing) };
+            node = &mut entries[index].node;
+        }
+        Err(missing)
+    }
+
     /// As errors call it.
     pub fn file(&self) -> &str {
         &self.file
@@ -369,6 +403,20 @@ mod tests {
             error,
             @r#"a.toml:2:3: unknown key "sevrity"; did you mean "severity"?"#
         );
+    }
+
+    #[test]
+    fn a_setting_is_given_another_value_where_it_stands() {
+        let mut document = Document::parse("a.toml", "[pool.a]\nshares = 6\n").unwrap();
+
+        document.set("pool.a.shares", "18").unwrap();
+        document.set("seed", "\"x\"").unwrap();
+        let error = document.set("pool.b.shares", "18").unwrap_err();
+
+        let shown = format!("{:?}", document.root());
+        assert!(shown.contains("Integer(18)") && !shown.contains("Integer(6)"), "{shown}");
+        assert!(shown.contains("Text(\"x\")"), "{shown}");
+        assert_eq!(error.to_string(), "pool.b.shares = 18: no such table");
     }
 
     #[test]

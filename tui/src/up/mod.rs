@@ -103,9 +103,13 @@ fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
             None => Ports::AsWritten,
         },
         replace,
+        set: Vec::new(),
     };
     let scenario = Scenario::load(&file, &text, &overrides)
         .map_err(|error| Outcome::usage(format!("scenario {error}")))?;
+    for note in &scenario.virtual_time.notes {
+        anstream::eprintln!("note: scenario {note}");
+    }
     let goal = arguments.until.as_deref().map(str::parse).transpose();
     let duration = arguments.duration.as_deref().map(parse_duration).transpose();
     let key_log = key_log::open(arguments.key_log.as_deref())?;
