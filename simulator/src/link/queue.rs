@@ -40,7 +40,7 @@ impl Queue {
 
     /// Takes in bytes that are here from `from` on, and says when the first is served and when
     /// the last has been. `now` is the present, which never goes back and is not after `from`.
-    pub(super) fn serve(&mut self, now: u64, from: u64, link_bytes: u64) -> (u64, u64) {
+    pub(crate) fn serve(&mut self, now: u64, from: u64, link_bytes: u64) -> (u64, u64) {
         self.link_bytes += link_bytes;
         let work = self.service(link_bytes).max(1);
         while self.busy.front().is_some_and(|(_, end)| *end <= now) {
