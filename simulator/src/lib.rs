@@ -10,5 +10,6 @@ pub mod fleet;
 pub mod goal;
 pub mod link;
 pub mod scenario;
+pub mod statistics;
 pub mod units;
 pub mod vardiff;
