@@ -4,6 +4,7 @@
 //! Nothing in this crate has a socket, a clock or a thread, so that both read the same file and
 //! count the same way.
 
+pub mod compare;
 pub mod engine;
 pub mod figures;
 pub mod fleet;

@@ -1,0 +1,58 @@
+//! What a closed form gives for a figure of a star: printed beside what was simulated, so that
+//! either can be doubted.
+
+use super::Figure;
+use crate::fleet::StarSettings;
+
+/// Of a star whose targets stay and whose card is not busy for long; none where no closed form is
+/// known.
+pub fn predict(figure: Figure, settings: &StarSettings) -> Option<f64> {
+    let sizes = settings.sizes;
+    let shares = settings.shares_per_minute / 60.0;
+    let batch = f64::from(settings.share_batch_size.min(sizes.batch_size_max));
+    let jobs = 1.0 / settings.job_interval.as_secs_f64();
+    let blocks = settings.block_interval.map_or(0.0, |interval| 1.0 / interval.as_secs_f64());
+    // Rate of each message a device, and its length.
+    let up = [(shares, sizes.submit)];
+    let down = [
+        (shares / batch, sizes.accept),
+        (jobs, sizes.job),
+        (blocks, sizes.tip),
+        (if sizes.future_job > 0 { blocks } else { 0.0 }, sizes.future_job),
+    ];
+    let payload = |messages: &[(f64, u32)]| -> f64 {
+        messages.iter().map(|(rate, len)| rate * f64::from(*len)).sum()
+    };
+    let packets = |messages: &[(f64, u32)]| -> f64 {
+        let framing = settings.framing;
+        let bytes = |len: u32| {
+            let segment_count = framing.segment_count(u64::from(len));
+            let acknowledgements = framing.acknowledgement_count(segment_count);
+            framing.packet_bytes(u64::from(len)) + acknowledgements * u64::from(framing.header_len)
+        };
+        messages.iter().map(|(rate, len)| rate * bytes(*len) as f64).sum()
+    };
+    match figure {
+        Figure::PayloadBytes => Some(payload(&up) + payload(&down)),
+        Figure::UplinkBytes => Some(payload(&up)),
+        Figure::DownlinkBytes => Some(payload(&down)),
+        Figure::PacketBytes => Some(packets(&up) + packets(&down)),
+        Figure::ShareRate => Some(shares),
+        Figure::StalePart => {
+            let way = settings.up.mean() + settings.down.mean() + settings.switch.mean();
+            Some((way.as_secs_f64() + card_wait(settings)) * blocks)
+        }
+        Figure::SwitchTime => {
+            let way = settings.down.mean() + settings.switch.mean();
+            Some(way.as_secs_f64() + card_wait(settings))
+        }
+    }
+}
+
+/// Until the pool's card has told a device of a block, on average: half of them are before it.
+fn card_wait(settings: &StarSettings) -> f64 {
+    let Some(nic) = settings.nic else { return 0.0 };
+    let bytes = settings.framing.link_bytes(u64::from(settings.sizes.tip));
+    let each = nic.transfer(bytes) as f64 / 1e9;
+    each * (f64::from(settings.device_count) + 1.0) / 2.0
+}
