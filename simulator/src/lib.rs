@@ -12,5 +12,6 @@ pub mod goal;
 pub mod link;
 pub mod scenario;
 pub mod statistics;
+pub mod sweep;
 pub mod units;
 pub mod vardiff;
