@@ -5,6 +5,7 @@
 //! count the same way.
 
 pub mod compare;
+pub mod build;
 pub mod engine;
 pub mod figures;
 pub mod fleet;

@@ -5,20 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use simulator::build::Builder;
 use simulator::scenario::{HeldBy, Kind, RoleId, RoleKind, Scenario};
 use sv2::common::Protocol;
+use sv2::job_declaration::token::TokenKey;
 use sv2::message::Message;
 use sv2::noise::CipherSuite;
 use sv2::role::{PeerAddress, Role};
-use sv2::roles::job_declarator_client::{JobDeclaratorClient, JobDeclaratorUpstream};
 use sv2::roles::job_declarator_server::JobDeclaratorServer;
-use sv2::roles::mining_device::MiningDevice;
-use sv2::roles::mining_proxy::MiningProxy;
-use sv2::roles::pool::Pool;
-use sv2::roles::sv1_device::Sv1Device;
-use sv2::roles::sv1_pool::Sv1Pool;
-use sv2::roles::template_provider::TemplateProvider;
-use sv2::roles::translator::Translator;
 use sv2::time::Now;
 use sv2::wire::Tlvs;
 use sv2_net::accounts::AccountsError;
@@ -40,10 +34,10 @@ use thiserror::Error;
 
 use crate::accounts::OpenAccounts;
 use crate::address::{self, Addresses};
+use crate::keys;
 use crate::network::NetworkTrace;
 use crate::nodes::{LiveNode, Nodes};
 use crate::part::Subject;
-use crate::{keys, settings};
 
 /// A role that runs.
 #[derive(Debug)]
@@ -184,81 +178,26 @@ impl Starter {
     }
 
     async fn host(&self, id: RoleId, member: u32) -> Result<Running, RoleStartError> {
-        let entropy = from_system();
-        match &self.scenario.role(id).kind {
-            RoleKind::TemplateProvider(role) => {
-                let settings = settings::template_provider(role);
-                self.run(Subject::Role(id, member), |_| {}, TemplateProvider::new(settings)).await
+        let token_key = match Builder::needs_token_key(&self.scenario, id) {
+            true => Some(keys::token_key(&self.scenario, id)?),
+            false => None,
+        };
+        let role = self.build(id, member, token_key);
+        let kind = self.scenario.role(id).kind.kind();
+        let adjust = |host: &mut HostConfig| match kind {
+            Kind::JobDeclaratorServer => {
+                host.limits.accepted_payload_len_max = JobDeclaratorServer::PAYLOAD_LEN_MAX;
             }
-            RoleKind::Pool(role) => {
-                let provider = role.template_provider.expect("one of ours has one");
-                let token_key = match self.scenario.declarator_of(id) {
-                    Some(_) => Some(keys::token_key(&self.scenario, id)?),
-                    None => None,
-                };
-                let settings = settings::pool(role, self.addresses.of(provider), token_key);
-                self.run(Subject::Role(id, member), |_| {}, Pool::new(settings, entropy)).await
-            }
-            RoleKind::JobDeclaratorServer(role) => {
-                let pool = role.pool.and_then(|pool| match &self.scenario.role(pool).kind {
-                    RoleKind::Pool(pool) => Some(pool),
-                    _ => None,
-                });
-                let token_key = keys::token_key(&self.scenario, id)?;
-                let settings = settings::job_declarator_server(pool, token_key);
-                let limits = |host: &mut HostConfig| {
-                    host.limits.accepted_payload_len_max = JobDeclaratorServer::PAYLOAD_LEN_MAX;
-                };
-                self.run(
-                    Subject::Role(id, member),
-                    limits,
-                    JobDeclaratorServer::new(settings, entropy),
-                )
-                .await
-            }
-            RoleKind::MiningProxy(role) => {
-                let settings = settings::mining_proxy(role, self.all(&role.upstream));
-                self.run(Subject::Role(id, member), |_| {}, MiningProxy::new(settings, entropy))
-                    .await
-            }
-            RoleKind::Translator(role) => {
-                let settings = settings::translator(role, self.all(&role.upstream));
-                self.run(Subject::Role(id, member), |_| {}, Translator::new(settings, entropy))
-                    .await
-            }
-            RoleKind::MiningDevice(role) => {
-                let pool = self.addresses.of(role.upstream.expect("one of ours has one"));
-                let settings = settings::mining_device(role, member, pool);
-                self.run(Subject::Role(id, member), |_| {}, MiningDevice::new(settings, entropy))
-                    .await
-            }
-            RoleKind::Sv1Pool(role) => {
-                let provider = role.template_provider.expect("one of ours has one");
-                let settings = settings::sv1_pool(role, self.addresses.of(provider));
-                self.run(Subject::Role(id, member), |_| {}, Sv1Pool::new(settings, entropy)).await
-            }
-            RoleKind::Sv1Device(role) => {
-                let pool = self.addresses.of(role.upstream.expect("one of ours has one"));
-                let settings = settings::sv1_device(role, member, pool);
-                let dials_lines = |host: &mut HostConfig| host.dial_security = DialSecurity::Sv1;
-                let role = Sv1Device::new(settings, entropy);
-                self.run(Subject::Role(id, member), dials_lines, role).await
-            }
-            RoleKind::JobDeclaratorClient(role) => {
-                let provider = role.template_provider.expect("one of ours has one");
-                let upstreams = role.upstream.iter().map(|pool| JobDeclaratorUpstream {
-                    pool: self.addresses.of(*pool),
-                    job_declarator: self
-                        .addresses
-                        .of(self.scenario.declarator_of(*pool).expect("one of ours has them")),
-                });
-                let upstreams = upstreams.collect();
-                let provider = self.addresses.of(provider);
-                let settings = settings::job_declarator_client(role, provider, upstreams);
-                let role = JobDeclaratorClient::new(settings, entropy);
-                self.run(Subject::Role(id, member), |_| {}, role).await
-            }
-        }
+            Kind::Sv1Device => host.dial_security = DialSecurity::Sv1,
+            _ => {}
+        };
+        self.run(Subject::Role(id, member), adjust, role).await
+    }
+
+    fn build(&self, id: RoleId, member: u32, token_key: Option<TokenKey>) -> Box<dyn Role + Send> {
+        let address = |id| self.addresses.of(id);
+        let builder = Builder { scenario: &self.scenario, address: &address };
+        builder.build(id, member, token_key, from_system())
     }
 
     async fn run(
@@ -314,10 +253,6 @@ impl Starter {
         let handle = host.start(role, world);
         let follower = node.map(|node| node.follow(handle.injector()));
         Ok(Running::Ours { handle, _follower: follower })
-    }
-
-    fn all(&self, ids: &[RoleId]) -> Vec<PeerAddress> {
-        ids.iter().map(|id| self.addresses.of(*id)).collect()
     }
 }
 

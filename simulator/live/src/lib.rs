@@ -13,7 +13,6 @@ pub mod load;
 mod network;
 mod nodes;
 mod part;
-mod settings;
 mod supervisor;
 
 pub use network::{Network, NetworkTrace, Settings, StartError, StartStep};

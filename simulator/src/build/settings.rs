@@ -2,8 +2,8 @@
 
 use std::num::{NonZeroU8, NonZeroU64};
 
-use simulator::scenario;
-use simulator::units::HashRate;
+use crate::scenario;
+use crate::units::HashRate;
 use sv2::job_declaration::token::TokenKey;
 use sv2::mining::vardiff::VardiffAlgorithm;
 use sv2::role::PeerAddress;
@@ -22,7 +22,7 @@ use sv2::roles::translator::{DifficultySteps, TranslatorConfig, TranslatorMode};
 use sv2::sv1::Difficulty;
 use sv2::wire::{Str255, Target};
 
-pub(crate) fn template_provider(role: &scenario::TemplateProvider) -> TemplateProviderConfig {
+pub(super) fn template_provider(role: &scenario::TemplateProvider) -> TemplateProviderConfig {
     let default = TemplateProviderConfig::default();
     TemplateProviderConfig {
         fee_rise_min: role.fee_rise_min.unwrap_or(default.fee_rise_min),
@@ -33,7 +33,7 @@ pub(crate) fn template_provider(role: &scenario::TemplateProvider) -> TemplatePr
 }
 
 /// `token_key` is there where the pool has a job declarator server.
-pub(crate) fn pool(
+pub(super) fn pool(
     role: &scenario::Pool,
     template_provider: PeerAddress,
     token_key: Option<TokenKey>,
@@ -70,7 +70,7 @@ fn payout_script(role: &scenario::Pool) -> Vec<u8> {
 }
 
 /// `pool` is there where the pool is one of ours.
-pub(crate) fn job_declarator_server(
+pub(super) fn job_declarator_server(
     pool: Option<&scenario::Pool>,
     token_key: TokenKey,
 ) -> JobDeclaratorServerConfig {
@@ -78,7 +78,7 @@ pub(crate) fn job_declarator_server(
     JobDeclaratorServerConfig::new(token_key, script)
 }
 
-pub(crate) fn job_declarator_client(
+pub(super) fn job_declarator_client(
     role: &scenario::JobDeclaratorClient,
     template_provider: PeerAddress,
     upstreams: Vec<JobDeclaratorUpstream>,
@@ -98,7 +98,7 @@ pub(crate) fn job_declarator_client(
     }
 }
 
-pub(crate) fn mining_proxy(
+pub(super) fn mining_proxy(
     role: &scenario::MiningProxy,
     upstreams: Vec<PeerAddress>,
 ) -> MiningProxyConfig {
@@ -115,7 +115,7 @@ pub(crate) fn mining_proxy(
     }
 }
 
-pub(crate) fn translator(
+pub(super) fn translator(
     role: &scenario::Translator,
     upstreams: Vec<PeerAddress>,
 ) -> TranslatorConfig {
@@ -139,7 +139,7 @@ pub(crate) fn translator(
     }
 }
 
-pub(crate) fn mining_device(
+pub(super) fn mining_device(
     role: &scenario::MiningDevice,
     member: u32,
     pool: PeerAddress,
@@ -167,7 +167,7 @@ pub(crate) fn mining_device(
     }
 }
 
-pub(crate) fn sv1_pool(role: &scenario::Sv1Pool, template_provider: PeerAddress) -> Sv1PoolConfig {
+pub(super) fn sv1_pool(role: &scenario::Sv1Pool, template_provider: PeerAddress) -> Sv1PoolConfig {
     let default = Sv1PoolConfig::default();
     let easiest_target = role.share_hashes_min.map(Target::from_expected_hashes);
     Sv1PoolConfig {
@@ -185,7 +185,7 @@ pub(crate) fn sv1_pool(role: &scenario::Sv1Pool, template_provider: PeerAddress)
     }
 }
 
-pub(crate) fn sv1_device(
+pub(super) fn sv1_device(
     role: &scenario::Sv1Device,
     member: u32,
     pool: PeerAddress,
