@@ -4,8 +4,8 @@
 //! Nothing in this crate has a socket, a clock or a thread, so that both read the same file and
 //! count the same way.
 
-pub mod compare;
 pub mod build;
+pub mod compare;
 pub mod engine;
 pub mod figures;
 pub mod fleet;

@@ -74,6 +74,8 @@ pub(crate) enum Command {
     /// Test vectors for other languages
     #[command(subcommand)]
     Vectors(Vectors),
+    /// Look at a capture on the terminal
+    Inspect(crate::inspect::Inspect),
     /// Write a dissector for Wireshark and tshark, made from the table of messages
     Wireshark(crate::wireshark::Wireshark),
     /// Print a completion script for a shell

@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod clauses;
 mod event_json;
+mod inspect;
 mod key;
 mod key_log;
 mod load;
@@ -45,6 +46,7 @@ fn main() -> std::process::ExitCode {
         Command::Clauses(command) => clauses::run(command),
         Command::Vectors(command) => vectors::run(&command),
         Command::Wireshark(command) => wireshark::run(&command),
+        Command::Inspect(command) => inspect::run(&command),
     };
     outcome.report()
 }

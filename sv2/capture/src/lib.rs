@@ -2,23 +2,23 @@
 //!
 //! [`Capture`] writes pcapng with synthetic TCP around recorded streams and with the session
 //! keys inside, so that whoever opens it can decrypt it. It only appends: a capture that was cut
-//! off by a crash is readable up to there.
-//!
-//! What a reader finds ([`observed`]) is followed connection by connection ([`state`]) and judged
-//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found.
 //! off by a crash is readable up to there. [`Recording`] does so without an end: several
 //! interfaces, streams that come and go, one file after the other.
+//!
+//! [`read`] finds packets, streams, frames and lines in a capture, of this or any other tool. What
+//! it finds ([`observed`]) is followed connection by connection ([`state`]) and judged
+//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found.
 
 mod capture;
 pub mod filter;
 pub mod observed;
 pub mod pcapng;
 pub mod read;
+mod recording;
 pub mod rules;
 pub mod state;
 mod tcp;
 
 pub use capture::{Capture, Direction, StreamId};
 pub use observed::{Integrity, Observed, What};
-mod recording;
 pub use recording::Recording;

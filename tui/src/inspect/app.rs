@@ -1,0 +1,527 @@
+//! Where a user stands in a capture, and what keys change about it.
+
+use std::collections::BTreeMap;
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use sv2_capture::filter::{CHUNK, Filter};
+
+use super::describe;
+use super::keys::{Action, Screen, Typed, typed};
+use super::session::{Entry, Kind, Session};
+use super::theme::Theme;
+use super::tree::{self, TreeLine};
+
+/// The inspector without its terminal.
+pub(crate) struct App {
+    pub(crate) session: Session,
+    pub(crate) theme: Theme,
+    pub(crate) screen: Screen,
+    /// Screens that `q` leads back to.
+    behind: Vec<Screen>,
+    /// Which messages are shown; empty for all.
+    pub(crate) filter: String,
+    /// Places of entries that the filter lets through, in order; `None`: all.
+    shown: Option<Vec<usize>>,
+    /// Place among the shown messages.
+    pub(crate) cursor: usize,
+    /// Lines of the other screens.
+    pub(crate) cursors: [usize; 9],
+    pub(crate) pane: Pane,
+    pub(crate) is_maximised: bool,
+    /// Line of the tree.
+    pub(crate) field: usize,
+    /// Lines that a list shows; known after the first drawing.
+    pub(crate) page: usize,
+    before: String,
+    pub(crate) input: Option<String>,
+    marks: BTreeMap<char, u64>,
+    pub(crate) selected: Option<u64>,
+    pub(crate) is_diff: bool,
+    pub(crate) time: TimeFormat,
+    pub(crate) is_private: bool,
+    pub(crate) is_help: bool,
+    /// The last thing that was said to the user.
+    pub(crate) said: String,
+    /// For the terminal's clipboard.
+    pub(crate) copied: Option<String>,
+}
+
+/// Parts of the screen of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pane {
+    List,
+    Tree,
+    Bytes,
+}
+
+/// How times are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeFormat {
+    /// Since the capture began.
+    SinceStart,
+    /// Since the line above.
+    Between,
+    /// Of day, UTC.
+    OfDay,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    GoOn,
+    End,
+}
+
+impl App {
+    pub(crate) fn new(session: Session, theme: Theme) -> Self {
+        App {
+            session,
+            theme,
+            screen: Screen::Messages,
+            behind: Vec::new(),
+            filter: String::new(),
+            shown: None,
+            cursor: 0,
+            cursors: [0; 9],
+            pane: Pane::List,
+            is_maximised: false,
+            field: 0,
+            page: 20,
+            before: String::new(),
+            input: None,
+            marks: BTreeMap::new(),
+            selected: None,
+            is_diff: false,
+            time: TimeFormat::SinceStart,
+            is_private: false,
+            is_help: false,
+            said: String::new(),
+            copied: None,
+        }
+    }
+
+    /// How many messages the filter lets through.
+    pub(crate) fn shown_count(&self) -> usize {
+        self.shown.as_ref().map_or(self.session.entries().len(), Vec::len)
+    }
+
+    /// The shown message at a place.
+    pub(crate) fn shown_at(&self, place: usize) -> Option<&Entry> {
+        let index = match &self.shown {
+            Some(shown) => *shown.get(place)?,
+            None => place,
+        };
+        self.session.entries().get(index)
+    }
+
+    /// The message under the cursor.
+    pub(crate) fn current(&self) -> Option<&Entry> {
+        self.shown_at(self.cursor)
+    }
+
+    /// Its tree.
+    pub(crate) fn tree(&self) -> Vec<TreeLine> {
+        self.current().map_or_else(Vec::new, |entry| tree::lines(&self.session, entry))
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Flow {
+        if let Some(input) = &mut self.input {
+            match key.code {
+                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                    self.input = None;
+                }
+                KeyCode::Char(letter) => input.push(letter),
+                KeyCode::Backspace => {
+                    input.pop();
+                }
+                KeyCode::Esc => self.input = None,
+                KeyCode::Enter => {
+                    let text = self.input.take().unwrap_or_default();
+                    if let Err(error) = Filter::parse(&text) {
+                        self.said = error.to_string();
+                        self.input = Some(text);
+                    } else {
+                        self.set_filter(&text);
+                    }
+                }
+                KeyCode::Tab => {
+                    let completion = Filter::complete(input, input.len());
+                    if let Some(best) = completion.words.first() {
+                        input.truncate(completion.span.start);
+                        input.push_str(&best.word);
+                    }
+                }
+                _ => {}
+            }
+            return Flow::GoOn;
+        }
+        self.said.clear();
+        if let Some(first) = self.before.chars().next()
+            && matches!(first, 'm' | '\'' | 'y')
+            && let KeyCode::Char(letter) = key.code
+        {
+            self.before.clear();
+            self.with_letter(first, letter);
+            return Flow::GoOn;
+        }
+        match typed(&self.before, key) {
+            Typed::Begun => {
+                if let KeyCode::Char(letter) = key.code {
+                    self.before.push(letter);
+                }
+                Flow::GoOn
+            }
+            Typed::Nothing => {
+                self.before.clear();
+                Flow::GoOn
+            }
+            Typed::Action(action) => {
+                self.before.clear();
+                self.act(action)
+            }
+        }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) -> Flow {
+        if self.is_help || self.is_diff {
+            let is_end = action == Action::Quit;
+            (self.is_help, self.is_diff) = (false, false);
+            return if is_end { Flow::End } else { Flow::GoOn };
+        }
+        let half = isize::try_from(self.page / 2).unwrap_or(10).max(1);
+        match action {
+            Action::Down => self.step(1),
+            Action::Up => self.step(-1),
+            Action::HalfDown => self.step(half),
+            Action::HalfUp => self.step(-half),
+            Action::PageDown => self.step(2 * half),
+            Action::PageUp => self.step(-2 * half),
+            Action::Top => self.step(isize::MIN / 2),
+            Action::Bottom => self.step(isize::MAX / 2),
+            Action::NextPane | Action::Right => self.turn(true),
+            Action::Left => self.turn(false),
+            Action::Maximise => self.is_maximised = !self.is_maximised,
+            Action::Open => self.open(),
+            Action::Back => return self.back(),
+            Action::Quit => return Flow::End,
+            Action::Filter => self.input = Some(self.filter.clone()),
+            Action::FilterFromField => self.filter_from_field(),
+            Action::ClearFilter => self.set_filter(""),
+            Action::NextHit => self.seek_name(true),
+            Action::PreviousHit => self.seek_name(false),
+            Action::NextExpert => self.seek(true, |entry| !entry.findings.is_empty()),
+            Action::PreviousExpert => self.seek(false, |entry| !entry.findings.is_empty()),
+            Action::NextOfChannel => self.seek_channel(true),
+            Action::PreviousOfChannel => self.seek_channel(false),
+            Action::Pair => {
+                self.jump(self.current().and_then(|entry| entry.pair), "no pair is known")
+            }
+            Action::Definition => {
+                let job = self.current().and_then(|entry| entry.job_given_by);
+                self.jump(job, "it names no job that is known");
+            }
+            Action::OtherLeg => {
+                let other = self.current().and_then(|entry| entry.same_as);
+                self.jump(other, "the other leg was not captured");
+            }
+            Action::FollowConnection => {
+                let Some(entry) = self.current() else { return Flow::GoOn };
+                self.set_filter(&format!("conn == {}", entry.connection));
+            }
+            Action::FollowChannel => {
+                let Some(entry) = self.current() else { return Flow::GoOn };
+                let connection = format!("conn == {}", entry.connection);
+                match entry.channel {
+                    Some(channel) => self.set_filter(&format!("{connection} && ch == {channel}")),
+                    None => self.set_filter(&connection),
+                }
+            }
+            Action::OnlyErrors => match self.filter.as_str() {
+                "sev >= C" => self.set_filter(""),
+                _ => self.set_filter("sev >= C"),
+            },
+            Action::Mark => self.before = "m".into(),
+            Action::ToMark => self.before = "'".into(),
+            Action::Yank => self.before = "y".into(),
+            Action::Select => self.selected = self.current().map(|entry| entry.number),
+            Action::Diff => match self.selected {
+                Some(_) => self.is_diff = true,
+                None => self.said = "choose a message with Space first".into(),
+            },
+            Action::TimeFormat => {
+                self.time = match self.time {
+                    TimeFormat::SinceStart => TimeFormat::Between,
+                    TimeFormat::Between => TimeFormat::OfDay,
+                    TimeFormat::OfDay => TimeFormat::SinceStart,
+                }
+            }
+            Action::Privacy => self.is_private = !self.is_private,
+            Action::Help => self.is_help = true,
+            Action::Show(screen) => self.show(screen),
+        }
+        Flow::GoOn
+    }
+
+    pub(crate) fn show(&mut self, screen: Screen) {
+        if screen != self.screen {
+            self.behind.push(self.screen);
+            self.screen = screen;
+        }
+    }
+
+    fn back(&mut self) -> Flow {
+        if self.is_maximised {
+            self.is_maximised = false;
+        } else if self.pane != Pane::List {
+            self.pane = Pane::List;
+        } else if let Some(screen) = self.behind.pop() {
+            self.screen = screen;
+        } else if !self.filter.is_empty() {
+            self.set_filter("");
+        } else {
+            return Flow::End;
+        }
+        Flow::GoOn
+    }
+
+    /// Lines of the screen that is shown.
+    pub(crate) fn line_count(&self) -> usize {
+        match self.screen {
+            Screen::Messages | Screen::Ladder => self.shown_count(),
+            Screen::Connections | Screen::Handshake => self.session.connections().len(),
+            Screen::Channels => self.session.channels().len(),
+            Screen::Jobs => self.session.jobs().len(),
+            Screen::Expert => self.session.experts().len(),
+            Screen::Graphs | Screen::Log => 0,
+        }
+    }
+
+    fn step(&mut self, by: isize) {
+        if self.screen == Screen::Messages && self.pane != Pane::List {
+            let last = self.tree().len().saturating_sub(1);
+            self.field = self.field.saturating_add_signed(by).min(last);
+            return;
+        }
+        let last = self.line_count().saturating_sub(1);
+        match self.screen {
+            Screen::Messages | Screen::Ladder => {
+                self.cursor = self.cursor.saturating_add_signed(by).min(last);
+                self.field = 0;
+            }
+            screen => {
+                let cursor = &mut self.cursors[screen as usize];
+                *cursor = cursor.saturating_add_signed(by).min(last);
+            }
+        }
+    }
+
+    fn turn(&mut self, forward: bool) {
+        if self.screen == Screen::Messages {
+            self.pane = match (self.pane, forward) {
+                (Pane::List, true) | (Pane::Bytes, false) => Pane::Tree,
+                (Pane::Tree, true) | (Pane::List, false) => Pane::Bytes,
+                (Pane::Bytes, true) | (Pane::Tree, false) => Pane::List,
+            };
+        }
+    }
+
+    /// From a line of another screen to the messages behind it.
+    fn open(&mut self) {
+        let cursor = self.cursors[self.screen as usize];
+        let (filter, number) = match self.screen {
+            Screen::Messages => {
+                self.pane = if self.pane == Pane::List { Pane::Tree } else { self.pane };
+                return;
+            }
+            Screen::Ladder => return self.show(Screen::Messages),
+            Screen::Connections | Screen::Handshake => {
+                let Some(row) = self.session.connections().nth(cursor) else { return };
+                (format!("conn == {}", row.id), row.opened.0)
+            }
+            Screen::Channels => {
+                let Some(row) = self.session.channels().nth(cursor) else { return };
+                (format!("conn == {} && ch == {}", row.connection, row.id), row.opened_by)
+            }
+            Screen::Jobs => {
+                let Some(row) = self.session.jobs().get(cursor) else { return };
+                (
+                    format!("conn == {} && job({}, {})", row.connection, row.channel, row.id),
+                    row.number,
+                )
+            }
+            Screen::Expert => {
+                let rows = self.session.experts();
+                let Some(row) = rows.get(cursor) else { return };
+                let (rule, number) = (row.finding.rule.number, row.finding.number);
+                (format!("rule == {rule}"), number)
+            }
+            Screen::Graphs | Screen::Log => return,
+        };
+        self.set_filter(&filter);
+        self.show(Screen::Messages);
+        self.go_to(number);
+    }
+
+    /// Shows what a filter takes; one that is none changes nothing but what is said.
+    pub(crate) fn set_filter(&mut self, text: &str) {
+        let filter = match Filter::parse(text) {
+            Ok(filter) => filter,
+            Err(error) => {
+                self.said = error.to_string();
+                return;
+            }
+        };
+        let number = self.current().map(|entry| entry.number);
+        self.shown = filter.expression().map(|_| {
+            let session = &self.session;
+            let count = session.entries().len();
+            let mut shown = Vec::new();
+            for first in (0..count).step_by(CHUNK) {
+                let len = CHUNK.min(count - first);
+                let rows = filter.select(session, first as u64, len, None);
+                shown.extend(rows.iter().map(|row| first + row));
+            }
+            shown
+        });
+        text.trim().clone_into(&mut self.filter);
+        self.field = 0;
+        self.cursor = 0;
+        if let Some(number) = number {
+            self.go_to(number);
+        }
+        if self.shown_count() == 0 {
+            self.said = "nothing fits this filter; F takes it away".into();
+        }
+    }
+
+    /// Puts the cursor on a message, or on the next one that is shown.
+    pub(crate) fn go_to(&mut self, number: u64) {
+        let Some(index) = self.session.index_of(number) else { return };
+        self.cursor = match &self.shown {
+            Some(shown) => {
+                shown.partition_point(|shown| *shown < index).min(shown.len().saturating_sub(1))
+            }
+            None => index,
+        };
+        self.field = 0;
+    }
+
+    /// To a message, without a filter if the filter hides it.
+    fn jump(&mut self, number: Option<u64>, otherwise: &str) {
+        let Some(number) = number else {
+            self.said = otherwise.into();
+            return;
+        };
+        self.go_to(number);
+        if self.current().map(|entry| entry.number) != Some(number) {
+            self.set_filter("");
+            self.go_to(number);
+        }
+    }
+
+    fn seek(&mut self, forward: bool, fits: impl Fn(&Entry) -> bool) {
+        let fits = |place: &usize| self.shown_at(*place).is_some_and(&fits);
+        let found = match forward {
+            true => (self.cursor + 1..self.shown_count()).find(fits),
+            false => (0..self.cursor).rev().find(fits),
+        };
+        match found {
+            Some(place) => (self.cursor, self.field) = (place, 0),
+            None => self.said = "no further one".into(),
+        }
+    }
+
+    fn seek_name(&mut self, forward: bool) {
+        let Some(entry) = self.current() else { return };
+        let name = describe::name(entry);
+        self.seek(forward, |other| describe::name(other) == name);
+    }
+
+    fn seek_channel(&mut self, forward: bool) {
+        let Some(entry) = self.current() else { return };
+        let (connection, channel) = (entry.connection, entry.channel);
+        self.seek(forward, |other| (other.connection, other.channel) == (connection, channel));
+    }
+
+    fn filter_from_field(&mut self) {
+        let Some(entry) = self.current() else { return };
+        let name = describe::name(entry);
+        let filter = match self.pane {
+            Pane::List => format!("msg == {name}"),
+            Pane::Tree | Pane::Bytes => {
+                let tree = self.tree();
+                let Some(line) = tree.get(self.field) else { return };
+                match line.name.as_str() {
+                    "channel_id" => format!("conn == {} && ch == {}", entry.connection, line.text),
+                    "msg_type" | "extension_type" | "msg_length" => format!("msg == {name}"),
+                    field if line.span.is_some() => format!("{name}.{field} == {}", line.text),
+                    _ => return,
+                }
+            }
+        };
+        self.set_filter(&filter);
+    }
+
+    fn with_letter(&mut self, first: char, letter: char) {
+        let Some(entry) = self.current() else { return };
+        let number = entry.number;
+        match first {
+            'm' => {
+                self.marks.insert(letter, number);
+                self.said = format!("#{number} is marked {letter}");
+            }
+            '\'' => {
+                let mark = self.marks.get(&letter).copied();
+                self.jump(mark, "nothing has that mark");
+            }
+            _ => match self.yanked(letter) {
+                Some(text) => {
+                    self.said = format!("copied {} characters", text.chars().count());
+                    self.copied = Some(text);
+                }
+                None => {
+                    self.said =
+                        "y is followed by h (bytes), m (fields), f (this field), x (vector)".into()
+                }
+            },
+        }
+    }
+
+    fn yanked(&self, letter: char) -> Option<String> {
+        let entry = self.current()?;
+        let bytes = frame_bytes(entry);
+        match letter {
+            'h' => Some(describe::hex(&bytes)),
+            'm' => {
+                let lines = self.tree();
+                let line = |line: &TreeLine| {
+                    format!("{}{}: {}", "  ".repeat(line.depth), line.name, line.text)
+                };
+                let lines: Vec<String> = lines.iter().map(line).collect();
+                Some(format!("{}\n{}", describe::name(entry), lines.join("\n")))
+            }
+            'f' => self.tree().get(self.field).map(|line| line.text.clone()),
+            'x' => Some(format!(
+                "{{\"comment\": \"{}, #{} of {}\", \"input\": {{\"frame\": \"{}\"}}}}",
+                describe::name(entry),
+                entry.number,
+                self.session.name.escape_default(),
+                describe::hex(&bytes)
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Header and payload, in clear; nothing of what is no frame.
+pub(crate) fn frame_bytes(entry: &Entry) -> Vec<u8> {
+    match &entry.what {
+        Kind::Frame { frame, .. } => {
+            let mut bytes = frame.header().to_bytes().to_vec();
+            bytes.extend_from_slice(&frame.payload);
+            bytes
+        }
+        Kind::Line(line) => line.as_bytes().to_vec(),
+        _ => Vec::new(),
+    }
+}

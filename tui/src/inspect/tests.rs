@@ -1,0 +1,239 @@
+//! The screens at four widths, of a conversation that is small enough to read.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use sv2::common::{SetupConnection, SetupConnectionSuccess};
+use sv2::message::Message;
+use sv2::mining::{
+    NewExtendedMiningJob, OpenExtendedMiningChannel, OpenExtendedMiningChannelSuccess,
+    SetNewPrevHash, SubmitSharesError, SubmitSharesExtended, SubmitSharesSuccess,
+};
+use sv2::wire::{B32, B64K, Seq255, Str255, Target, Tlvs, U256};
+use sv2_capture::Direction;
+use sv2_capture::observed::{Integrity, Observed, What};
+use sv2_capture::rules::Policy;
+
+use super::app::{App, Flow};
+use super::session::Session;
+use super::theme::Theme;
+use super::{base64, view};
+
+const START: u64 = 1_700_000_000_000_000_000;
+
+/// A device and its pool: set-up, a channel, a job, a share that is paid, a new block, and a share
+/// that comes too late for it.
+fn session() -> Session {
+    let mut session = Session::new("pool.pcapng".into(), Policy::default());
+    let mut number = 0;
+    let mut observe = |at_ms: u64, what: What<'_>| {
+        number += 1;
+        session.take(&Observed { number, at: START + at_ms * 1_000_000, connection: 0, what });
+    };
+    observe(
+        0,
+        What::Opened {
+            client: ([10, 0, 3, 9], 51_044).into(),
+            server: ([10, 0, 3, 1], 34_254).into(),
+            from_the_start: true,
+        },
+    );
+    let mut say = |at_ms: u64, direction: Direction, message: Message| {
+        let frame = message.to_frame(&Tlvs::NONE);
+        observe(at_ms, What::Frame { direction, frame: &frame, integrity: Integrity::Plain });
+    };
+    let (up, down) = (Direction::ClientToServer, Direction::ServerToClient);
+    let target = Target::from_expected_hashes(1.0);
+    let vendor = Str255::from_static("bitaxe");
+    let setup = SetupConnection { min_version: 2, max_version: 2, vendor, ..Default::default() };
+    say(1, up, setup.into());
+    say(2, down, SetupConnectionSuccess { used_version: 2, flags: 0 }.into());
+    let open = OpenExtendedMiningChannel {
+        request_id: 1,
+        user_identity: Str255::from_static("farm1.rack4"),
+        nominal_hash_rate: 1e6,
+        max_target: Target(U256::MAX),
+        min_extranonce_size: 4,
+    };
+    say(3, up, open.into());
+    let success = OpenExtendedMiningChannelSuccess {
+        request_id: 1,
+        channel_id: 7,
+        target,
+        extranonce_size: 8,
+        extranonce_prefix: B32::new(&[0, 1, 0xa2]).unwrap(),
+        group_channel_id: 2,
+    };
+    say(4, down, success.into());
+    for (at_ms, job_id, tip) in [(5, 41, 1_u8), (5_000, 43, 2)] {
+        say(at_ms, down, job(job_id).into());
+        let tip = SetNewPrevHash {
+            channel_id: 7,
+            job_id,
+            prev_hash: U256::from_le_bytes([tip; 32]),
+            min_ntime: 1_700_000_000,
+            nbits: 0x1d00_ffff,
+        };
+        say(at_ms + 1, down, tip.into());
+        if job_id == 41 {
+            say(1_000, up, share(912, 41).into());
+            let paid = SubmitSharesSuccess {
+                channel_id: 7,
+                last_sequence_number: 912,
+                new_submits_accepted_count: 1,
+                new_shares_sum: 0,
+            };
+            say(1_001, down, paid.into());
+        }
+    }
+    say(9_000, up, share(913, 41).into());
+    let error_code = Str255::from_static("stale-share");
+    let refusal = SubmitSharesError { channel_id: 7, sequence_number: 913, error_code };
+    say(9_001, down, refusal.into());
+    session
+}
+
+fn job(job_id: u32) -> NewExtendedMiningJob {
+    // A coinbase of one input and one output, around eleven bytes of extranonce.
+    let prefix = [&[1, 0, 0, 0, 1][..], &[0; 32], &[0xff; 4], &[13, 1, 0x66]].concat();
+    let suffix = [&[0xff; 4][..], &[1], &50_u64.to_le_bytes(), &[1, 0x51], &[0; 4]].concat();
+    NewExtendedMiningJob {
+        channel_id: 7,
+        job_id,
+        min_ntime: None,
+        version: 0x2000_0000,
+        version_rolling_allowed: true,
+        merkle_path: Seq255::default(),
+        coinbase_tx_prefix: B64K::new(prefix).unwrap(),
+        coinbase_tx_suffix: B64K::new(suffix).unwrap(),
+    }
+}
+
+fn share(sequence_number: u32, job_id: u32) -> SubmitSharesExtended {
+    SubmitSharesExtended {
+        channel_id: 7,
+        sequence_number,
+        job_id,
+        nonce: 0xf07a_125e,
+        ntime: 1_700_000_005,
+        version: 0x2000_0000,
+        extranonce: B32::new(&[0x2a; 8]).unwrap(),
+    }
+}
+
+fn app() -> App {
+    App::new(session(), Theme::new(false, true))
+}
+
+fn press(app: &mut App, keys: &str) -> Flow {
+    let mut flow = Flow::GoOn;
+    for letter in keys.chars() {
+        let code = match letter {
+            '\n' => KeyCode::Enter,
+            letter => KeyCode::Char(letter),
+        };
+        flow = app.key(KeyEvent::new(code, KeyModifiers::NONE));
+    }
+    flow
+}
+
+fn screen(app: &mut App, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view::draw(frame, app)).unwrap();
+    terminal.backend().to_string()
+}
+
+#[test]
+fn a_stale_share_is_found_with_two_keys_and_explained_with_two_more() {
+    let mut app = app();
+
+    press(&mut app, "6\n");
+    let found = app.current().unwrap();
+    assert_eq!(
+        (super::describe::name(found), found.job),
+        ("SubmitSharesExtended".into(), Some(41))
+    );
+
+    press(&mut app, "gp");
+    assert_eq!(super::describe::name(app.current().unwrap()), "SubmitShares.Error");
+
+    press(&mut app, "gp");
+    press(&mut app, "gd");
+    assert_eq!(super::describe::name(app.current().unwrap()), "NewExtendedMiningJob");
+}
+
+#[test]
+fn filters_keep_the_cursor_where_it_was_and_say_when_nothing_fits() {
+    let mut app = app();
+    press(&mut app, "G");
+    let last = app.current().unwrap().number;
+
+    press(&mut app, "/msg == Submit*\n");
+    assert_eq!((app.shown_count(), app.current().unwrap().number), (4, last));
+
+    press(&mut app, "F/job == 99\n");
+    assert_eq!((app.shown_count(), app.said.is_empty()), (0, false));
+
+    press(&mut app, "F");
+    assert_eq!(app.shown_count(), app.session.entries().len());
+}
+
+#[test]
+fn back_leads_to_where_one_came_from_and_out_at_last() {
+    let mut app = app();
+
+    press(&mut app, "3\n");
+    assert_eq!(app.filter, "conn == 0 && ch == 7");
+    assert_eq!(press(&mut app, "qq"), Flow::GoOn);
+    assert_eq!(press(&mut app, "q"), Flow::GoOn);
+
+    assert_eq!(press(&mut app, "q"), Flow::End);
+}
+
+#[test]
+fn every_screen_is_drawn_at_every_size() {
+    let mut app = app();
+    for digit in '1'..='9' {
+        press(&mut app, &digit.to_string());
+        for width in [20, 40, 59, 60, 79, 80, 119, 120, 250] {
+            for height in [3, 10, 24, 60] {
+                screen(&mut app, width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn screens_look_as_they_did() {
+    let mut app = app();
+    press(&mut app, "G");
+    for (width, height) in [(120, 40), (80, 24), (60, 20), (40, 12)] {
+        insta::assert_snapshot!(format!("messages_{width}"), screen(&mut app, width, height));
+    }
+    let screens = ["connections", "channels", "ladder", "jobs", "expert", "graphs", "handshake"];
+    for (digit, name) in ('2'..).zip(screens) {
+        press(&mut app, &digit.to_string());
+        insta::assert_snapshot!(name, screen(&mut app, 120, 20));
+    }
+    press(&mut app, "?");
+    insta::assert_snapshot!("help", screen(&mut app, 120, 30));
+}
+
+#[test]
+fn whoever_looks_on_sees_no_address_and_no_user() {
+    let mut app = app();
+    press(&mut app, "P");
+    for digit in "12345678".chars() {
+        press(&mut app, &digit.to_string());
+        let text = screen(&mut app, 250, 40);
+        assert!(!text.contains("10.0.3") && !text.contains("rack4"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_copied_is_base64() {
+    let rows = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+    for (text, encoded) in rows {
+        assert_eq!(base64(text.as_bytes()), encoded);
+    }
+}

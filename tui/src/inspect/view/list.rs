@@ -1,0 +1,43 @@
+//! A list that draws only the lines on the screen.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+
+/// Draws lines `0..count` around `cursor`; `line` makes one of them, told whether it is the
+/// cursor's.
+pub(super) fn draw<'a>(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    count: usize,
+    cursor: usize,
+    mut line: impl FnMut(usize, bool) -> Line<'a>,
+) {
+    let height = usize::from(area.height);
+    let first = first_line(count, cursor, height);
+    let lines: Vec<Line<'a>> =
+        (first..count.min(first + height)).map(|place| line(place, place == cursor)).collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// The first line on the screen: the cursor's is in the middle, except at the ends.
+pub(super) fn first_line(count: usize, cursor: usize, height: usize) -> usize {
+    cursor.saturating_sub(height / 2).min(count.saturating_sub(height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_is_always_on_the_screen_and_the_screen_is_full() {
+        for (count, height) in [(0, 5), (3, 5), (5, 5), (100, 5), (100, 1)] {
+            for cursor in 0..count {
+                let first = first_line(count, cursor, height);
+                assert!((first..first + height).contains(&cursor), "{count} {height} {cursor}");
+                assert!(first + height <= count.max(height), "{count} {height} {cursor}");
+            }
+        }
+    }
+}

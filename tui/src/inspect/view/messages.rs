@@ -1,0 +1,283 @@
+//! Screen 1: the list of messages, the tree of one, and its bytes, linked.
+
+use std::ops::Range;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Paragraph};
+use sv2_capture::rules::Finding;
+
+use super::list;
+use crate::inspect::app::{App, Pane, TimeFormat, frame_bytes};
+use crate::inspect::describe;
+use crate::inspect::session::Entry;
+use crate::inspect::tree;
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    if app.is_maximised {
+        return draw_pane(frame, area, app, app.pane);
+    }
+    match area.width {
+        120.. => {
+            let [above, below] =
+                Layout::vertical([Constraint::Percentage(55), Constraint::Min(4)]).areas(area);
+            let [left, right] =
+                Layout::horizontal([Constraint::Min(40), Constraint::Length(BYTES_WIDTH)])
+                    .areas(below);
+            draw_pane(frame, above, app, Pane::List);
+            draw_pane(frame, left, app, Pane::Tree);
+            draw_pane(frame, right, app, Pane::Bytes);
+        }
+        80.. => {
+            let [above, below] =
+                Layout::vertical([Constraint::Percentage(55), Constraint::Min(4)]).areas(area);
+            let other = if app.pane == Pane::Bytes { Pane::Bytes } else { Pane::Tree };
+            draw_pane(frame, above, app, Pane::List);
+            draw_pane(frame, below, app, other);
+        }
+        _ => draw_pane(frame, area, app, app.pane),
+    }
+}
+
+fn draw_pane(frame: &mut Frame<'_>, area: Rect, app: &App, pane: Pane) {
+    match pane {
+        Pane::List => draw_list(frame, area, app),
+        Pane::Tree => draw_tree(frame, area, app),
+        Pane::Bytes => draw_bytes(frame, area, app),
+    }
+}
+
+fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
+    let two_rows = area.width < 60;
+    frame.render_widget(super::title(&columns(area.width), head, app), head);
+    let count = app.shown_count();
+    if !two_rows {
+        return list::draw(frame, body, count, app.cursor, |place, is_cursor| {
+            let Some(entry) = app.shown_at(place) else { return Line::default() };
+            let before = place.checked_sub(1).and_then(|place| app.shown_at(place));
+            row(app, entry, before, area.width, is_cursor)
+        });
+    }
+    let half = Rect { height: body.height / 2 * 2, ..body };
+    let places = usize::from(half.height / 2);
+    let first = list::first_line(count, app.cursor, places);
+    let lines: Vec<Line<'_>> = (first..count.min(first + places))
+        .filter_map(|place| Some((place, app.shown_at(place)?)))
+        .flat_map(|(place, entry)| narrow_rows(app, entry, area.width, place == app.cursor))
+        .collect();
+    frame.render_widget(Paragraph::new(lines), half);
+}
+
+/// The headings, as wide as the columns below.
+fn columns(width: u16) -> String {
+    match width {
+        100.. => format!(
+            "{:>8} {:>13} {:<5} {:<30} {:>5} {}",
+            "#", "time", "conn", "  message", "ch", "info"
+        ),
+        60.. => format!("{:>8} {:>10}   {:<24} {:>4} {}", "#", "time", "message", "ch", "info"),
+        _ => format!("{:>8} {}", "#", "message"),
+    }
+}
+
+fn row(
+    app: &App,
+    entry: &Entry,
+    before: Option<&Entry>,
+    width: u16,
+    is_cursor: bool,
+) -> Line<'static> {
+    let time = time(app, entry, before);
+    let arrow = describe::arrow(entry.direction);
+    let channel = entry.channel.map_or_else(String::new, |channel| channel.to_string());
+    let number = mark(app, entry);
+    let left = if width >= 100 {
+        let name = describe::cut(&describe::name(entry), 28);
+        format!("{number:>8} {time:>13} c{:<4} {arrow} {name:<28} {channel:>5} ", entry.connection)
+    } else {
+        let name = describe::cut(&describe::name(entry), 22);
+        format!("{number:>8} {time:>10} {arrow} {name:<24} {channel:>4} ")
+    };
+    let worst = worst(app, entry);
+    let room = usize::from(width).saturating_sub(left.chars().count() + FINDING_WIDTH);
+    let info = if app.is_private { "…".to_owned() } else { describe::cut(&entry.info, room) };
+    let style = if is_cursor { app.theme.cursor() } else { app.theme.direction(entry.direction) };
+    let mut spans = vec![Span::styled(left, style), Span::raw(format!("{info:<room$}"))];
+    if let Some(finding) = worst {
+        spans.push(Span::styled(
+            format!(" {}", finding.code()),
+            app.theme.severity(finding.severity),
+        ));
+    }
+    Line::from(spans)
+}
+
+fn narrow_rows(app: &App, entry: &Entry, width: u16, is_cursor: bool) -> [Line<'static>; 2] {
+    let time = time(app, entry, None);
+    let arrow = describe::arrow(entry.direction);
+    let channel = entry.channel.map_or_else(String::new, |channel| format!("ch{channel}"));
+    let mut first = vec![Span::raw(format!(
+        "{:>8} {time} c{} {arrow} {channel} ",
+        mark(app, entry),
+        entry.connection
+    ))];
+    if let Some(finding) = worst(app, entry) {
+        first.push(Span::styled(finding.code(), app.theme.severity(finding.severity)));
+    }
+    let info = if app.is_private { "…" } else { &entry.info };
+    let second = format!("  {} {info}", describe::name(entry));
+    let second = describe::cut(&second, width.into());
+    let style = if is_cursor { app.theme.cursor() } else { app.theme.direction(entry.direction) };
+    [Line::from(first), Line::styled(second, style)]
+}
+
+/// Its number; chosen for a comparison with a star.
+fn mark(app: &App, entry: &Entry) -> String {
+    let sign = if app.selected == Some(entry.number) { "*" } else { "" };
+    format!("{sign}{}", entry.number)
+}
+
+fn worst<'a>(app: &'a App, entry: &'a Entry) -> Option<&'a Finding> {
+    app.session.findings_of(entry).max_by_key(|finding| finding.severity)
+}
+
+fn time(app: &App, entry: &Entry, before: Option<&Entry>) -> String {
+    let since = |start: u64| {
+        let elapsed = entry.at.saturating_sub(start);
+        format!("+{}.{:06}", elapsed / 1_000_000_000, elapsed % 1_000_000_000 / 1_000)
+    };
+    match app.time {
+        TimeFormat::SinceStart => since(app.session.start()),
+        TimeFormat::Between => since(before.map_or(entry.at, |before| before.at)),
+        TimeFormat::OfDay => {
+            let seconds = entry.at / 1_000_000_000 % 86_400;
+            let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+            let millis = entry.at % 1_000_000_000 / 1_000_000;
+            format!("{hours:02}:{minutes:02}:{:02}.{millis:03}", seconds % 60)
+        }
+    }
+}
+
+fn pane_block(app: &App, title: String, pane: Pane) -> Block<'static> {
+    let style = if app.pane == pane { app.theme.bold() } else { app.theme.dim() };
+    let set = match app.theme.has_unicode {
+        true => ratatui::symbols::border::PLAIN,
+        false => ASCII_BORDER,
+    };
+    Block::new().borders(Borders::TOP).border_set(set).title(title).border_style(style)
+}
+
+fn draw_tree(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let Some(entry) = app.current() else { return };
+    let title = format!("#{} {}", entry.number, describe::name(entry));
+    let block = pane_block(app, title, Pane::Tree);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines = app.tree();
+    let cursor = app.field.min(lines.len().saturating_sub(1));
+    list::draw(frame, inner, lines.len(), cursor, |place, is_cursor| {
+        let line = &lines[place];
+        let indent = "  ".repeat(line.depth + 1);
+        let hidden = app.is_private && (line.span.is_some() || line.name.is_empty());
+        let text = if hidden { "…" } else { &line.text };
+        let text = describe::cut(&format!("{indent}{:<22} {text}", line.name), inner.width.into());
+        let style = match line.severity {
+            _ if is_cursor && app.pane == Pane::Tree => app.theme.cursor(),
+            Some(severity) => app.theme.severity(severity),
+            None => ratatui::style::Style::new(),
+        };
+        Line::styled(text, style)
+    });
+}
+
+fn draw_bytes(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let Some(entry) = app.current() else { return };
+    let bytes = frame_bytes(entry);
+    let block = pane_block(app, format!("{} bytes", bytes.len()), Pane::Bytes);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    if app.is_private {
+        return;
+    }
+    let tree = app.tree();
+    let span = tree.get(app.field).and_then(|line| line.span.clone()).unwrap_or(0..0);
+    let width = if inner.width >= BYTES_WIDTH - 1 { 16 } else { 8 };
+    let rows = bytes.len().div_ceil(width);
+    list::draw(frame, inner, rows, span.start / width, |place, _| {
+        hex_row(app, &bytes, place * width, width, &span)
+    });
+}
+
+fn hex_row(
+    app: &App,
+    bytes: &[u8],
+    start: usize,
+    width: usize,
+    span: &Range<usize>,
+) -> Line<'static> {
+    let row = &bytes[start..bytes.len().min(start + width)];
+    let mut spans = vec![Span::styled(format!("{start:04x} "), app.theme.dim())];
+    for (at, byte) in row.iter().enumerate() {
+        let style = match span.contains(&(start + at)) {
+            true => app.theme.cursor(),
+            false => ratatui::style::Style::new(),
+        };
+        let gap = if at == 8 { " " } else { "" };
+        spans.push(Span::raw(gap));
+        spans.push(Span::styled(format!("{byte:02x}"), style));
+        spans.push(Span::raw(" "));
+    }
+    let missing = (width - row.len()) * 3 + usize::from(width > 8 && row.len() <= 8);
+    spans.push(Span::raw(" ".repeat(missing + 1)));
+    let readable = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+    spans.push(Span::raw(row.iter().map(readable).collect::<String>()));
+    Line::from(spans)
+}
+
+/// The chosen message beside the one under the cursor: lines that differ are marked.
+pub(super) fn draw_diff(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let chosen = app.selected.and_then(|number| app.session.index_of(number));
+    let (Some(chosen), Some(other)) = (chosen, app.current()) else { return };
+    let chosen = &app.session.entries()[chosen];
+    let [left, right] = [chosen, other].map(|entry| tree::lines(&app.session, entry));
+    let half = usize::from(area.width / 2).saturating_sub(2);
+    let heading = |entry: &Entry| format!("#{} {}", entry.number, describe::name(entry));
+    let mut lines = vec![Line::styled(
+        format!("  {:<half$} {}", heading(chosen), heading(other)),
+        app.theme.bold(),
+    )];
+    let text = |line: Option<&tree::TreeLine>| {
+        line.map_or_else(String::new, |line| {
+            format!("{}{:<20} {}", "  ".repeat(line.depth), line.name, line.text)
+        })
+    };
+    for place in 0..left.len().max(right.len()) {
+        let (a, b) = (text(left.get(place)), text(right.get(place)));
+        let (sign, style) = match (a == b, app.theme.has_unicode) {
+            (true, _) => (" ", app.theme.dim()),
+            (false, true) => ("≠", app.theme.linked()),
+            (false, false) => ("!", app.theme.linked()),
+        };
+        let (a, b) = (describe::cut(&a, half), describe::cut(&b, half));
+        lines.push(Line::styled(format!("{sign} {a:<half$} {b}"), style));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// Sixteen bytes with their letters.
+const BYTES_WIDTH: u16 = 5 + 16 * 3 + 2 + 16;
+/// ` E16`.
+const FINDING_WIDTH: usize = 4;
+
+const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
