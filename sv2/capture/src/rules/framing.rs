@@ -28,7 +28,10 @@ pub(super) fn check(
         return false;
     }
     let header = frame.header();
-    let row = descriptor(header.extension(), frame.message_type);
+    let row = match &scene.facts.message {
+        Some(message) => Some(message.descriptor()),
+        None => descriptor(header.extension(), frame.message_type),
+    };
     match (row, &scene.facts.error) {
         (Some(row), error) => {
             check_len(scene, out, row, frame.payload.len());
@@ -52,6 +55,10 @@ pub(super) fn check(
 }
 
 fn check_len(scene: &Scene<'_>, out: &mut Findings<'_>, row: &Descriptor, len: usize) {
+    // No message's limit is below what TLVs may take.
+    if len as u64 <= TLVS_LEN_MAX {
+        return;
+    }
     let max: u64 = row.fields.iter().map(|field| len_max(field.kind)).sum();
     let max = max.saturating_add(TLVS_LEN_MAX);
     if len as u64 > max {

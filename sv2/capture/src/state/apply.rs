@@ -9,7 +9,9 @@ use sv2::mining::{OpenExtendedMiningChannelSuccess, OpenStandardMiningChannelSuc
 use sv2::wire::{B32, Target};
 
 use super::budget::Budgets;
-use super::channel::{Channel, ChannelKind, Group, PendingShare, RootCache, ShareLedger, Silence};
+use super::channel::{
+    Channel, ChannelKind, Group, PendingShare, Price, RootCache, ShareLedger, Silence,
+};
 use super::connection::{Connection, Ended, SetupAnswered, SetupAsked, Trust};
 use super::declaration::{self, CustomJobRequest, Token, first_script, outputs_of_suffix};
 use super::job::{Board, Job, Tip};
@@ -166,7 +168,7 @@ impl State {
             PendingShare {
                 sequence_number: share.submitted.sequence_number,
                 sent: mark,
-                difficulty: proof.map_or(0, |proof| proof.target.difficulty_fixed()),
+                difficulty: proof.map_or(0, |proof| channel.price.of(proof.target)),
                 hash_difficulty: proof.map_or(0.0, |proof| proof.difficulty),
                 is_good: facts.is_good(),
                 is_repeated: share.repeats.is_some(),
@@ -478,6 +480,7 @@ fn open(
         board: Board::default(),
         shares: ShareLedger::default(),
         cache: RootCache::default(),
+        price: Price::default(),
         _slot: slot,
         silence: Silence { expected_shares: 0.0, counted_until: mark.at },
     };

@@ -51,6 +51,7 @@ pub struct Channel {
     /// What became of its shares.
     pub shares: ShareLedger,
     pub(super) cache: RootCache,
+    pub(super) price: Price,
     pub(super) _slot: Slot,
     /// Since its last share.
     pub silence: Silence,
@@ -72,6 +73,23 @@ pub(super) struct RootCache {
     pub(super) key: (u64, u64),
     pub(super) midstate: Option<CoinbaseMidstate>,
     pub(super) root: Option<U256>,
+}
+
+/// The exact difficulty of the last target: a long division.
+#[derive(Debug, Default)]
+pub(super) struct Price(Option<(Target, u128)>);
+
+impl Price {
+    pub(super) fn of(&mut self, target: Target) -> u128 {
+        match self.0 {
+            Some((known, difficulty)) if known == target => difficulty,
+            _ => {
+                let difficulty = target.difficulty_fixed();
+                self.0 = Some((target, difficulty));
+                difficulty
+            }
+        }
+    }
 }
 
 impl Channel {

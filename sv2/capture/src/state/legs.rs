@@ -1,6 +1,6 @@
 //! What ties one connection to another: blocks, work and proofs that are the same on both.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,9 +10,10 @@ use sv2::wire::U256;
 
 use super::Mark;
 use super::job::Work;
+use super::proofs::Proofs;
 
 /// Where something was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The connection.
     pub connection: u32,
@@ -38,8 +39,7 @@ pub struct Legs {
     /// The same work goes to many channels: held once.
     works: VecDeque<KnownWork>,
     work_bytes: usize,
-    proofs: BTreeMap<(u64, Place), Mark>,
-    proofs_in_order: VecDeque<(u64, Place)>,
+    proofs: Proofs,
 }
 
 /// Work of an extended job, and where it was seen first.
@@ -62,8 +62,8 @@ impl Legs {
     pub const WORK_BYTES_MAX: usize = 32 << 20;
     /// Works that a new one is compared with: the same goes to many channels at once.
     pub const WORKS_COMPARED_MAX: usize = 16;
-    /// Proofs that are remembered.
-    pub const PROOFS_MAX: usize = 65_536;
+    /// Proofs that are remembered, about.
+    pub const PROOFS_MAX: usize = Proofs::MAX;
 
     /// What was first said of a block.
     pub fn tip(&self, prev_hash: &U256) -> Option<&KnownTip> {
@@ -143,39 +143,12 @@ impl Legs {
     /// Extended jobs that a root is looked for in.
     pub const ROOTS_TRIED_MAX: usize = 8;
 
-    /// The same proof in the same place, and in another one.
+    /// The same proof in the same place, and on another connection.
     pub fn proof(&self, hash: &U256, place: Place) -> (Option<Mark>, Option<Mark>) {
-        let key = short(hash);
-        let bounds =
-            Place { connection: 0, channel: 0 }..=Place { connection: u32::MAX, channel: u32::MAX };
-        let (first, last) = bounds.into_inner();
-        let (mut here, mut elsewhere) = (None, None);
-        for ((_, seen), mark) in self.proofs.range((key, first)..=(key, last)) {
-            if *seen == place {
-                here = Some(*mark);
-            } else if seen.connection != place.connection {
-                elsewhere = Some(*mark);
-            }
-        }
-        (here, elsewhere)
+        self.proofs.find(hash, place)
     }
 
     pub(super) fn add_proof(&mut self, hash: &U256, place: Place, mark: Mark) {
-        let key = (short(hash), place);
-        if self.proofs.insert(key, mark).is_some() {
-            return;
-        }
-        self.proofs_in_order.push_back(key);
-        if self.proofs_in_order.len() > Self::PROOFS_MAX
-            && let Some(oldest) = self.proofs_in_order.pop_front()
-        {
-            self.proofs.remove(&oldest);
-        }
+        self.proofs.add(hash, place, mark);
     }
-}
-
-/// The low bits of a hash, which no proof of work makes zero. Two of the remembered proofs agree
-/// in all of them by chance once in 10^9 captures.
-fn short(hash: &U256) -> u64 {
-    hash.to_limbs()[0]
 }

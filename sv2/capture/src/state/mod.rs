@@ -14,6 +14,7 @@ mod facts;
 pub mod job;
 pub mod legs;
 mod mark;
+mod proofs;
 mod read;
 pub mod request;
 pub mod share;
