@@ -142,7 +142,17 @@ impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expression::And(parts) => join(f, parts, " && "),
-            Expression::Or(parts) => join(f, parts, " || "),
+            // `&&` binds closer: it needs no parentheses here.
+            Expression::Or(parts) => {
+                for (index, part) in parts.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { " || " })?;
+                    match part {
+                        Expression::And(parts) => join(f, parts, " && ")?,
+                        part => write!(f, "{}", Grouped(part))?,
+                    }
+                }
+                Ok(())
+            }
             Expression::Not(inner) => write!(f, "!{}", Grouped(inner)),
             Expression::Compare(field, operator, literal) => {
                 write!(f, "{field} {} {literal}", operator.sign())
