@@ -73,3 +73,49 @@ fn parse(rules: &str) -> Result<Vec<u8>, PolicyError> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(number: u8) -> Finding {
+        Finding {
+            rule: super::super::rule(number).expect("a rule"),
+            severity: Severity::Note,
+            number: 1,
+            connection: 0,
+            channel: None,
+            cause: None,
+            pair: None,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn allowed_rules_are_silent_and_denied_ones_are_errors() {
+        let mut policy = Policy::default();
+        policy.allow("19, w22").expect("rules");
+        policy.deny("E22,35").expect("rules");
+
+        let judged =
+            [19, 22, 35, 1].map(|number| policy.judge(finding(number)).map(|it| it.severity));
+
+        assert_eq!(
+            judged,
+            [None, Some(Severity::Error), Some(Severity::Error), Some(Severity::Note)]
+        );
+    }
+
+    #[test]
+    fn what_is_no_rule_is_named() {
+        let mut policy = Policy::default();
+        for (text, error) in [
+            ("19,stale", PolicyError::NotARule { word: "stale".to_owned() }),
+            ("37", PolicyError::NoSuchRule { number: 37 }),
+            ("0", PolicyError::NoSuchRule { number: 0 }),
+        ] {
+            assert_eq!(policy.allow(text), Err(error), "{text}");
+        }
+        assert_eq!(policy, Policy::default());
+    }
+}

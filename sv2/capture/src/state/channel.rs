@@ -270,10 +270,11 @@ impl ShareLedger {
         let Some(last) = self.position(last_sequence_number) else { return };
         let mut surplus = (last + 1).saturating_sub(count as usize);
         // What the batch does not count waits on for its own verdict: rather the bad ones, then
-        // the youngest.
+        // the youngest, but never the one that is named.
         let mut kept = VecDeque::new();
         for (at, (share, slot)) in self.pending.drain(..=last).enumerate() {
-            let is_kept = surplus > 0 && (share.is_good == Some(false) || at + surplus > last);
+            let is_left = share.is_good == Some(false) || at + surplus >= last;
+            let is_kept = surplus > 0 && at < last && is_left;
             if is_kept {
                 surplus -= 1;
                 kept.push_back((share, slot));
@@ -286,5 +287,71 @@ impl ShareLedger {
     /// Of the oldest share with a number.
     pub(super) fn position(&self, sequence_number: u32) -> Option<usize> {
         self.pending().position(|share| share.sequence_number == sequence_number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shares 1 to 5, of which the third is bad.
+    fn ledger() -> ShareLedger {
+        let (mut ledger, budget) = (ShareLedger::default(), Budget::new(100));
+        for sequence_number in 1..=5 {
+            let share = PendingShare {
+                sequence_number,
+                sent: Mark { number: u64::from(sequence_number), at: 0 },
+                difficulty: 1,
+                hash_difficulty: 1.0,
+                is_good: Some(sequence_number != 3),
+                is_repeated: false,
+                is_priced: true,
+            };
+            ledger.submit(share, &budget);
+        }
+        ledger
+    }
+
+    fn waiting(ledger: &ShareLedger) -> Vec<u32> {
+        ledger.pending().map(|share| share.sequence_number).collect()
+    }
+
+    #[test]
+    fn a_batch_takes_what_it_counts_and_leaves_the_bad_ones() {
+        for (last, count, left) in [
+            (4, 4, &[5][..]),
+            (4, 3, &[3, 5]),
+            (5, 3, &[3, 4]),
+            (5, 9, &[]),
+            (9, 1, &[1, 2, 3, 4, 5]),
+        ] {
+            let mut ledger = ledger();
+            ledger.accept(last, count, 7);
+            assert_eq!(waiting(&ledger), left, "{count} shares up to {last}");
+            assert_eq!((ledger.shares_accepted, ledger.share_work_sum), (count.into(), 7));
+        }
+    }
+
+    #[test]
+    fn a_refusal_takes_its_share_and_is_counted_by_its_code() {
+        let mut ledger = ledger();
+
+        ledger.refuse(3, "stale-share");
+        ledger.refuse(9, "stale-share");
+
+        assert_eq!(waiting(&ledger), [1, 2, 4, 5]);
+        assert_eq!(ledger.shares_rejected_by_reason["stale-share"], 2);
+    }
+
+    #[test]
+    fn shares_without_a_place_are_forgotten_and_said_to_be() {
+        let (mut ledger, budget) = (ShareLedger::default(), Budget::new(2));
+        let share = *self::ledger().pending().next().expect("five shares");
+        for sequence_number in 1..=3 {
+            ledger.submit(PendingShare { sequence_number, ..share }, &budget);
+        }
+
+        assert_eq!(waiting(&ledger), [2, 3]);
+        assert!(ledger.has_forgotten && ledger.submitted == 3);
     }
 }

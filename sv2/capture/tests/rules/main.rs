@@ -9,7 +9,7 @@ mod talk;
 
 use captures::{extended, files, folder, standard};
 use cases::Case;
-use sv2_capture::rules::{RULES, Severity};
+use sv2_capture::rules::{Finding, RULES, Severity};
 use talk::Talk;
 
 fn run(conversation: fn(&mut Talk)) -> Talk {
@@ -97,4 +97,60 @@ fn clean_conversations_find_nothing() {
         let found: Vec<String> = talk.findings.iter().map(ToString::to_string).collect();
         assert_eq!(found, [""; 0]);
     }
+}
+
+#[test]
+fn rules_that_need_history_are_silent_once_a_connection_is_lost() {
+    use sv2::message::Message;
+    use sv2::wire::Tlvs;
+    use sv2_capture::{Direction, Integrity, What};
+    let mut talk = Talk::mining();
+    let direction = Direction::ServerToClient;
+    let frame = Message::from(talk::tip(talk::CHANNEL, 9, 2)).to_frame(&Tlvs::NONE);
+    talk.observe(talk::MINER, What::Frame { direction, frame: &frame, integrity: Integrity::Bad });
+
+    // A job that was never given, a block for it, a share on a channel that is not there.
+    talk.server(talk::tip(talk::CHANNEL, 9, 2));
+    talk.server(talk::standard_job(77, 1, None));
+    talk.pass(60_000);
+    talk.client(talk::open_extended(5));
+
+    assert_eq!(talk.codes(), ["E01".to_owned()].into());
+}
+
+#[test]
+fn a_capture_that_begins_in_the_middle_has_no_errors_of_what_it_did_not_see() {
+    let mut talk = Talk::new();
+    talk.open(false);
+
+    talk.server(talk::extended_job(talk::CHANNEL, 7, Some(talk::START)));
+    talk.server(talk::tip(talk::CHANNEL, 3, 2));
+    for _ in 0..3 {
+        talk.share();
+    }
+    talk.accept(3, 3, 0);
+
+    // Once for the channel, not for each message.
+    let found: Vec<String> = talk.findings.iter().map(Finding::code).collect();
+    assert_eq!(found, ["N10"]);
+}
+
+#[test]
+fn findings_name_the_message_its_cause_and_its_pair() {
+    let mut talk = Talk::mining();
+    let number = talk.share();
+    let error_code = talk::text("difficulty-too-low");
+    let channel_id = talk::CHANNEL;
+    talk.server(sv2::mining::SubmitSharesError { channel_id, sequence_number: number, error_code });
+
+    let finding = talk.findings.iter().find(|finding| finding.rule.number == 21).unwrap();
+
+    // Opened, set-up and its answer, channel and its answer, job, block, share, error.
+    assert_eq!((finding.number, finding.cause, finding.pair), (9, Some(8), Some(8)));
+    assert_eq!((finding.connection, finding.channel), (0, Some(talk::CHANNEL)));
+    assert_eq!(
+        finding.to_string(),
+        "W21 #9 refused as \"difficulty-too-low\", but by recomputation the share is good \
+         [spec 5.3.14, 5.3.21] because of #8"
+    );
 }
