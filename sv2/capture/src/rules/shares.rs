@@ -81,6 +81,9 @@ fn check_share(said: &Said<'_>, out: &mut Findings<'_>, share: &ShareFacts, chan
     if let Some(fault) = share.fault {
         check_fault(said, out, share, fault);
     }
+    if share.fault.is_none() {
+        check_delay(said, out, share, channel);
+    }
     if let Some(first) = share.repeats {
         out.tell(scene, 22, Warning, || "the same header was submitted before".to_owned())
             .cause(first);
@@ -92,6 +95,28 @@ fn check_share(said: &Said<'_>, out: &mut Findings<'_>, share: &ShareFacts, chan
         out.tell(scene, 22, severity, || {
             format!("sequence number {number} was {what} before, the last is {last}")
         });
+    }
+}
+
+/// The first share for a job, where many should have been found before.
+fn check_delay(said: &Said<'_>, out: &mut Findings<'_>, share: &ShareFacts, channel: &Channel) {
+    let (scene, connection) = (said.scene, said.scene.connection);
+    let view = scene.facts.channel.and_then(|id| connection.view(id));
+    let job = view.and_then(|view| view.job(share.submitted.job_id));
+    let Some(job) = job.filter(|job| job.first_share.is_none()) else { return };
+    let Some(activated) = job.activated else { return };
+    let delay = scene.mark().since(activated);
+    if delay < DELAY_MAX {
+        return;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let expected = channel.expected_shares_per_minute(&connection.groups) * delay as f64 / 60e9;
+    if expected >= DELAY_SHARES {
+        out.tell(scene, 30, Note, || {
+            let (delay, expected) = (duration(delay), scaled(expected));
+            format!("the first share for a job comes after {delay}, when {expected} were expected")
+        })
+        .cause(activated.number);
     }
 }
 
@@ -287,5 +312,9 @@ fn check_refusal(
     }
 }
 
+/// From a job to its first share, in nanoseconds.
+const DELAY_MAX: u64 = 5_000_000_000;
+/// So many expected and none found happens by chance once in 20,000.
+const DELAY_SHARES: f64 = 10.0;
 /// Shares before their rate of refusal means something.
 const RATE_SHARES_MIN: u64 = 50;

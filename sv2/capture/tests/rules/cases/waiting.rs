@@ -72,6 +72,21 @@ pub(super) const CASES: &[Case] = &[
     Case {
         rule: 30,
         severity: Note,
+        about: "first share long after its job",
+        wrong: |talk| {
+            *talk = Talk::mining();
+            talk.pass(6000);
+            talk.share();
+        },
+        nearly: |talk| {
+            *talk = Talk::mining();
+            talk.pass(4000);
+            talk.share();
+        },
+    },
+    Case {
+        rule: 30,
+        severity: Note,
         about: "client that does not come back after Reconnect",
         wrong: |talk| reconnected(talk, false),
         nearly: |talk| reconnected(talk, true),
