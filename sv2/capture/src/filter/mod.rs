@@ -5,6 +5,7 @@
 
 pub mod columns;
 mod complete;
+mod entry;
 mod evaluate;
 pub mod expression;
 pub mod field;
@@ -23,6 +24,7 @@ use thiserror::Error;
 
 pub use columns::{CHUNK, Columns, Dense, Numbers};
 pub use complete::{Completion, Suggestion};
+pub use entry::Entry;
 pub use evaluate::Rows;
 pub use expression::{Expression, Predicate, Set};
 pub use field::{COLUMNS, Column, Field, FieldPath, ValueKind};

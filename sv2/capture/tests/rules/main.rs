@@ -154,3 +154,35 @@ fn findings_name_the_message_its_cause_and_its_pair() {
          [spec 5.3.14, 5.3.21] because of #8"
     );
 }
+
+#[test]
+fn filters_are_asked_while_a_capture_is_read() {
+    // 1 opened, 2 and 3 set-up, 4 and 5 channel, 6 job, 7 block, 8 share, 9 its acknowledgement,
+    // 10 a share for no job.
+    for (text, numbers) in [
+        ("msg == Submit*", &[8, 9, 10][..]),
+        ("ch == 1 && dir == down", &[5, 6, 7, 9]),
+        ("job == 1", &[6, 7, 8]),
+        ("verdict == good", &[8]),
+        ("latency < 5ms && req", &[5]),
+        ("pair == 8", &[9]),
+        ("sev >= E", &[10]),
+        ("code == E19 and user == alice", &[10]),
+        ("kind == ext and state == active", &[8]),
+        ("src == 10.0.0.2 && proto == mining && seq", &[9]),
+        ("diff < 1 && sharediff < 1", &[8]),
+        ("xn == 0707070707070707", &[8, 10]),
+        ("SetNewPrevHash.nbits == 0x17034219", &[7]),
+        ("flags", &[2, 3]),
+    ] {
+        let mut talk = Talk::new();
+        talk.filter = Some(sv2_capture::filter::Filter::parse(text).unwrap());
+        talk.begin();
+        let number = talk.share();
+        talk.accept(number, 1, 0);
+        let share = talk.good_share(&talk::easy_target());
+        talk.client(sv2::mining::SubmitSharesExtended { job_id: 9, ..share });
+
+        assert_eq!(talk.taken, numbers, "{text}");
+    }
+}

@@ -16,6 +16,7 @@ use sv2::mining::{
 };
 use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::{B32, Frame, Seq255, Str255, Target, Tlvs, U256};
+use sv2_capture::filter::{Entry, Filter};
 use sv2_capture::observed::{HandshakeSeen, SessionKey};
 use sv2_capture::rules::{Finding, Inspector, Policy};
 use sv2_capture::{Capture, Direction, Integrity, Observed, What};
@@ -47,6 +48,9 @@ pub(crate) struct Talk {
     pub(crate) findings: Vec<Finding>,
     next_nonce: u32,
     next_sequence: u32,
+    /// What is asked of each observation, and the numbers of those that were taken.
+    pub(crate) filter: Option<Filter>,
+    pub(crate) taken: Vec<u64>,
 }
 
 impl Talk {
@@ -61,24 +65,36 @@ impl Talk {
             findings: Vec::new(),
             next_nonce: 0,
             next_sequence: 0,
+            filter: None,
+            taken: Vec::new(),
         }
     }
 
     /// A miner's connection that is set up.
     pub(crate) fn set_up(flags: u32) -> Self {
         let mut talk = Talk::new();
-        talk.open(true);
-        talk.client(setup(0, flags));
-        talk.server(SetupConnectionSuccess { used_version: 2, flags: 0 });
+        talk.begin_with(flags);
         talk
+    }
+
+    fn begin_with(&mut self, flags: u32) {
+        self.open(true);
+        self.client(setup(0, flags));
+        self.server(SetupConnectionSuccess { used_version: 2, flags: 0 });
+    }
+
+    /// A connection with an extended channel that has a job and a block.
+    pub(crate) fn begin(&mut self) {
+        self.begin_with(0);
+        self.open_extended(1, CHANNEL);
+        self.server(extended_job(CHANNEL, 1, None));
+        self.server(tip(CHANNEL, 1, 1));
     }
 
     /// With an extended channel that has a job and a block.
     pub(crate) fn mining() -> Self {
-        let mut talk = Talk::set_up(0);
-        talk.open_extended(1, CHANNEL);
-        talk.server(extended_job(CHANNEL, 1, None));
-        talk.server(tip(CHANNEL, 1, 1));
+        let mut talk = Talk::new();
+        talk.begin();
         talk
     }
 
@@ -125,7 +141,18 @@ impl Talk {
         self.number += 1;
         let at = u64::from(START) * 1_000_000_000 + self.elapsed;
         let observed = Observed { number: self.number, at, connection, what };
-        self.findings.extend(self.inspector.observe(&observed).findings);
+        let report = self.inspector.observe(&observed);
+        let entry = Entry {
+            observed: &observed,
+            report: &report,
+            connection: self.inspector.state().connection(connection),
+            previous_at: None,
+            info: "",
+        };
+        if self.filter.as_ref().is_some_and(|filter| filter.takes(&entry, 0)) {
+            self.taken.push(self.number);
+        }
+        self.findings.extend(report.findings);
     }
 
     /// Lets time pass, in milliseconds.
