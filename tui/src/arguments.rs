@@ -54,7 +54,6 @@ pub(crate) enum Command {
     Up(Up),
     /// Load a pool with a simulated fleet: real connections, real proofs of work
     Load(crate::load::Load),
-    /// Record a live connection: a man in the middle with its own authority key
     Tap(crate::tap::Tap),
     /// Run one role alone
     #[command(subcommand)]

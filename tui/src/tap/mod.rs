@@ -165,6 +165,8 @@ async fn follow(relay: RelayHandle, recording: Option<&Recording>) -> Result<(),
             .map_err(|error| Outcome::Internal(format!("signals cannot be caught: {error}")))
     };
     let mut hang_up = caught(SignalKind::hangup())?;
+    // Caught from here to the end: a signal between two waits for it is not lost.
+    let mut interrupt = caught(SignalKind::interrupt())?;
     let mut terminate = caught(SignalKind::terminate())?;
     let mut files = recording.map(Recording::files);
     loop {
@@ -172,7 +174,7 @@ async fn follow(relay: RelayHandle, recording: Option<&Recording>) -> Result<(),
             Some(path) = next_file(files.as_mut()) => {
                 print::line(format_args!("records in {}", path.display()));
             }
-            _ = tokio::signal::ctrl_c() => break,
+            _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = hang_up.recv() => {
                 if let Some(recording) = recording {

@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test, whose parts clippy does not know")]
 
 mod capture;
+mod inspected;
 mod programs;
 
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use capture::Capture;
+use inspected::Inspected;
 use programs::{fleet, network, pool, run, tap};
 use sv2::message::Message;
 
@@ -200,6 +202,29 @@ fn two_taps_with_a_leg_in_clear_between_them_serve_as_one() {
 }
 
 #[test]
+fn a_file_that_begins_while_a_fleet_is_there_can_be_read_without_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_pool, upstream) = pool();
+    let (mut tap, url, first) = tap(&upstream, directory.path(), &[]);
+    let running = std::thread::spawn(move || fleet(&url, "4"));
+    // The probe has come and gone, and three of the devices are there.
+    tap.wait_for_beginnings(4);
+
+    tap.hang_up();
+    let second = PathBuf::from(tap.line("records in "));
+    running.join().unwrap();
+    tap.interrupt();
+
+    for file in [first, second] {
+        let inspected = Inspected::read(&file);
+        assert!(inspected.frame_count > 20, "{}: {inspected:?}", file.display());
+        // In each direction of each leg the file may begin within a frame.
+        let directions = 2 * 2 * (4 + PROBES);
+        assert!(inspected.opaque_count <= directions, "{}: {inspected:?}", file.display());
+    }
+}
+
+#[test]
 fn a_capture_without_keys_has_none() {
     let directory = tempfile::tempdir().unwrap();
     let (_pool, upstream) = pool();
@@ -241,6 +266,9 @@ fn captures_of_the_reference_implementation_decode_and_both_legs_say_the_same() 
         let capture = Capture::read(&folder.join(name).with_extension("pcapng"));
 
         same_on_both_legs(&capture);
+        let inspected = Inspected::read(&folder.join(name).with_extension("pcapng"));
+        assert_eq!((inspected.opaque_count, inspected.gap_count), (0, 0), "{name}: {inspected:?}");
+        assert_eq!(inspected.errors, [""; 0], "{name}");
         for stream in &capture.streams {
             for frame in capture.frames(stream).concat() {
                 let decoded = Message::decode(&frame).unwrap_or_else(|e| panic!("{name}: {e}"));

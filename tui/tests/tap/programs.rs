@@ -37,10 +37,18 @@ impl Program {
     }
 
     /// Reads until a tap has told the end of so many connections.
-    pub(crate) fn wait_for_ends(&mut self, mut count: usize) {
+    pub(crate) fn wait_for_ends(&mut self, count: usize) {
+        self.wait_for(count, " frames from the client, ");
+    }
+
+    /// The same of their beginnings, which come in any order.
+    pub(crate) fn wait_for_beginnings(&mut self, count: usize) {
+        self.wait_for(count, " to 127.0.0.1:");
+    }
+
+    fn wait_for(&mut self, mut count: usize, words: &str) {
         while count > 0 {
-            let line = self.next_line();
-            count -= usize::from(line.contains(" frames from the client, "));
+            count -= usize::from(self.next_line().contains(words));
         }
     }
 
