@@ -12,9 +12,9 @@ use sv2_net::bitcoind::Auth;
 use sv2_net::embedded::EmbeddedChain;
 use sv2_net::rpc_server::{Network, RpcServer, RpcServerConfig};
 
+use super::arguments::{BitcoinNetwork, NodeBitcoind};
 use super::console::Console;
 use super::{chain, config};
-use crate::arguments::{BitcoinNetwork, NodeBitcoind};
 use crate::outcome::Outcome;
 
 /// Of a node on regtest.
@@ -197,7 +197,7 @@ const LONG_POLL_FEES_AFTER: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

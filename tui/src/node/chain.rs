@@ -10,9 +10,10 @@ use sv2_net::clock::Clock;
 use sv2_net::embedded::EmbeddedChain;
 use sv2_net::host::Host;
 
+use super::arguments;
 use super::console::Console;
 use super::follow;
-use crate::arguments::{self, ChainKind};
+use crate::arguments::ChainKind;
 use crate::outcome::Outcome;
 
 /// About half a minute of one core: 2^28 hashes.

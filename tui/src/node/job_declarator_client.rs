@@ -14,11 +14,11 @@ use sv2::wire::Str255;
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
+use super::arguments::NodeJobDeclaratorClient;
 use super::console::Console;
 use super::vardiff::Vardiff;
 use super::{config, follow_and_obey, job_declarator_server, key_log, server, template_provider};
 use crate::address;
-use crate::arguments::NodeJobDeclaratorClient;
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a job declarator client.
@@ -192,7 +192,7 @@ fn local(port: u16) -> PeerAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

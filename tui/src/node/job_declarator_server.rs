@@ -10,11 +10,12 @@ use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServer
 use sv2::roles::pool::PoolConfig;
 use sv2_net::host::{Host, HostConfig};
 
+use super::arguments::NodeJobDeclaratorServer;
 use super::chain::{ChainChoice, ChainFile, NodeChain};
 use super::console::Console;
 use super::{config, key_log, server};
 use crate::address;
-use crate::arguments::{ChainKind, NodeJobDeclaratorServer};
+use crate::arguments::ChainKind;
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a job declarator server.
@@ -114,7 +115,7 @@ fn script(setting: &str, digits: &str) -> Result<Vec<u8>, Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

@@ -10,10 +10,11 @@ use sv2::wire::Str255;
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
+use super::arguments::NodeMiningDevice;
 use super::console::Console;
 use super::{config, follow, key_log, server};
 use crate::address;
-use crate::arguments::{ChannelKind as Channel, NodeMiningDevice};
+use crate::arguments::ChannelKind as Channel;
 use crate::outcome::Outcome;
 
 /// What `--print-config` prints.
@@ -92,7 +93,7 @@ const EXTRANONCE_SIZE: u16 = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

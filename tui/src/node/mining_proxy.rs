@@ -11,11 +11,11 @@ use sv2::wire::Str255;
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
+use super::arguments::{NodeMiningProxy, ProxyMode};
 use super::console::Console;
 use super::vardiff::Vardiff;
 use super::{config, follow_and_obey, key_log, server};
 use crate::address;
-use crate::arguments::{NodeMiningProxy, ProxyMode};
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a proxy.
@@ -120,7 +120,7 @@ fn proxy_config(arguments: &NodeMiningProxy, file: File) -> Result<MiningProxyCo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

@@ -1,5 +1,6 @@
 //! `assay node`: one role alone, hosted over TCP until Ctrl-C.
 
+pub(crate) mod arguments;
 mod bitcoind;
 mod chain;
 mod commands;
@@ -25,9 +26,9 @@ use sv2_net::host::Handle;
 use sv2_net::tap::KeyLog;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::arguments::{Node, NodeCommon};
 use crate::outcome::Outcome;
 use crate::print;
+use arguments::{Node, NodeCommon};
 use console::Console;
 
 /// Runs `assay node`.

@@ -12,11 +12,11 @@ use sv2_net::accounts::Accounts;
 use sv2_net::host::{Host, HostConfig};
 use sv2_net::world::Worlds;
 
+use super::arguments::NodePool;
 use super::console::Console;
 use super::vardiff::Vardiff;
 use super::{config, follow_and_obey, key_log, server};
 use crate::address;
-use crate::arguments::NodePool;
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a pool.
@@ -146,7 +146,7 @@ fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

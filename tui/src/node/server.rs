@@ -11,7 +11,7 @@ use sv2_net::clock::Clock;
 use sv2_net::host::{ListenerConfig, ListenerSecurity};
 use sv2_net::identity::{Certifier, KeyFileError, read_secret_key};
 
-use crate::arguments::NodeServer;
+use super::arguments::NodeServer;
 use crate::outcome::Outcome;
 
 /// The secret that the reference implementation's example configurations publish, so that roles

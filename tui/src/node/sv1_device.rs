@@ -9,10 +9,10 @@ use sv2::sv1::{Difficulty, USER_LEN_MAX};
 use sv2_net::host::{DialSecurity, Host, HostConfig};
 use sv2_net::world::Worlds;
 
+use super::arguments::NodeSv1Device;
 use super::console::Console;
 use super::{config, follow, key_log, mining_device, sv1_pool};
 use crate::address;
-use crate::arguments::NodeSv1Device;
 use crate::outcome::Outcome;
 
 /// What `--print-config` prints.
@@ -165,7 +165,7 @@ fn dialect(file: &File) -> Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

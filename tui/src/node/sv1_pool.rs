@@ -10,11 +10,11 @@ use sv2::sv1::{ErrorForm, order};
 use sv2_net::host::{Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::world::Worlds;
 
+use super::arguments::NodeSv1Pool;
 use super::console::Console;
 use super::vardiff::Vardiff;
 use super::{config, follow, key_log, server};
 use crate::address;
-use crate::arguments::NodeSv1Pool;
 use crate::outcome::Outcome;
 
 /// What most pools listen on.
@@ -132,7 +132,7 @@ pub(super) fn word(digits: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use sv2::roles::template_provider::{TemplateProvider, TemplateProviderConfig};
 use sv2_net::host::{Host, HostConfig};
 
+use super::arguments::NodeTemplateProvider;
 use super::chain::{ChainChoice, ChainFile, NodeChain};
 use super::console::Console;
 use super::{config, key_log, server};
-use crate::arguments::{ChainKind, NodeTemplateProvider};
+use crate::arguments::ChainKind;
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a template provider.
@@ -65,7 +66,7 @@ pub(super) async fn run(arguments: NodeTemplateProvider) -> Result<(), Outcome> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     #[test]
     fn the_default_config_says_what_no_config_says() {

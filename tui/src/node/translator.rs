@@ -12,11 +12,11 @@ use sv2::wire::{Str255, Target};
 use sv2_net::host::{Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::world::Worlds;
 
+use super::arguments::{DifficultySteps, NodeTranslator, TranslatorMode};
 use super::console::Console;
 use super::vardiff::Vardiff;
 use super::{config, follow, key_log, server};
 use crate::address;
-use crate::arguments::{DifficultySteps, NodeTranslator, TranslatorMode};
 use crate::outcome::Outcome;
 
 /// The reference implementation's port of a translator.
@@ -137,7 +137,7 @@ fn translator_config(arguments: &NodeTranslator, file: File) -> Result<Translato
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{Node, parsed_node};
+    use crate::node::arguments::{Node, parsed_node};
 
     fn arguments() -> NodeTranslator {
         let Node::Translator(arguments) = parsed_node(&["translator"]) else { unreachable!() };
