@@ -18,6 +18,7 @@ mod recording;
 pub mod rules;
 pub mod state;
 mod tcp;
+pub mod text;
 
 pub use capture::{Capture, Direction, StreamId};
 pub use observed::{Integrity, Observed, What};

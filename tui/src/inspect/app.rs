@@ -291,7 +291,7 @@ impl App {
             Screen::Connections | Screen::Handshake => self.session.connections().len(),
             Screen::Channels => self.session.channels().len(),
             Screen::Jobs => self.session.jobs().len(),
-            Screen::Expert => self.session.experts().len(),
+            Screen::Expert => self.session.tally().iter().count(),
             Screen::Graphs | Screen::Log => 0,
         }
     }
@@ -350,10 +350,9 @@ impl App {
                 )
             }
             Screen::Expert => {
-                let rows = self.session.experts();
-                let Some(row) = rows.get(cursor) else { return };
-                let (rule, number) = (row.finding.rule.number, row.finding.number);
-                (format!("rule == {rule}"), number)
+                let row = self.session.tally().iter().nth(cursor);
+                let Some((_, rule, count)) = row else { return };
+                (format!("rule == {rule}"), count.first)
             }
             Screen::Graphs | Screen::Log => return,
         };
@@ -515,13 +514,11 @@ impl App {
 
 /// Header and payload, in clear; nothing of what is no frame.
 pub(crate) fn frame_bytes(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
     match &entry.what {
-        Kind::Frame { frame, .. } => {
-            let mut bytes = frame.header().to_bytes().to_vec();
-            bytes.extend_from_slice(&frame.payload);
-            bytes
-        }
-        Kind::Line(line) => line.as_bytes().to_vec(),
-        _ => Vec::new(),
+        Kind::Frame { frame, .. } => frame.write(&mut bytes),
+        Kind::Line(line) => bytes.extend_from_slice(line.as_bytes()),
+        _ => {}
     }
+    bytes
 }

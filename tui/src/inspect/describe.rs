@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use sv2::common::Protocol;
-use sv2::message::Message;
-use sv2::wire::dissect::Value;
+use sv2::message::{Descriptor, Message};
+use sv2::wire::Frame;
+use sv2::wire::dissect::{Name, Value, dissect};
 use sv2_capture::Direction;
 use sv2_capture::observed::SessionKey;
 use sv2_capture::state::Facts;
+use sv2_capture::text::scaled;
 
 use super::session::{Entry, Kind};
 
@@ -22,7 +24,7 @@ pub(super) fn info(what: &Kind, facts: &Facts) -> String {
             (None, SessionKey::DoesNotFit) => "Noise handshake; the key does not fit".into(),
         },
         Kind::Frame { frame, .. } => match (&facts.message, &facts.error) {
-            (Some(message), _) => message_info(message, facts),
+            (Some(message), _) => message_info(message, frame, facts),
             (None, Some(error)) => error.to_string(),
             (None, None) => format!("{} bytes", frame.payload.len()),
         },
@@ -35,7 +37,7 @@ pub(super) fn info(what: &Kind, facts: &Facts) -> String {
     }
 }
 
-fn message_info(message: &Message, facts: &Facts) -> String {
+fn message_info(message: &Message, frame: &Frame, facts: &Facts) -> String {
     let mut words: Vec<String> = Vec::new();
     match message {
         Message::SetupConnection(setup) => {
@@ -85,16 +87,16 @@ fn message_info(message: &Message, facts: &Facts) -> String {
             words.push(format!("job {}", tip.job_id));
             words.push(format!("prev {}", tail(&tip.prev_hash.to_string())));
         }
-        _ => words.extend(plain_fields(message)),
+        _ => words.extend(plain_fields(message.descriptor(), &frame.payload)),
     }
     if let Some(target) = facts.target() {
-        words.push(format!("diff {}", short_number(target.difficulty())));
+        words.push(format!("diff {}", scaled(target.difficulty())));
     }
     if let Some(share) = &facts.share
         && let Some(proof) = &share.proof
     {
         let (found, wanted) = (proof.difficulty, proof.target.difficulty());
-        words.push(format!("diff {} / {}", short_number(found), short_number(wanted)));
+        words.push(format!("diff {} / {}", scaled(found), scaled(wanted)));
         if proof.is_block {
             words.push("a block".into());
         }
@@ -104,13 +106,10 @@ fn message_info(message: &Message, facts: &Facts) -> String {
     words.join("  ")
 }
 
-/// The first scalar fields of a message, but for its channel.
-fn plain_fields(message: &Message) -> Vec<String> {
-    let mut payload = Vec::new();
-    message.write_frame(&sv2::wire::Tlvs::NONE, &mut payload);
-    let payload = &payload[sv2::wire::FrameHeader::LEN.min(payload.len())..];
-    let dissection = sv2::wire::dissect::dissect(message.descriptor().fields, payload);
-    let fields = dissection.nodes.iter().filter(|node| node.name.to_string() != "channel_id");
+/// The first fields of a message, but for its channel.
+fn plain_fields(descriptor: &Descriptor, payload: &[u8]) -> Vec<String> {
+    let dissection = dissect(descriptor.fields, payload);
+    let fields = dissection.nodes.iter().filter(|node| node.name != Name::Named("channel_id"));
     fields
         .take(FIELDS_MAX)
         .map(|node| format!("{} {}", node.name, value(&node.value(payload), VALUE_LEN_MAX)))
@@ -168,44 +167,9 @@ fn tail(digits: &str) -> String {
     format!("…{}", &digits[digits.len().saturating_sub(8)..])
 }
 
-/// Three digits and a letter: `71.2k`.
-pub(super) fn short_number(number: f64) -> String {
-    const STEPS: [(f64, &str); 6] =
-        [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
-    if !number.is_finite() || number.abs() >= 1e21 {
-        return format!("{number:.1e}");
-    }
-    let step = STEPS.iter().find(|(size, _)| number.abs() >= *size);
-    match step {
-        Some((size, letter)) => format!("{}{letter}", three_digits(number / size)),
-        None if number != 0.0 && number.abs() < 0.01 => format!("{number:.1e}"),
-        None => three_digits(number),
-    }
-}
-
-fn three_digits(number: f64) -> String {
-    match number.abs() {
-        size if size >= 100.0 => format!("{number:.0}"),
-        size if size >= 10.0 => format!("{number:.1}"),
-        _ => format!("{number:.2}"),
-    }
-}
-
 /// Hashes per second with their letter.
 pub(super) fn hash_rate(rate: f32) -> String {
-    format!("{}H/s", short_number(f64::from(rate)))
-}
-
-/// Nanoseconds as people say them.
-pub(super) fn duration(nanoseconds: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let seconds = nanoseconds as f64 / 1e9;
-    match seconds {
-        seconds if seconds >= 60.0 => format!("{:.0} min", seconds / 60.0),
-        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
-        seconds if seconds >= 1e-3 => format!("{:.2} ms", seconds * 1e3),
-        seconds => format!("{:.0} us", seconds * 1e6),
-    }
+    format!("{}H/s", scaled(f64::from(rate)))
 }
 
 /// The name of what was observed.
@@ -257,23 +221,6 @@ const VALUE_LEN_MAX: usize = 24;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_three_digits_and_a_letter() {
-        let rows = [
-            (0.0, "0.00"),
-            (0.000_004, "4.0e-6"),
-            (1.0, "1.00"),
-            (16_384.0, "16.4k"),
-            (71_204.1, "71.2k"),
-            (999_000.0, "999k"),
-            (2.5e15, "2.50P"),
-            (1e48, "1.0e48"),
-        ];
-        for (number, text) in rows {
-            assert_eq!(short_number(number), text);
-        }
-    }
 
     #[test]
     fn text_of_a_peer_cannot_steer_a_terminal() {

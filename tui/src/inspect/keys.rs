@@ -176,10 +176,13 @@ pub(crate) fn typed(before: &str, key: KeyEvent) -> Typed {
     }
 }
 
-/// Two keys, and not the name of one.
+/// Whether it is two keys, typed one after the other, and not the name of one.
 fn is_sequence(keys: &str) -> bool {
-    keys.chars().count() == 2 && !keys.starts_with("F1")
+    keys.len() == 2 && keys.starts_with(FIRST_KEYS)
 }
+
+/// What a key of two begins with.
+const FIRST_KEYS: [char; 3] = ['g', '[', ']'];
 
 /// As the table writes it.
 fn name(key: KeyEvent) -> Option<String> {

@@ -15,10 +15,12 @@ mod theme;
 mod tree;
 mod view;
 
-use std::io::{self, Write as _};
+use std::io;
 
 use ratatui::DefaultTerminal;
+use ratatui::crossterm::clipboard::CopyToClipboard;
 use ratatui::crossterm::event::{self, Event, KeyEventKind, MouseEventKind};
+use ratatui::crossterm::execute;
 
 use app::{App, Flow};
 pub(crate) use arguments::{Inspect, run};
@@ -61,7 +63,8 @@ impl Screen {
                 }
             }
             if let Some(text) = app.copied.take() {
-                copy(&text)?;
+                // OSC 52 reaches the user's own clipboard over SSH as well.
+                execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))?;
             }
         }
     }
@@ -71,27 +74,4 @@ impl Drop for Screen {
     fn drop(&mut self) {
         ratatui::restore();
     }
-}
-
-/// Asks the terminal to take a text into its clipboard (OSC 52), which works over SSH as well.
-fn copy(text: &str) -> io::Result<()> {
-    let mut out = io::stdout();
-    write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
-    out.flush()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let padded =
-            [three[0], three.get(1).copied().unwrap_or(0), three.get(2).copied().unwrap_or(0)];
-        let bits = u32::from_be_bytes([0, padded[0], padded[1], padded[2]]);
-        for place in 0..4 {
-            let digit = (bits >> (18 - 6 * place)) & 63;
-            let is_padding = place > three.len();
-            text.push(if is_padding { '=' } else { char::from(DIGITS[digit as usize]) });
-        }
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! A capture as the screens look at it: everything that was observed, with what it means.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use sv2::common::Protocol;
@@ -8,7 +8,7 @@ use sv2::message::{Descriptor, Message, descriptor};
 use sv2::wire::Frame;
 use sv2_capture::Direction;
 use sv2_capture::observed::{HandshakeSeen, Integrity, Observed, What};
-use sv2_capture::rules::{Finding, Inspector, Policy};
+use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
 use sv2_capture::state::{Derived, Facts};
 
@@ -18,6 +18,7 @@ pub(crate) struct Session {
     pub(crate) name: String,
     entries: Vec<Entry>,
     findings: Vec<Finding>,
+    tally: Tally,
     connections: BTreeMap<u32, ConnectionRow>,
     channels: BTreeMap<(u32, u32), ChannelRow>,
     jobs: Vec<JobRow>,
@@ -174,6 +175,7 @@ impl Session {
         }
         let report = self.inspector.observe(observed);
         let first = self.findings.len();
+        report.findings.iter().for_each(|finding| self.tally.add(finding));
         self.findings.extend(report.findings);
         let findings: Box<[usize]> = (first..self.findings.len()).collect();
         let last_at = self.connections.get(&observed.connection).map(|row| row.last_at);
@@ -400,35 +402,10 @@ impl Session {
         (open, all)
     }
 
-    /// Rules that have found something, worst first: rule number and severity, count, first and
-    /// last observation, connections.
-    pub(crate) fn experts(&self) -> Vec<ExpertRow<'_>> {
-        let mut rows: BTreeMap<String, ExpertRow<'_>> = BTreeMap::new();
-        for finding in &self.findings {
-            let row = rows.entry(finding.code()).or_insert_with(|| ExpertRow {
-                finding,
-                count: 0,
-                last: finding.number,
-                connections: BTreeSet::new(),
-            });
-            row.count += 1;
-            row.last = finding.number;
-            row.connections.insert(finding.connection);
-        }
-        let mut rows: Vec<ExpertRow<'_>> = rows.into_values().collect();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.finding.severity, row.count)));
-        rows
+    /// What the rules have found, counted.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
-}
-
-/// A line of the screen of experts.
-pub(crate) struct ExpertRow<'a> {
-    /// The first.
-    pub(crate) finding: &'a Finding,
-    pub(crate) count: usize,
-    /// The last observation.
-    pub(crate) last: u64,
-    pub(crate) connections: BTreeSet<u32>,
 }
 
 fn entry(observed: &Observed<'_>, facts: &Facts, findings: Box<[usize]>) -> Entry {

@@ -17,7 +17,7 @@ use sv2_capture::rules::Policy;
 use super::app::{App, Flow};
 use super::session::Session;
 use super::theme::Theme;
-use super::{base64, view};
+use super::view;
 
 const START: u64 = 1_700_000_000_000_000_000;
 
@@ -227,13 +227,5 @@ fn whoever_looks_on_sees_no_address_and_no_user() {
         press(&mut app, &digit.to_string());
         let text = screen(&mut app, 250, 40);
         assert!(!text.contains("10.0.3") && !text.contains("rack4"), "{text}");
-    }
-}
-
-#[test]
-fn what_is_copied_is_base64() {
-    let rows = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-    for (text, encoded) in rows {
-        assert_eq!(base64(text.as_bytes()), encoded);
     }
 }

@@ -63,9 +63,9 @@ impl Theme {
         self.color(PURPLE).add_modifier(Modifier::BOLD)
     }
 
-    /// Across and down, for rules between panes.
-    pub(crate) fn bars(self) -> (&'static str, &'static str) {
-        if self.has_unicode { ("─", "│") } else { ("-", "|") }
+    /// A line down, between lanes.
+    pub(crate) fn bar(self) -> &'static str {
+        if self.has_unicode { "│" } else { "|" }
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn lines(session: &Session, entry: &Entry) -> Vec<TreeLine> {
         Kind::Handshake(seen) => {
             lines.push(TreeLine::new(0, "act 1", format!("{} bytes", seen.act_1_len)));
             lines.push(TreeLine::new(0, "act 2", format!("{} bytes", seen.act_2_len)));
-            lines.push(TreeLine::new(0, "duration", describe::duration(seen.duration)));
+            lines.push(TreeLine::new(0, "duration", sv2_capture::text::duration(seen.duration)));
             lines
                 .extend(seen.failures.iter().map(|failure| TreeLine::new(0, "!", failure.clone())));
         }
@@ -90,7 +90,7 @@ pub(super) fn lines(session: &Session, entry: &Entry) -> Vec<TreeLine> {
 fn known(entry: &Entry, lines: &mut Vec<TreeLine>) {
     let mut links = Vec::new();
     links.extend(entry.pair.map(|pair| ("pair", format!("#{pair}"))));
-    links.extend(entry.latency.map(|latency| ("latency", describe::duration(latency))));
+    links.extend(entry.latency.map(|latency| ("latency", sv2_capture::text::duration(latency))));
     links.extend(entry.job_given_by.map(|number| ("job given by", format!("#{number}"))));
     links.extend(entry.same_as.map(|number| ("other leg", format!("#{number}"))));
     links.extend(entry.integrity.map(|integrity| ("integrity", integrity_name(integrity).into())));
@@ -105,7 +105,7 @@ fn known(entry: &Entry, lines: &mut Vec<TreeLine>) {
 
 fn derived_text(value: &Derived) -> String {
     match value {
-        Derived::Number(number) => describe::short_number(*number),
+        Derived::Number(number) => sv2_capture::text::scaled(*number),
         Derived::Number64(number) => format!("#{number}"),
         Derived::Word(word) => (*word).to_owned(),
         Derived::Text(text) => text.clone(),

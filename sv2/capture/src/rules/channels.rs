@@ -92,7 +92,7 @@ fn check_known(said: &Said<'_>, out: &mut Findings<'_>, may_be_group: bool) {
                 _ => Error,
             };
             out.tell(scene, 10, severity, || {
-                let lag = super::text::duration(lag);
+                let lag = crate::text::duration(lag);
                 format!("{name} for channel {id}, which was closed {lag} ago")
             })
             .cause(closed.number);

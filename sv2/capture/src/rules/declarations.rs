@@ -80,7 +80,7 @@ fn check_custom_job(said: &Said<'_>, out: &mut Findings<'_>, job: &SetCustomMini
         let lag = scene.mark().since(tip.first);
         let severity = if lag < RACE || !is_known { Note } else { Warning };
         out.tell(scene, 28, severity, || {
-            let lag = super::text::duration(lag);
+            let lag = crate::text::duration(lag);
             format!("a job for another block than the one that was told of {lag} before")
         })
         .cause(tip.first.number);

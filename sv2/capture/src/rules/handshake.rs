@@ -2,9 +2,9 @@
 
 use super::Severity::{Error, Note, Warning};
 use super::scene::{Findings, Scene};
-use super::text::seconds;
 use crate::Direction;
 use crate::observed::{CertificateSeen, HandshakeSeen, SessionKey};
+use crate::text::seconds;
 
 pub(super) fn check(scene: &Scene<'_>, out: &mut Findings<'_>, seen: &HandshakeSeen) {
     for (act, len, right) in [(1, seen.act_1_len, 64), (2, seen.act_2_len, 234)] {

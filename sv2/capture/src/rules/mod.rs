@@ -21,7 +21,6 @@ mod shares;
 mod tally;
 mod targets;
 mod templates;
-mod text;
 mod timing;
 mod waiting;
 

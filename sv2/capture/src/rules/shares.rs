@@ -8,10 +8,10 @@ use sv2::wire::{Str255, TlvOrder};
 
 use super::Severity::{Chat, Error, Note, Warning};
 use super::scene::{Findings, Said};
-use super::text::{difficulty, duration, scaled};
 use crate::state::Batch;
 use crate::state::channel::{Channel, PendingShare};
 use crate::state::share::{Fault, ShareFacts};
+use crate::text::{difficulty, duration, scaled};
 
 /// Behind a block, shares may be on their way for so long: a race, in nanoseconds.
 const RACE: u64 = 500_000_000;

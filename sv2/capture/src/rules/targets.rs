@@ -5,9 +5,9 @@ use sv2::wire::{Target, U256};
 
 use super::Severity::{Error, Note, Warning};
 use super::scene::{Findings, Said};
-use super::text::{difficulty, scaled, seconds};
 use crate::state::channel::Channel;
 use crate::state::request::{Detail, RequestKind};
+use crate::text::{difficulty, scaled, seconds};
 
 /// How long after an `UpdateChannel` a target for the older one may arrive, in nanoseconds.
 const UPDATE_RACE: u64 = 2_000_000_000;

@@ -9,10 +9,10 @@ use sv2::wire::U256;
 
 use super::Severity::{Chat, Note, Warning};
 use super::scene::{Findings, Said, Scene};
-use super::text::duration;
 use crate::Direction;
 use crate::state::Mark;
 use crate::state::request::{Detail, RequestKind};
+use crate::text::duration;
 
 /// When each server first told anybody of a block.
 #[derive(Debug, Default)]

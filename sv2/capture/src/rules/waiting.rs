@@ -7,10 +7,10 @@ use sv2::mining::setup_flag::REQUIRES_WORK_SELECTION;
 
 use super::Severity::{Note, Warning};
 use super::scene::{Findings, Scene};
-use super::text::{difficulty, duration, scaled};
 use crate::state::channel::Channel;
 use crate::state::connection::SetupAnswered;
 use crate::state::request::RequestKind;
+use crate::text::{difficulty, duration, scaled};
 
 /// How often a connection is looked at, in nanoseconds of the capture.
 pub(super) const INTERVAL: u64 = 1_000_000_000;

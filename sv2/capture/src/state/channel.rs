@@ -2,21 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use sv2::mining::channel::ChannelKind;
 use sv2::mining::header::CoinbaseMidstate;
 use sv2::wire::{B32, Target, U256};
 
 use super::budget::{Budget, Slot};
 use super::job::{Board, View};
 use super::{History, Mark};
-
-/// What a channel can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelKind {
-    /// Rolls no extranonce.
-    Standard,
-    /// Rolls `extranonce_size` bytes.
-    Extended,
-}
 
 /// A channel, with the figures that the reference implementation's monitoring names.
 #[derive(Debug)]

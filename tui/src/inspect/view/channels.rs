@@ -7,9 +7,10 @@ use sv2_capture::state::channel::ChannelKind;
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::{cut, hash_rate, short_number, text};
+use crate::inspect::describe::{cut, hash_rate, text};
 use crate::inspect::keys::Screen;
 use crate::inspect::session::ChannelRow;
+use sv2_capture::text::scaled;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
@@ -53,7 +54,7 @@ fn line(row: &ChannelRow, is_private: bool) -> String {
         row.id,
         row.group,
         cut(&user, 18),
-        short_number(row.target_difficulty),
+        scaled(row.target_difficulty),
         cut(&prefix, 22),
         row.submitted,
         row.accepted,
@@ -77,6 +78,6 @@ fn measured(row: &ChannelRow) -> [String; 2] {
     let rate = row.work * 4_294_967_296.0 / seconds;
     [
         format!("{per_minute:.0}/{:.0}", row.expected_shares_per_minute),
-        format!("{}H/s", short_number(rate)),
+        format!("{}H/s", scaled(rate)),
     ]
 }

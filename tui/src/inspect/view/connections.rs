@@ -7,9 +7,10 @@ use sv2_capture::observed::SessionKey;
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::{self, address, cut, duration};
+use crate::inspect::describe::{self, address, cut};
 use crate::inspect::keys::Screen;
 use crate::inspect::session::ConnectionRow;
+use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);

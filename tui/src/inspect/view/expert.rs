@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
+use sv2_capture::rules::rule;
 
 use super::list;
 use crate::inspect::app::App;
@@ -22,32 +23,37 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
         "code", "count", "first", "last", "conns", "what"
     );
     frame.render_widget(super::title(&heading, head, app), head);
-    let rows = app.session.experts();
+    let rows: Vec<_> = app.session.tally().iter().collect();
     if rows.is_empty() {
         return frame.render_widget(Line::from("no rule has found anything"), body);
     }
     let cursor = app.cursors[Screen::Expert as usize].min(rows.len() - 1);
     list::draw(frame, body, rows.len(), cursor, |place, is_cursor| {
-        let row = &rows[place];
-        let code = Span::styled(row.finding.code(), app.theme.severity(row.finding.severity));
-        let disputed = if row.finding.rule.disputed.is_some() { " (disputed)" } else { "" };
+        let (severity, number, count) = rows[place];
+        let rule = rule(number).expect("findings are of rules");
+        let code = format!("{}{number:02}", severity.letter());
+        let disputed = if rule.disputed.is_some() { " (disputed)" } else { "" };
         let text = format!(
             "  {:>6} {:>8} {:>8} {:>5} {}{disputed}  [spec {}]",
-            row.count,
-            format!("#{}", row.finding.number),
-            format!("#{}", row.last),
-            row.connections.len(),
-            row.finding.rule.title,
-            row.finding.rule.sections,
+            count.count,
+            format!("#{}", count.first),
+            format!("#{}", count.last),
+            count.connections.len(),
+            rule.title,
+            rule.sections,
         );
         let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
-        Line::from(vec![code, Span::styled(cut(&text, area.width.into()), style)])
+        Line::from(vec![
+            Span::styled(code, app.theme.severity(severity)),
+            Span::styled(cut(&text, area.width.into()), style),
+        ])
     });
-    let finding = rows[cursor].finding;
+    let (_, number, count) = rows[cursor];
+    let rule = rule(number).expect("findings are of rules");
     let text = vec![
-        Line::from(format!("#{}: {}", finding.number, finding.text)),
-        Line::styled(format!("hint: {}", finding.rule.hint), app.theme.dim()),
-        Line::styled(finding.rule.disputed.unwrap_or(""), app.theme.dim()),
+        Line::from(format!("#{}: {}", count.first, count.example)),
+        Line::styled(format!("hint: {}", rule.hint), app.theme.dim()),
+        Line::styled(rule.disputed.unwrap_or(""), app.theme.dim()),
     ];
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), hint);
 }

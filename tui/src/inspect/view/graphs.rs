@@ -6,8 +6,9 @@ use ratatui::text::Line;
 use ratatui::widgets::Sparkline;
 
 use crate::inspect::app::App;
-use crate::inspect::describe::{self, duration};
+use crate::inspect::describe::{self};
 use crate::inspect::session::{Entry, Kind};
+use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let start = app.session.start();

@@ -8,9 +8,10 @@ use sv2_capture::observed::SessionKey;
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::{address, cut, duration, hex};
+use crate::inspect::describe::{address, cut, hex};
 use crate::inspect::keys::Screen;
 use crate::inspect::session::ConnectionRow;
+use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body, detail] = Layout::vertical([

@@ -6,9 +6,10 @@ use ratatui::text::Line;
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::{cut, duration};
+use crate::inspect::describe::cut;
 use crate::inspect::keys::Screen;
 use crate::inspect::session::JobRow;
+use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);

@@ -66,7 +66,7 @@ fn arrow_line(
     let elapsed = entry.at.saturating_sub(app.session.start());
     let time =
         format!("{:>6}.{:03} ", elapsed / 1_000_000_000, elapsed % 1_000_000_000 / 1_000_000);
-    let (_, bar) = app.theme.bars();
+    let bar = app.theme.bar();
     let row = app.session.connection(entry.connection);
     let place = |lane: SocketAddr| lanes.iter().position(|known| *known == lane);
     let ends =
