@@ -81,6 +81,26 @@ pub struct Reconnect {
 }
 
 impl Call {
+    /// Every method that is known, by its name on the wire.
+    pub const METHODS: &[&str] = &[
+        "mining.configure",
+        "mining.subscribe",
+        "mining.authorize",
+        "mining.submit",
+        "mining.extranonce.subscribe",
+        "mining.suggest_difficulty",
+        "mining.suggest_target",
+        "mining.set_difficulty",
+        "mining.set_extranonce",
+        "mining.set_version_mask",
+        "mining.notify",
+        "client.get_version",
+        "client.reconnect",
+        "client.show_message",
+        "mining.ping",
+        "mining.pong",
+    ];
+
     /// Longest method that is taken, in bytes.
     pub const METHOD_LEN_MAX: usize = 64;
 
@@ -117,7 +137,7 @@ impl Call {
             "mining.show_message" => "client.show_message",
             method => method,
         };
-        METHODS.iter().find(|known| **known == aliased).copied()
+        Self::METHODS.iter().find(|known| **known == aliased).copied()
     }
 
     pub(super) fn read(method: &str, params: Option<Value>) -> Result<Self, Fault> {
@@ -252,22 +272,3 @@ impl Reconnect {
         out.number(self.wait);
     }
 }
-
-const METHODS: &[&str] = &[
-    "mining.configure",
-    "mining.subscribe",
-    "mining.authorize",
-    "mining.submit",
-    "mining.extranonce.subscribe",
-    "mining.suggest_difficulty",
-    "mining.suggest_target",
-    "mining.set_difficulty",
-    "mining.set_extranonce",
-    "mining.set_version_mask",
-    "mining.notify",
-    "client.get_version",
-    "client.reconnect",
-    "client.show_message",
-    "mining.ping",
-    "mining.pong",
-];

@@ -106,9 +106,6 @@ impl Coinbase {
 impl Channel {
     /// Most queued future jobs; the oldest makes way.
     const FUTURE_JOBS_MAX: usize = 16;
-    /// Most shares without an answer.
-    pub(super) const IN_FLIGHT_MAX: usize = 4_096;
-
     pub(super) fn new(
         id: u32,
         group_id: u32,

@@ -21,6 +21,7 @@ mod sv1_work;
 mod sv2_line;
 mod system;
 mod tally;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -44,7 +44,7 @@ pub(super) fn authorize(config: &LoadConfig, device: u32) -> Message {
 
 /// The number under which a call is counted.
 pub(super) fn kind_of(method: &str) -> u8 {
-    let at = METHODS.iter().position(|known| *known == method);
+    let at = Call::METHODS.iter().position(|known| *known == method);
     at.and_then(|at| u8::try_from(at).ok()).unwrap_or(OTHER)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn kind_of_answer(method: &str) -> u8 {
 
 /// What is counted under a number.
 pub(super) fn name(kind: u8) -> Cow<'static, str> {
-    let method = |at: u8| METHODS.get(usize::from(at)).copied();
+    let method = |at: u8| Call::METHODS.get(usize::from(at)).copied();
     match (method(kind), kind.checked_sub(ANSWERS)) {
         (Some(method), _) => method.into(),
         (None, Some(kind)) => match method(kind) {
@@ -72,22 +72,6 @@ const VERSION_MASK: u32 = 0x1fff_e000;
 const ANSWERS: u8 = 128;
 /// Methods that nobody knows, and lines that say nothing.
 const OTHER: u8 = ANSWERS - 1;
-const METHODS: &[&str] = &[
-    "mining.configure",
-    "mining.subscribe",
-    "mining.authorize",
-    "mining.submit",
-    "mining.suggest_difficulty",
-    "mining.set_difficulty",
-    "mining.set_extranonce",
-    "mining.set_version_mask",
-    "mining.notify",
-    "client.get_version",
-    "client.reconnect",
-    "client.show_message",
-    "mining.ping",
-    "mining.pong",
-];
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ use super::fleet::Fleet;
 use super::line::{End, Line};
 use super::sv1_calls::{self, id};
 use super::sv1_work::Sv1Work;
+use super::turns::Turns;
 pub(super) use answers::said;
 
 /// One connection, and its device.
@@ -33,11 +34,7 @@ pub(super) struct Sv1Line {
     work: Sv1Work,
     arrivals: Arrivals,
     agenda: BinaryHeap<Reverse<(Instant, Task)>>,
-    /// Hashes that were reserved for each turn that is to come: one turn for each share that is
-    /// searched for.
-    turns: VecDeque<f64>,
-    /// Made so far for the next share.
-    hash_count: u64,
+    turns: Turns,
     next_id: u64,
     /// Oldest first.
     in_flight: VecDeque<InFlight>,
@@ -93,8 +90,7 @@ impl Sv1Line {
             work: Sv1Work::new(),
             arrivals,
             agenda,
-            turns: VecDeque::new(),
-            hash_count: 0,
+            turns: Turns::default(),
             next_id: id::FIRST_SUBMIT,
             in_flight: VecDeque::new(),
             is_quiet: false,
@@ -123,44 +119,26 @@ impl Sv1Line {
         let fleet = Arc::clone(&self.fleet);
         self.arrivals.advance(fleet.mean_interval);
         self.agenda.push(Reverse((self.arrivals.next(), Task::Arrive)));
-        fleet.tally.due.add(1);
         let price = self.work.price().filter(|_| self.stage == Stage::Running);
-        let Some(price) = price else { return fleet.tally.without_work.add(1) };
-        if self.in_flight.len() >= IN_FLIGHT_MAX {
-            return fleet.tally.over_in_flight.add(1);
+        if let Some(turn) = self.turns.claim(&fleet, price, self.in_flight.len(), now) {
+            self.agenda.push(Reverse((turn, Task::Hash)));
         }
-        let reserved = price.min(HASHES_AT_ONCE.into());
-        let turn = match self.turns.len() < TURNS_MAX {
-            true => fleet.budget.reserve(reserved, now),
-            false => None,
-        };
-        let Some(turn) = turn else { return fleet.tally.over_budget.add(1) };
-        self.turns.push_back(reserved);
-        self.agenda.push(Reverse((turn, Task::Hash)));
     }
 
     /// Goes on with the search whose turn it is, and submits what it finds.
     fn hash(&mut self, now: Now, out: &mut Vec<u8>) {
         let fleet = Arc::clone(&self.fleet);
-        let tally = &fleet.tally;
-        let Some(reserved) = self.turns.pop_front() else { return };
-        let found = self.work.search(now.instant, HASHES_AT_ONCE, &self.user);
-        let made = u64::from(found.hash_count);
-        tally.hashes.add(made);
-        fleet.budget.settle(reserved, made);
-        self.hash_count += made;
-        if let Some(share) = found.share {
-            tally.hashes_of_found.add(std::mem::take(&mut self.hash_count));
-            tally.submitted.add(1);
-            let id = self.next_id;
-            self.next_id += 1;
-            self.in_flight.push_back(InFlight { id, sent_at: fleet.clock.now().instant });
-            return self.send(&Message::request(id, Call::Submit(share)), out);
+        let Some(turn) = self.turns.begin() else { return };
+        let found = self.work.search(now.instant, Turns::HASHES_AT_ONCE, &self.user);
+        let (made, is_found) = (found.hash_count, found.share.is_some());
+        if let Some(next) = self.turns.end(&fleet, turn, made, is_found, now.instant) {
+            self.agenda.push(Reverse((next, Task::Hash)));
         }
-        let reserved = f64::from(HASHES_AT_ONCE);
-        self.turns.push_back(reserved);
-        let turn = fleet.budget.reserve_more(reserved, now.instant);
-        self.agenda.push(Reverse((turn, Task::Hash)));
+        let Some(share) = found.share else { return };
+        let id = self.next_id;
+        self.next_id += 1;
+        self.in_flight.push_back(InFlight { id, sent_at: fleet.clock.now().instant });
+        self.send(&Message::request(id, Call::Submit(share)), out);
     }
 
     /// Counts something that the pool has done wrong, and goes on.
@@ -239,12 +217,6 @@ impl Line for Sv1Line {
 
 /// For the set-up, and for the first job.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Hashes between two looks at the socket: a third of a millisecond.
-const HASHES_AT_ONCE: u32 = 2_048;
-/// Shares that wait for their turn.
-const TURNS_MAX: usize = 64;
-/// Most shares without an answer.
-const IN_FLIGHT_MAX: usize = 4_096;
 /// Tasks between two looks at the socket.
 const TASKS_AT_ONCE: usize = 16;
 

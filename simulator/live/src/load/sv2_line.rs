@@ -3,7 +3,7 @@
 mod answers;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::channel::Channel;
 use super::fleet::Fleet;
 use super::line::{End, Line};
 use super::tally::Wait;
+use super::turns::Turns;
 
 /// One connection, and the devices that share it.
 pub(super) struct Sv2Line {
@@ -51,11 +52,7 @@ struct Device {
     number: u32,
     arrivals: Arrivals,
     state: DeviceState,
-    /// Hashes that were reserved for each turn that is to come: one turn for each share that is
-    /// searched for.
-    turns: VecDeque<f64>,
-    /// Made so far for the next share.
-    hash_count: u64,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -95,13 +92,7 @@ impl Sv2Line {
                 let arrivals = Arrivals::new(&fleet.entropy, number, from, fleet.mean_interval);
                 agenda.push(Reverse((from, Task::Open(place))));
                 agenda.push(Reverse((arrivals.next(), Task::Arrive(place))));
-                Device {
-                    number,
-                    arrivals,
-                    state: DeviceState::Waiting,
-                    turns: VecDeque::new(),
-                    hash_count: 0,
-                }
+                Device { number, arrivals, state: DeviceState::Waiting, turns: Turns::default() }
             })
             .collect();
         let authority = config.pool.authority;
@@ -224,55 +215,35 @@ impl Sv2Line {
         let device = &mut self.devices[place as usize];
         device.arrivals.advance(fleet.mean_interval);
         self.agenda.push(Reverse((device.arrivals.next(), Task::Arrive(place))));
-        fleet.tally.due.add(1);
-        let DeviceState::Open(channel) = &device.state else {
-            return fleet.tally.without_work.add(1);
+        let (price, in_flight) = match &device.state {
+            DeviceState::Open(channel) => (channel.price(), channel.in_flight.len()),
+            _ => (None, 0),
         };
-        let Some(price) = channel.price() else { return fleet.tally.without_work.add(1) };
-        if channel.in_flight.len() >= Channel::IN_FLIGHT_MAX {
-            return fleet.tally.over_in_flight.add(1);
+        if let Some(turn) = device.turns.claim(&fleet, price, in_flight, now) {
+            self.agenda.push(Reverse((turn, Task::Hash(place))));
         }
-        let reserved = price.min(HASHES_AT_ONCE.into());
-        let turn = match device.turns.len() < TURNS_MAX {
-            true => fleet.budget.reserve(reserved, now),
-            false => None,
-        };
-        let Some(turn) = turn else { return fleet.tally.over_budget.add(1) };
-        device.turns.push_back(reserved);
-        self.agenda.push(Reverse((turn, Task::Hash(place))));
     }
 
     /// Goes on with the search whose turn it is, and submits what it finds.
     fn hash(&mut self, now: Now, place: u32, out: &mut Vec<u8>) -> Result<(), End> {
         let fleet = Arc::clone(&self.fleet);
-        let tally = &fleet.tally;
         let device = &mut self.devices[place as usize];
-        let Some(reserved) = device.turns.pop_front() else { return Ok(()) };
+        let Some(turn) = device.turns.begin() else { return Ok(()) };
         let channel = match &mut device.state {
             DeviceState::Open(channel) if channel.price().is_some() => channel,
-            // The pool has taken job or channel away.
             _ => {
-                fleet.budget.settle(reserved, 0);
-                tally.without_work.add(1);
+                Turns::give_back(&fleet, turn);
                 return Ok(());
             }
         };
-        let found = channel.search(now.instant, HASHES_AT_ONCE);
-        let made = u64::from(found.hash_count);
-        tally.hashes.add(made);
-        fleet.budget.settle(reserved, made);
-        device.hash_count += made;
-        if let Some(share) = found.share {
-            tally.hashes_of_found.add(std::mem::take(&mut device.hash_count));
-            tally.submitted.add(1);
-            channel.submitted(fleet.clock.now().instant);
-            return self.send(share, out);
+        let found = channel.search(now.instant, Turns::HASHES_AT_ONCE);
+        let (made, is_found) = (found.hash_count, found.share.is_some());
+        if let Some(next) = device.turns.end(&fleet, turn, made, is_found, now.instant) {
+            self.agenda.push(Reverse((next, Task::Hash(place))));
         }
-        let reserved = f64::from(HASHES_AT_ONCE);
-        device.turns.push_back(reserved);
-        let turn = fleet.budget.reserve_more(reserved, now.instant);
-        self.agenda.push(Reverse((turn, Task::Hash(place))));
-        Ok(())
+        let Some(share) = found.share else { return Ok(()) };
+        channel.submitted(fleet.clock.now().instant);
+        self.send(share, out)
     }
 
     fn miss_opening(&mut self, place: u32) {
@@ -384,10 +355,6 @@ fn text(code: &Str255) -> String {
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest payload taken, in bytes: no message to a miner comes near it.
 const PAYLOAD_LEN_MAX: u32 = 1 << 20;
-/// Hashes between two looks at the socket: a third of a millisecond.
-const HASHES_AT_ONCE: u32 = 2_048;
-/// Shares of one device that wait for their turn.
-const TURNS_MAX: usize = 64;
 /// Tasks between two looks at the socket.
 const TASKS_AT_ONCE: usize = 64;
 

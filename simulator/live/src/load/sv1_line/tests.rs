@@ -79,7 +79,7 @@ fn in_flight(fleet: &Arc<Fleet>, count: usize) -> (Sv1Line, Vec<Submit>) {
 fn mine(line: &mut Sv1Line, count: usize) -> Vec<Submit> {
     let mut shares = Vec::new();
     while shares.len() < count {
-        line.turns.push_back(0.0);
+        line.turns.grant();
         let mut out = Vec::new();
         line.hash(at(6), &mut out);
         for message in written(&out) {
