@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use sv2::job_declaration::DeclareMiningJob;
+use sv2::message::Message;
 use sv2::time::{Instant, Now, UnixTime};
+use sv2::wire::{B64K, B255, Seq64K, Tlvs, U256};
 use sv2_capture::{Capture, Direction};
 
 #[test]
@@ -45,6 +48,32 @@ fn tshark_marks_what_is_no_message() {
     for (case, layers) in cases.iter().zip(&shown) {
         assert!(layers["sv2"].to_string().contains("sv2.malformed"), "{}: {layers}", case.id);
     }
+}
+
+#[test]
+#[ignore = "needs tshark"]
+fn a_list_of_which_a_part_is_shown_does_not_shift_what_follows() {
+    let declaration = DeclareMiningJob {
+        request_id: 7,
+        mining_job_token: B255::new(vec![1]).expect("short"),
+        version: 2,
+        coinbase_tx_prefix: B64K::new(vec![2]).expect("short"),
+        coinbase_tx_suffix: B64K::new(vec![3]).expect("short"),
+        wtxid_list: Seq64K::new(vec![U256::MAX; SHOWN_MAX + 500]).expect("few"),
+        excess_data: B64K::new(vec![0xab, 0xcd]).expect("short"),
+    };
+    let mut frame = Vec::new();
+    Message::from(declaration).write_frame(&Tlvs::NONE, &mut frame);
+    let (id, message, chapter) = ("by hand", "DeclareMiningJob", "JobDeclaration");
+    let case = Case { id, message, chapter, fields: &[], values: &[], frame };
+    let folder = tempfile::tempdir().expect("a folder");
+
+    let shown = tshark(folder.path(), &[case]);
+
+    let sv2 = &shown[0]["sv2"];
+    assert_eq!(sv2["sv2.DeclareMiningJob.wtxid_list.len"], "1500");
+    assert_eq!(sv2["sv2.DeclareMiningJob.excess_data"], "ab:cd");
+    assert!(!sv2.to_string().contains("sv2.malformed"));
 }
 
 /// A message of the vectors.

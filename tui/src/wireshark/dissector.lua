@@ -75,6 +75,8 @@ local function reversed_hex(range)
   return table.concat(digits)
 end
 
+local show_list
+
 -- Shows one value at `at`. Returns where the next begins, or nil if there are too few bytes.
 local function show(field, kind, tvb, at, tree)
   local left = tvb:len() - at
@@ -107,8 +109,22 @@ local function show(field, kind, tvb, at, tree)
     end
     return at + len
   end
-  -- A sequence, or an option: a sequence of at most one.
-  if left < kind.prefix then return nil end
+  return show_list(field, kind, tvb, at, tree)
+end
+
+-- Where a value ends that is not shown, or nil.
+local function skip(kind, tvb, at)
+  local len = kind.bytes
+  if not len then
+    if tvb:len() - at < kind.prefix then return nil end
+    len = kind.prefix + tvb(at, kind.prefix):le_uint()
+  end
+  return len <= tvb:len() - at and at + len or nil
+end
+
+-- A sequence, or an option: a sequence of at most one.
+function show_list(field, kind, tvb, at, tree)
+  if tvb:len() - at < kind.prefix then return nil end
   local count = tvb(at, kind.prefix):le_uint()
   if count > kind.max then return nil end
   local list = tree
@@ -117,21 +133,10 @@ local function show(field, kind, tvb, at, tree)
   end
   at = at + kind.prefix
   for index = 1, count do
-    local inside = list
-    if index > SHOWN_MAX then inside = nil end
-    if inside then
-      at = show(field, kind.item, tvb, at, inside)
+    if index <= SHOWN_MAX then
+      at = show(field, kind.item, tvb, at, list)
     else
-      local width = kind.item.t == "u256" and 32 or kind.item.bytes
-      if width then
-        at = at + width * (count - index + 1)
-        if at > tvb:len() then return nil end
-        return at
-      end
-      local prefix = kind.item.prefix
-      if tvb:len() - at < prefix then return nil end
-      at = at + prefix + tvb(at, prefix):le_uint()
-      if at > tvb:len() then return nil end
+      at = skip(kind.item, tvb, at)
     end
     if not at then return nil end
   end
