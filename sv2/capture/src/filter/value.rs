@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use chrono::NaiveDate;
 use regex::Regex;
 
 use super::field::ValueKind;
@@ -287,14 +288,10 @@ fn time(text: &str) -> Option<Meaning> {
         return Some(Meaning::Int(nanoseconds));
     }
     if let Some((date, of_day)) = text.split_once('T') {
-        let mut parts = date.split('-').map(str::parse::<i64>);
-        let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
-        let is_date = (1970..=2500).contains(&year) && (1..=12).contains(&month);
-        if !is_date || !(1..=31).contains(&day) || parts.next().is_some() {
-            return None;
-        }
+        let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
         let (nanoseconds, _) = time_of_day(of_day.strip_suffix('Z')?)?;
-        let days = u64::try_from(days_since_1970(year, month, day)).ok()?;
+        let days =
+            u64::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()?;
         return days.checked_mul(DAY)?.checked_add(nanoseconds).map(Meaning::Int);
     }
     time_of_day(text).map(|(nanoseconds, step)| Meaning::TimeOfDay(nanoseconds, step))
@@ -320,14 +317,6 @@ fn time_of_day(text: &str) -> Option<(u64, u64)> {
     };
     let Meaning::Int(nanoseconds) = whole((fraction * 1e9).round()) else { return None };
     Some(((hours * 3600 + minutes * 60) * SECOND + nanoseconds, step))
-}
-
-/// Howard Hinnant's days from civil, for years after 1970.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 fn network(text: &str) -> Option<Meaning> {

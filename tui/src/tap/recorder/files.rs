@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::DateTime;
+
 use super::RecorderConfig;
 
 /// The file that is being written, and how far whole blocks reach in it.
@@ -128,19 +130,8 @@ fn create(directory: &Path, number: u64) -> io::Result<Progress> {
 
 /// `20261126T103455Z`, from seconds since the Unix epoch.
 fn stamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days since 1 March of the year 0, in eras of 400 years (the proleptic Gregorian calendar).
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    let at = i64::try_from(seconds).ok().and_then(|at| DateTime::from_timestamp(at, 0));
+    at.unwrap_or_default().format("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// Files of one second with the same number: other taps of the same folder.
