@@ -7,6 +7,7 @@
 pub mod build;
 pub mod compare;
 pub mod engine;
+pub mod faults;
 pub mod figures;
 pub mod fleet;
 pub mod goal;

@@ -19,6 +19,7 @@ mod pipe;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod topology;
 
 pub use connect::{ConnectOutcome, Connected, connect};
 pub use frame::Framing;
@@ -27,3 +28,4 @@ pub use network::{Link, LinkId, Network, Path, PathId, QueueId};
 pub use outage::{Outage, Outages};
 pub use pipe::{Delivery, Pipe};
 pub use queue::Queue;
+pub use topology::{Lane, Place, Topology};

@@ -60,6 +60,11 @@ impl Link {
 }
 
 impl Network {
+    /// Without links.
+    pub fn new(framing: Framing) -> Self {
+        Network { framing, ..Network::default() }
+    }
+
     /// Takes in a link.
     pub fn add_link(&mut self, link: Link) -> LinkId {
         self.links.push(link);

@@ -54,6 +54,21 @@ pub enum FaultKind {
     Curtailment(Target, f64),
 }
 
+impl FaultKind {
+    /// Whether it is over as soon as it has happened.
+    pub fn is_momentary(&self) -> bool {
+        match self {
+            FaultKind::Restart(_) | FaultKind::ClockStep(..) | FaultKind::ReconnectStorm(_) => true,
+            FaultKind::Crash(_)
+            | FaultKind::Pause(_)
+            | FaultKind::Partition(..)
+            | FaultKind::OneWayPartition(..)
+            | FaultKind::BandwidthDrop(..)
+            | FaultKind::Curtailment(..) => false,
+        }
+    }
+}
+
 /// Whom it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
