@@ -51,13 +51,14 @@ pub fn exp(x: f64) -> f64 {
     }
     let halves = (x / LN_2).round();
     let r = (x - halves * LN_2_HIGH) - halves * LN_2_LOW;
-    // |r| <= ln(2) / 2: the fourteenth term is below 1e-17.
-    let mut sum = 1.0;
-    let mut divisor = 13.0;
-    while divisor >= 1.0 {
-        sum = 1.0 + r * sum / divisor;
-        divisor -= 1.0;
-    }
+    // |r| <= ln(2) / 2: the fourteenth term is below 1e-17. Even and odd terms apart, for the
+    // processor to work on both at once.
+    let square = r * r;
+    let half = |first: usize| {
+        let terms = FACTORIALS.iter().skip(first).step_by(2).rev();
+        terms.fold(0.0, |sum, term| sum * square + term)
+    };
+    let sum = half(0) + r * half(1);
     #[expect(clippy::cast_possible_truncation, reason = "at most 1,023")]
     let exponent = halves as i64;
     sum * f64::from_bits(((exponent + 1023) << 52).cast_unsigned())
@@ -88,6 +89,17 @@ fn ratio(x: f64, (above, below): &([f64; 8], [f64; 8])) -> f64 {
     let evaluate = |terms: &[f64; 8]| terms.iter().rev().fold(0.0, |sum, term| sum * x + term);
     evaluate(above) / evaluate(below)
 }
+
+/// One over the factorials of 0 to 13.
+const FACTORIALS: [f64; 14] = {
+    let mut inverse = [1.0; 14];
+    let mut index = 1;
+    while index < 14 {
+        inverse[index] = inverse[index - 1] / index as f64;
+        index += 1;
+    }
+    inverse
+};
 
 const LN_2: f64 = std::f64::consts::LN_2;
 /// The upper bits of ln 2: products with whole numbers up to 2^20 are exact.

@@ -72,7 +72,11 @@ impl<E> EventQueue<E> for RadixQueue<E> {
     #[inline]
     fn pop(&mut self) -> Option<(Instant, E)> {
         if self.front.is_empty() {
-            self.advance()?;
+            // Most often a slot holds one event, which is the next.
+            if let Some(alone) = self.advance()? {
+                self.len -= 1;
+                return Some((Instant(self.last), alone));
+            }
         }
         let event = self.front.pop_front()?;
         self.len -= 1;
@@ -98,12 +102,18 @@ impl<E> RadixQueue<E> {
         self.slots[level as usize * SLOT_COUNT + digit as usize].push((at, event));
     }
 
-    /// Goes on to the next time that has events.
-    fn advance(&mut self) -> Option<()> {
+    /// Goes on to the next time that has events: to the front with them, or out with the only one
+    /// of its slot.
+    fn advance(&mut self) -> Option<Option<E>> {
         let level = self.used.iter().position(|used| *used != 0)?;
         let digit = self.used[level].trailing_zeros() as usize;
         self.used[level] &= !(1 << digit);
         let slot_index = level * SLOT_COUNT + digit;
+        if self.slots[slot_index].len() == 1 {
+            let (at, event) = self.slots[slot_index].pop()?;
+            self.last = at;
+            return Some(Some(event));
+        }
         let mut slot = std::mem::take(&mut self.slots[slot_index]);
         self.last = slot.iter().map(|(at, _)| *at).min()?;
         for (at, event) in slot.drain(..) {
@@ -113,7 +123,7 @@ impl<E> RadixQueue<E> {
         if slot.capacity() <= KEPT_CAPACITY {
             self.slots[slot_index] = slot;
         }
-        Some(())
+        Some(None)
     }
 }
 

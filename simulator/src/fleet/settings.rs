@@ -25,6 +25,8 @@ pub struct StarSettings {
     pub shares_per_minute: f64,
     /// How targets follow shares; they stay as nominal hash rates say if none.
     pub vardiff: Option<VardiffAlgorithm>,
+    /// Hashes that the easiest share takes on average.
+    pub share_hashes_min: f64,
     /// Whether difficulties are rounded down to powers of two.
     pub rounds_difficulty: bool,
     /// Shares in one answer, where the protocol can.
@@ -71,6 +73,7 @@ impl StarSettings {
             sizes: Sizes::SV2_STANDARD,
             shares_per_minute: 6.0,
             vardiff: None,
+            share_hashes_min: 0.0,
             rounds_difficulty: false,
             share_batch_size: 10,
             job_interval: Duration::from_secs(30),

@@ -27,6 +27,9 @@ pub struct Star<Q = RadixQueue<StarEvent>> {
     card: Option<Queue>,
     /// When the pool went over to its tips: the number of a tip is its place.
     tips: Vec<Instant>,
+    costs: Costs,
+    /// Of the way up, in nanoseconds.
+    up_ns: f64,
     /// Hashes per second of all devices that are on.
     hash_rate: f64,
     /// When `made_hashes` was brought up to date.
@@ -52,6 +55,8 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
             vardiffs: Vec::new(),
             card: settings.nic.map(Queue::new),
             tips: vec![Instant::ZERO],
+            costs: Costs::new(&settings),
+            up_ns: settings.up.mean().as_secs_f64() * 1e9,
             hash_rate: 0.0,
             made_until: Instant::ZERO,
             tally: Tally::default(),
@@ -165,14 +170,14 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         let next = device.search;
         self.queue.push(Instant(arrival), StarEvent::new(Kind::Submitted, index, tip));
         self.queue.push(Instant(self.now.0 + wait), StarEvent::new(Kind::Found, index, next));
-        self.count(self.settings.sizes.submit, true);
+        self.count(self.costs.submit, true);
     }
 
     #[inline]
     fn submitted(&mut self, index: usize, tip: u32) {
         if (tip as usize) + 1 < self.tips.len() {
             self.tally.stale_count += 1;
-            self.tell(index, self.settings.sizes.reject);
+            self.tell(index, self.costs.reject);
             return;
         }
         self.tally.accepted_count += 1;
@@ -183,7 +188,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         let batch = self.settings.share_batch_size.min(self.settings.sizes.batch_size_max);
         if device.unanswered >= batch {
             device.unanswered = 0;
-            self.tell(index, self.settings.sizes.accept);
+            self.tell(index, self.costs.accept);
         }
         if let Some(vardiff) = self.vardiffs.get_mut(index)
             && vardiff.record(self.now, hashes)
@@ -198,7 +203,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         self.tips.push(self.now);
         let tip = u32::try_from(self.tips.len() - 1).expect("fewer than 2^32 blocks in a run");
         for index in 0..self.devices.len() {
-            let arrival = self.tell(index, self.settings.sizes.tip);
+            let arrival = self.tell(index, self.costs.tip);
             let counter = u64::from(self.devices[index].message_count);
             let mut draws = self.draws.switches.at(index as u64, counter);
             let switched = arrival + self.settings.switch.draw(&mut draws);
@@ -206,7 +211,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         }
         if self.settings.sizes.future_job > 0 {
             for index in 0..self.devices.len() {
-                self.tell(index, self.settings.sizes.future_job);
+                self.tell(index, self.costs.future_job);
             }
         }
         self.plan_block();
@@ -214,7 +219,6 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
 
     #[inline]
     fn switch(&mut self, index: usize, tip: u32) {
-        let up_ns = self.settings.up.mean().as_nanos() as f64;
         let device = &mut self.devices[index];
         if tip <= device.tip {
             return;
@@ -223,7 +227,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         let late = self.now.since(self.tips[tip as usize]).as_nanos();
         if device.is_on {
             // Work of the last moments before the pool's switch was under way at it.
-            let window = late as f64 + up_ns;
+            let window = late as f64 + self.up_ns;
             self.tally.stale_hashes += device.hash_rate * window / 1e9;
             self.tally.switch_count += 1;
             self.tally.switch_ns_sum += late as f64;
@@ -236,7 +240,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
 
     fn refresh(&mut self) {
         for index in 0..self.devices.len() {
-            let arrival = self.tell(index, self.settings.sizes.job);
+            let arrival = self.tell(index, self.costs.job);
             self.queue.push(Instant(arrival), StarEvent::new(Kind::Job, index, 0));
         }
         self.plan(self.settings.job_interval, Kind::Refresh, 0);
@@ -244,7 +248,10 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
 
     fn look(&mut self) {
         for index in 0..self.devices.len() {
-            self.judge(index);
+            // Who is off has no channel, and its silence is no hash rate.
+            if self.devices[index].is_on {
+                self.judge(index);
+            }
         }
         if let Some(algorithm) = self.settings.vardiff {
             self.plan(algorithm.interval(), Kind::Look, 0);
@@ -263,7 +270,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         if let Some(hash_rate) = self.vardiffs[index].judge(self.now, &aim) {
             self.devices[index].told_hashes = self.share_hashes(hash_rate);
             self.tally.target_count += 1;
-            self.tell(index, self.settings.sizes.target);
+            self.tell(index, self.costs.target);
         }
     }
 
@@ -290,11 +297,24 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
             device.is_on = is_on;
             self.hash_rate += if is_on { device.hash_rate } else { -device.hash_rate };
             if is_on {
-                self.search(index);
+                self.open_channel(index);
             } else {
                 device.search = device.search.wrapping_add(1);
             }
         }
+    }
+
+    /// A device is back, with a new channel at its nominal hash rate.
+    fn open_channel(&mut self, index: usize) {
+        let hashes = self.share_hashes(self.settings.hash_rate);
+        let device = &mut self.devices[index];
+        (device.worked_hashes, device.told_hashes) = (hashes, hashes);
+        device.unanswered = 0;
+        device.tip = u32::try_from(self.tips.len() - 1).unwrap_or(u32::MAX);
+        if let Some(algorithm) = self.settings.vardiff {
+            self.vardiffs[index] = Vardiff::new(algorithm, self.now, hashes);
+        }
+        self.search(index);
     }
 
     /// Begins to look for a share; whatever was looked for before is forgotten, which costs
@@ -310,12 +330,9 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
 
     /// Sends something to a device; when it is there, in nanoseconds.
     #[inline]
-    fn tell(&mut self, index: usize, payload_len: u32) -> u64 {
+    fn tell(&mut self, index: usize, cost: Cost) -> u64 {
         let sent = match &mut self.card {
-            Some(card) => {
-                let bytes = self.settings.framing.link_bytes(u64::from(payload_len));
-                card.serve(self.now.0, self.now.0, bytes).1
-            }
+            Some(card) => card.serve(self.now.0, self.now.0, cost.link_bytes).1,
             None => self.now.0,
         };
         let device = &mut self.devices[index];
@@ -323,28 +340,24 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         let mut draws = self.draws.latencies.at(index as u64, u64::from(device.message_count));
         let arrival = (sent + self.settings.down.draw(&mut draws)).max(device.last_down);
         device.last_down = arrival;
-        self.count(payload_len, false);
+        self.count(cost, false);
         arrival
     }
 
     #[inline]
-    fn count(&mut self, payload_len: u32, is_up: bool) {
-        let framing = self.settings.framing;
-        let payload_len = u64::from(payload_len);
-        let segment_count = framing.segment_count(payload_len);
-        let acknowledgements = framing.acknowledgement_count(segment_count);
+    fn count(&mut self, cost: Cost, is_up: bool) {
         self.tally.message_count += 1;
-        self.tally.packet_bytes +=
-            framing.packet_bytes(payload_len) + acknowledgements * u64::from(framing.header_len);
+        self.tally.packet_bytes += cost.packet_bytes;
         match is_up {
-            true => self.tally.up_bytes += payload_len,
-            false => self.tally.down_bytes += payload_len,
+            true => self.tally.up_bytes += cost.payload_bytes,
+            false => self.tally.down_bytes += cost.payload_bytes,
         }
     }
 
     /// Hashes for a share by the target that a hash rate gets.
     fn share_hashes(&self, hash_rate: f64) -> f64 {
         let hashes = hash_rate * 60.0 / self.settings.shares_per_minute;
+        let hashes = hashes.max(self.settings.share_hashes_min);
         match self.settings.rounds_difficulty {
             // Difficulty 1 is 2^32 hashes: powers of two of one are those of the other.
             true => f64::from_bits(hashes.to_bits() & !((1 << 52) - 1)),
@@ -370,6 +383,54 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
                 reason = "saturates"
             )]
             self.plan(Duration::from_nanos(wait as u64), Kind::Block, 0);
+        }
+    }
+}
+
+/// What a message takes, worked out once.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    payload_bytes: u64,
+    /// With headers and acknowledgements.
+    packet_bytes: u64,
+    link_bytes: u64,
+}
+
+/// Of each message.
+#[derive(Clone, Copy, Debug)]
+struct Costs {
+    submit: Cost,
+    accept: Cost,
+    reject: Cost,
+    job: Cost,
+    tip: Cost,
+    future_job: Cost,
+    target: Cost,
+}
+
+impl Costs {
+    fn new(settings: &StarSettings) -> Self {
+        let framing = settings.framing;
+        let cost = |payload_len: u32| {
+            let payload_bytes = u64::from(payload_len);
+            let segment_count = framing.segment_count(payload_bytes);
+            let acknowledgements = framing.acknowledgement_count(segment_count);
+            Cost {
+                payload_bytes,
+                packet_bytes: framing.packet_bytes(payload_bytes)
+                    + acknowledgements * u64::from(framing.header_len),
+                link_bytes: framing.link_bytes(payload_bytes),
+            }
+        };
+        let sizes = settings.sizes;
+        Costs {
+            submit: cost(sizes.submit),
+            accept: cost(sizes.accept),
+            reject: cost(sizes.reject),
+            job: cost(sizes.job),
+            tip: cost(sizes.tip),
+            future_job: cost(sizes.future_job),
+            target: cost(sizes.target),
         }
     }
 }

@@ -41,6 +41,29 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What has come since an earlier moment of the same star; the longest switch is that of all.
+    pub fn since(&self, earlier: &Tally) -> Tally {
+        Tally {
+            event_count: self.event_count - earlier.event_count,
+            found_count: self.found_count - earlier.found_count,
+            accepted_count: self.accepted_count - earlier.accepted_count,
+            stale_count: self.stale_count - earlier.stale_count,
+            job_count: self.job_count - earlier.job_count,
+            block_count: self.block_count - earlier.block_count,
+            target_count: self.target_count - earlier.target_count,
+            message_count: self.message_count - earlier.message_count,
+            up_bytes: self.up_bytes - earlier.up_bytes,
+            down_bytes: self.down_bytes - earlier.down_bytes,
+            packet_bytes: self.packet_bytes - earlier.packet_bytes,
+            credited_hashes: self.credited_hashes - earlier.credited_hashes,
+            stale_hashes: self.stale_hashes - earlier.stale_hashes,
+            made_hashes: self.made_hashes - earlier.made_hashes,
+            switch_count: self.switch_count - earlier.switch_count,
+            switch_ns_sum: self.switch_ns_sum - earlier.switch_ns_sum,
+            switch_ns_max: self.switch_ns_max,
+        }
+    }
+
     /// Stale work over all work, integrated: with far less noise than by counting shares, because
     /// only the times of blocks are random in it.
     pub fn stale_part(&self) -> f64 {

@@ -124,6 +124,29 @@ fn a_curtailed_fleet_makes_less_and_comes_back() {
     assert!((found - made).abs() < 0.01, "{found}");
 }
 
+/// While it is off, an algorithm that saw its silence would ask for ever less work of it, and the
+/// fleet would come back with a storm of shares.
+#[test]
+fn a_fleet_that_comes_back_finds_as_many_shares_as_before() {
+    let hour = Duration::from_secs(3_600);
+    for algorithm in VardiffAlgorithm::ALL {
+        let settings = StarSettings {
+            vardiff: Some(algorithm),
+            courses: vec![Course { at: hour, length: 2 * hour, part: 1.0 }],
+            ..StarSettings::new(100)
+        };
+        let mut star: Star = Star::new(settings);
+        star.run_until(Instant::ZERO + 3 * hour);
+        let before = *star.tally();
+        star.run_until(Instant::ZERO + 4 * hour);
+
+        let back = star.tally().since(&before).found_count;
+        // The band in which ckpool lets the rate of shares be.
+        let part = back as f64 / 36_000.0;
+        assert!((0.5..1.34).contains(&part), "{algorithm:?}: {part}");
+    }
+}
+
 #[test]
 fn the_order_of_events_does_not_depend_on_the_queue() {
     let settings = StarSettings {
