@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Load a pool with a simulated fleet: real connections, real proofs of work
     Load(crate::load::Load),
     Tap(crate::tap::Tap),
+    /// Run a scenario many times, as its matrix says, on as many machines as there are
+    #[command(subcommand)]
+    Sweep(crate::sweep::Sweep),
     /// Run one role alone
     #[command(subcommand)]
     Node(Node),

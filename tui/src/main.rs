@@ -16,6 +16,7 @@ mod outcome;
 mod print;
 mod progress;
 mod tap;
+mod sweep;
 mod up;
 mod vectors;
 mod wireshark;
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
         Command::Up(arguments) => up::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::LoadPool { starter } => load::serve(starter),
+        Command::Sweep(command) => sweep::run(&command),
         Command::Node(command) => node::run(command),
         Command::Tap(options) => tap::run(&options),
         Command::RunChild { program } => return sv2_net::child::run_child_main(program),

@@ -9,6 +9,7 @@
 mod device;
 mod event;
 mod models;
+mod scenario;
 mod settings;
 mod sizes;
 mod star;
@@ -17,6 +18,7 @@ mod tally;
 mod tests;
 
 pub use models::{MODEL_NAMES, MODELS, Model, model_hash_rate};
+pub use scenario::{StarsOutcome, run_stars, stars};
 pub use settings::{Course, StarSettings};
 pub use sizes::Sizes;
 pub use star::{Star, StarEvent};

@@ -27,6 +27,11 @@ impl Queue {
         Queue { rate, busy: VecDeque::new(), link_bytes: 0 }
     }
 
+    /// The rate at present.
+    pub fn rate(&self) -> Bandwidth {
+        self.rate
+    }
+
     /// The rate from now on: packets that wait keep their places.
     pub fn set_rate(&mut self, rate: Bandwidth) {
         self.rate = rate;

@@ -1,5 +1,6 @@
 //! Which part of a sweep a process runs.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// One of so many parts.
@@ -59,6 +60,13 @@ impl Shard {
     /// side in a matrix takes about as long.
     pub fn takes(self, run_index: usize) -> bool {
         run_index % self.count == self.index
+    }
+}
+
+/// `1-of-4`, as files are called.
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-of-{}", self.index + 1, self.count)
     }
 }
 
