@@ -34,10 +34,10 @@ enum Node {
     Provider(TemplateProvider),
     Pool(Box<Pool>),
     Proxy(MiningProxy),
-    JobDeclarator(JobDeclaratorServer),
+    JobDeclarator(Box<JobDeclaratorServer>),
     JobClient(Box<JobDeclaratorClient>),
     Hand(Hand),
-    Device(MiningDevice),
+    Device(Box<MiningDevice>),
 }
 
 impl Node {
@@ -46,10 +46,10 @@ impl Node {
             Node::Provider(role) => role,
             Node::Pool(role) => &mut **role,
             Node::Proxy(role) => role,
-            Node::JobDeclarator(role) => role,
+            Node::JobDeclarator(role) => role.as_mut(),
             Node::JobClient(role) => role.as_mut(),
             Node::Hand(role) => role,
-            Node::Device(role) => role,
+            Node::Device(role) => role.as_mut(),
         }
     }
 }
@@ -145,7 +145,7 @@ impl Network {
 
     /// A job declarator server whose node is that of the pools.
     pub(crate) fn add_job_declarator(&mut self, config: JobDeclaratorServerConfig) -> usize {
-        self.add(|entropy| Node::JobDeclarator(JobDeclaratorServer::new(config, entropy)))
+        self.add(|entropy| Node::JobDeclarator(Box::new(JobDeclaratorServer::new(config, entropy))))
     }
 
     /// A miner who brings their own jobs, with a node of their own on another chain. Each upstream
@@ -241,7 +241,7 @@ impl Network {
 
     pub(crate) fn add_device(&mut self, upstream: usize, config: MiningDeviceConfig) -> usize {
         let config = MiningDeviceConfig { pool: address(upstream), ..config };
-        self.add(|entropy| Node::Device(MiningDevice::new(config, entropy)))
+        self.add(|entropy| Node::Device(Box::new(MiningDevice::new(config, entropy))))
     }
 
     pub(crate) fn run(&mut self, time: Duration) {

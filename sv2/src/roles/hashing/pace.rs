@@ -1,12 +1,33 @@
-//! How much may be hashed by now, so that many devices share one processor.
+//! How much may be hashed by now, so that many devices share one processor; or when the next proof
+//! is due, where the times of proofs are drawn.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
+use super::Search;
+use crate::entropy::Entropy;
 use crate::time::Instant;
+use crate::wire::Target;
+
+/// What decides when a device finds a proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum ProofTiming {
+    /// Its hashes: a proof is found when its turn comes.
+    #[default]
+    Hashed,
+    /// A draw: the wait for a proof is exponential, as that of hardware, and the device looks for
+    /// one when it is over. What it sends is a real proof, for far fewer hashes than such hardware
+    /// makes; each takes as many as its target asks for, so targets should be easy.
+    Drawn {
+        /// Hashes per second, over all channels, that the times are those of; above zero.
+        hash_rate: f64,
+    },
+}
 
 /// A budget of hashes that grows with time. Integers only: the same everywhere.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    timing: ProofTiming,
     nonces_per_call: NonZeroU32,
     limit: Option<NonZeroU64>,
     /// While there is work: when it began and what was hashed since.
@@ -14,8 +35,41 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(nonces_per_call: NonZeroU32, limit: Option<NonZeroU64>) -> Self {
-        Pace { nonces_per_call, limit, running: None }
+    pub(crate) fn new(
+        timing: ProofTiming,
+        nonces_per_call: NonZeroU32,
+        limit: Option<NonZeroU64>,
+    ) -> Self {
+        Pace { timing, nonces_per_call, limit, running: None }
+    }
+
+    /// When a search should go on, of as many that share the device. Draws the time of its next
+    /// proof, where times are drawn and none is known: waits have no memory, so that this may be
+    /// after any change of the work.
+    pub(crate) fn due_at(
+        &mut self,
+        search: &mut Search,
+        share_count: usize,
+        now: Instant,
+        entropy: &mut Entropy,
+    ) -> Option<Instant> {
+        let ready_at = search.ready_at(now)?;
+        let ProofTiming::Drawn { hash_rate } = self.timing else { return Some(ready_at) };
+        let target = *search.target();
+        let due_at = search.proof_at.get_or_insert_with(|| {
+            #[expect(clippy::cast_precision_loss, reason = "a device has few channels")]
+            let own_rate = hash_rate / share_count as f64;
+            now + wait(&target, own_rate, entropy)
+        });
+        Some((*due_at).max(ready_at))
+    }
+
+    /// Most proofs of one call.
+    pub(crate) fn proofs_max(&self) -> usize {
+        match self.timing {
+            ProofTiming::Hashed => super::SHARES_PER_CALL_MAX,
+            ProofTiming::Drawn { .. } => 1,
+        }
     }
 
     /// Begins to count, unless it does already.
@@ -30,6 +84,9 @@ impl Pace {
 
     /// How many hashes may be made now.
     pub(crate) fn allowance(&mut self, now: Instant) -> u32 {
+        if let ProofTiming::Drawn { .. } = self.timing {
+            return self.nonces_per_call.get();
+        }
         let (Some(limit), Some((since, spent))) = (self.limit, &mut self.running) else {
             return self.nonces_per_call.get();
         };
@@ -50,12 +107,47 @@ impl Pace {
     /// When a whole slice of hashes may be made: as many as a call takes, or a second's worth
     /// if that is less.
     pub(crate) fn next_at(&self, now: Instant) -> Instant {
+        if let ProofTiming::Drawn { .. } = self.timing {
+            return now;
+        }
         let (Some(limit), Some((since, spent))) = (self.limit, self.running) else { return now };
         let slice = u64::from(self.nonces_per_call.get()).min(limit.get());
         let nanoseconds = (u128::from(spent) + u128::from(slice)) * SECOND;
         let wait = nanoseconds.div_ceil(u128::from(limit.get()));
         let at = Instant(since.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)));
         at.max(now)
+    }
+}
+
+/// Until the next proof of a search.
+fn wait(target: &Target, hash_rate: f64, entropy: &mut Entropy) -> Duration {
+    let seconds = target.expected_hashes() / hash_rate * exponential(entropy);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let nanoseconds = (seconds * 1e9) as u64;
+    Duration::from_nanos(nanoseconds)
+}
+
+/// Exponential with mean 1, by comparisons alone: a logarithm has other last bits on other
+/// platforms (von Neumann, *Various techniques used in connection with random digits*, 1951).
+fn exponential(entropy: &mut Entropy) -> f64 {
+    let mut whole = 0_u32;
+    loop {
+        // The length of a falling run is odd with the probability that the density asks for.
+        let first = entropy.u64();
+        let (mut last, mut is_odd) = (first, true);
+        loop {
+            let next = entropy.u64();
+            if next >= last {
+                break;
+            }
+            (last, is_odd) = (next, !is_odd);
+        }
+        if is_odd {
+            #[expect(clippy::cast_precision_loss, reason = "53 bits are enough")]
+            let fraction = first as f64 / 18_446_744_073_709_551_616.0;
+            return f64::from(whole) + fraction;
+        }
+        whole += 1;
     }
 }
 
@@ -67,7 +159,8 @@ mod tests {
     use super::*;
 
     fn pace(nonces_per_call: u32, limit: u64) -> Pace {
-        let mut pace = Pace::new(NonZeroU32::new(nonces_per_call).unwrap(), NonZeroU64::new(limit));
+        let nonces_per_call = NonZeroU32::new(nonces_per_call).unwrap();
+        let mut pace = Pace::new(ProofTiming::Hashed, nonces_per_call, NonZeroU64::new(limit));
         pace.start(Instant::ZERO);
         pace
     }
@@ -107,5 +200,23 @@ mod tests {
 
         assert_eq!(pace.allowance(Instant(5)), 1_000);
         assert_eq!(pace.next_at(Instant(5)), Instant(5));
+    }
+
+    #[test]
+    fn drawn_waits_are_exponential_with_the_mean_of_hashing() {
+        let target = Target::from_expected_hashes(1_000.0);
+        let mut entropy = Entropy::from_seed(7);
+        let mut seconds = Vec::new();
+        for _ in 0..20_000 {
+            seconds.push(wait(&target, 50.0, &mut entropy).as_secs_f64());
+        }
+
+        let mean = seconds.iter().sum::<f64>() / 20_000.0;
+        assert!((mean / 20.0 - 1.0).abs() < 0.03, "mean {mean} s, expected 20 s");
+        for means in [0.1, 0.5, 1.0, 2.0, 4.0] {
+            let later = seconds.iter().filter(|wait| **wait > means * 20.0).count();
+            let (share, expected) = (later as f64 / 20_000.0, (-means).exp());
+            assert!((share - expected).abs() < 0.012, "{share} beyond {means} means");
+        }
     }
 }

@@ -149,6 +149,8 @@ pub(crate) struct Search {
     batch: u128,
     nonce_low: u32,
     is_exhausted: bool,
+    /// When the next proof is due, where times are drawn ([`super::ProofTiming`]).
+    pub(super) proof_at: Option<Instant>,
 }
 
 impl Search {
@@ -181,6 +183,7 @@ impl Search {
             batch: 0,
             nonce_low: 0,
             is_exhausted: false,
+            proof_at: None,
         };
         search.begin_batch();
         search
@@ -197,6 +200,7 @@ impl Search {
     /// From the next hash on.
     pub(crate) fn set_target(&mut self, target: Target) {
         self.target = target;
+        self.proof_at = None;
     }
 
     /// Begins anew with other bits of the version; where, says `start`.
@@ -238,6 +242,7 @@ impl Search {
             let nonce = self.header.nonce | self.nonce_low;
             let hash = self.midstate.hash(ntime, nonce);
             if self.target.is_met_by(&hash) {
+                self.proof_at = None;
                 let Header { version, .. } = self.header;
                 let (job_id, extranonce) = (self.job.id, self.extranonce);
                 proofs.push(Proof { job_id, version, ntime, nonce, extranonce, hash });

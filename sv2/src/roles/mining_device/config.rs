@@ -5,6 +5,7 @@ use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnection};
 use crate::mining::{VERSION_ROLLING_MASK, setup_flag};
 use crate::role::PeerAddress;
+use crate::roles::hashing::ProofTiming;
 use crate::wire::{B32, Str255, Target};
 
 /// The settings of a mining device.
@@ -31,6 +32,8 @@ pub struct MiningDeviceConfig {
     /// Hashes per second over all channels; `None` takes what the processor gives and asks to
     /// be woken at once, which in virtual time would never end.
     pub hash_rate_limit: Option<NonZeroU64>,
+    /// What decides when a proof is found; where times are drawn, there is no further limit.
+    pub proof_timing: ProofTiming,
     /// Manufacturer; never empty (spec 3.6.1).
     pub vendor: Str255,
     /// Model.
@@ -102,6 +105,7 @@ impl MiningDeviceConfig {
             rolls_ntime: true,
             nonces_per_call: const { NonZeroU32::new(10_000).expect("not zero") },
             hash_rate_limit: None,
+            proof_timing: ProofTiming::Hashed,
             vendor: Str255::from_static("Assay"),
             hardware_version: Str255::from_static("mining device"),
             firmware: Str255::from_static(concat!("assay ", env!("CARGO_PKG_VERSION"))),

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use super::hashing::{RECONNECT_WAIT_MAX, RECONNECT_WAIT_MIN, ShareAccounts};
+pub use super::hashing::{ProofTiming, RECONNECT_WAIT_MAX, RECONNECT_WAIT_MIN, ShareAccounts};
 pub use config::{ChannelKind, MiningDeviceConfig, VersionRolling};
 
 use self::session::{Context, Session, Verdict};
@@ -48,7 +48,7 @@ impl MiningDevice {
         MiningDevice {
             phase: Phase::Waiting { dial_at: Instant::ZERO },
             dialler: Dialler::new(config.pool.clone()),
-            pace: Pace::new(config.nonces_per_call, config.hash_rate_limit),
+            pace: Pace::new(config.proof_timing, config.nonces_per_call, config.hash_rate_limit),
             hash_at: None,
             accounts: ShareAccounts::default(),
             config,
@@ -194,8 +194,10 @@ impl Role for MiningDevice {
             // A device asks for nothing and follows no chain.
             Input::Chain(_) | Input::Answer { .. } => {}
         }
-        self.hash_at = match &self.phase {
-            Phase::Connected(session) => session.hash_at(&mut self.pace, now.instant),
+        self.hash_at = match &mut self.phase {
+            Phase::Connected(session) => {
+                session.hash_at(&mut self.pace, &mut self.entropy, now.instant)
+            }
             Phase::Waiting { .. } | Phase::Dialling => None,
         };
         if self.hash_at.is_none() {

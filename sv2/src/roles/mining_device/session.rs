@@ -15,7 +15,7 @@ use crate::mining::{
     SubmitSharesError, SubmitSharesSuccess, setup_flag,
 };
 use crate::role::{CloseReason, ConnectionId, Outbox, Output, PeerAddress};
-use crate::roles::hashing::{CoinbaseRest, Pace, Proof, SHARES_PER_CALL_MAX, ShareAccounts};
+use crate::roles::hashing::{CoinbaseRest, Pace, Proof, ShareAccounts};
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
 use crate::wire::{B32, Target, Tlvs};
@@ -499,15 +499,16 @@ impl Session {
         let now = context.now.instant;
         let count = self.channels.len();
         let ready = (0..count).map(|offset| (self.turn + offset) % count).find(|at| {
-            let search = self.channels[*at].search.as_ref();
-            search.and_then(|search| search.ready_at(now)).is_some_and(|at| at <= now)
+            let search = self.channels[*at].search.as_mut();
+            let due_at = search.and_then(|search| pace.due_at(search, count, now, context.entropy));
+            due_at.is_some_and(|at| at <= now)
         });
         let Some(at) = ready else { return };
         self.turn = at + 1;
         let channel = &mut self.channels[at];
         let Some(search) = &mut channel.search else { return };
         let mut proofs = Vec::new();
-        let tried = search.advance(now, pace.allowance(now), SHARES_PER_CALL_MAX, &mut proofs);
+        let tried = search.advance(now, pace.allowance(now), pace.proofs_max(), &mut proofs);
         pace.spend(tried);
         context.accounts.hash_count += u64::from(tried);
         let target = *search.target();
@@ -519,9 +520,16 @@ impl Session {
     }
 
     /// When there is something to hash.
-    pub(super) fn hash_at(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
-        let searches = self.channels.iter().filter_map(|channel| channel.search.as_ref());
-        let earliest = searches.filter_map(|search| search.ready_at(now)).min()?;
+    pub(super) fn hash_at(
+        &mut self,
+        pace: &mut Pace,
+        entropy: &mut Entropy,
+        now: Instant,
+    ) -> Option<Instant> {
+        let count = self.channels.len();
+        let searches = self.channels.iter_mut().filter_map(|channel| channel.search.as_mut());
+        let due = searches.filter_map(|search| pace.due_at(search, count, now, entropy));
+        let earliest = due.min()?;
         if earliest > now {
             return Some(earliest);
         }

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::mining::VERSION_ROLLING_MASK;
 use crate::role::PeerAddress;
+use crate::roles::hashing::ProofTiming;
 use crate::roles::mining_device::VersionRolling;
 use crate::sv1::{Configure, Difficulty, VersionRolling as AskedRolling};
 
@@ -32,6 +33,8 @@ pub struct Sv1DeviceConfig {
     /// Hashes per second; `None` takes what the processor gives and asks to be woken at once,
     /// which in virtual time would never end.
     pub hash_rate_limit: Option<NonZeroU64>,
+    /// What decides when a proof is found; where times are drawn, there is no further limit.
+    pub proof_timing: ProofTiming,
     /// What its firmware does differently from others.
     pub dialect: Dialect,
 }
@@ -123,6 +126,7 @@ impl Sv1DeviceConfig {
             rolls_ntime: true,
             nonces_per_call: const { NonZeroU32::new(10_000).expect("not zero") },
             hash_rate_limit: None,
+            proof_timing: ProofTiming::Hashed,
             dialect: Dialect::default(),
         }
     }

@@ -50,7 +50,7 @@ impl Sv1Device {
         Sv1Device {
             phase: Phase::Waiting { dial_at: Instant::ZERO },
             dialler: Dialler::new(config.pool.clone()),
-            pace: Pace::new(config.nonces_per_call, config.hash_rate_limit),
+            pace: Pace::new(config.proof_timing, config.nonces_per_call, config.hash_rate_limit),
             hash_at: None,
             accounts: ShareAccounts::default(),
             config,
@@ -192,8 +192,10 @@ impl Role for Sv1Device {
             // A device asks for nothing and follows no chain.
             Input::Chain(_) | Input::Answer { .. } => {}
         }
-        self.hash_at = match &self.phase {
-            Phase::Connected(session) => session.hash_at(&mut self.pace, now.instant),
+        self.hash_at = match &mut self.phase {
+            Phase::Connected(session) => {
+                session.hash_at(&mut self.pace, &mut self.entropy, now.instant)
+            }
             Phase::Waiting { .. } | Phase::Dialling => None,
         };
         if self.hash_at.is_none() {

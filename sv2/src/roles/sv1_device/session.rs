@@ -8,9 +8,7 @@ use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::mining::header::CoinbaseMidstate;
 use crate::role::{CloseReason, ConnectionId, Outbox, Output, PeerAddress};
-use crate::roles::hashing::{
-    CoinbaseRest, Job, Pace, Proof, SHARES_PER_CALL_MAX, Search, ShareAccounts, Tip,
-};
+use crate::roles::hashing::{CoinbaseRest, Job, Pace, Proof, Search, ShareAccounts, Tip};
 use crate::sv1::{
     Call, Configured, Difficulty, Granted, Id, Message, Notify, Outcome, Reconnect, Response,
     ResponseError, Subscribe, Subscribed, Sv1Error, error_code,
@@ -423,7 +421,7 @@ impl Session {
         let Some(work) = &mut self.work else { return Verdict::Stay };
         let mut proofs = Vec::new();
         let allowance = pace.allowance(now);
-        let tried = work.search.advance(now, allowance, SHARES_PER_CALL_MAX, &mut proofs);
+        let tried = work.search.advance(now, allowance, pace.proofs_max(), &mut proofs);
         pace.spend(tried);
         context.accounts.hash_count += u64::from(tried);
         for proof in &proofs {
@@ -454,8 +452,13 @@ impl Session {
     }
 
     /// When there is something to hash.
-    pub(super) fn hash_at(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
-        let earliest = self.work.as_ref()?.search.ready_at(now)?;
+    pub(super) fn hash_at(
+        &mut self,
+        pace: &mut Pace,
+        entropy: &mut Entropy,
+        now: Instant,
+    ) -> Option<Instant> {
+        let earliest = pace.due_at(&mut self.work.as_mut()?.search, 1, now, entropy)?;
         if earliest > now {
             return Some(earliest);
         }
