@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulator::build::Builder;
+use simulator::build::{Builder, Proofs};
 use simulator::scenario::{HeldBy, Kind, RoleId, RoleKind, Scenario};
 use sv2::common::Protocol;
 use sv2::job_declaration::token::TokenKey;
@@ -196,7 +196,8 @@ impl Starter {
 
     fn build(&self, id: RoleId, member: u32, token_key: Option<TokenKey>) -> Box<dyn Role + Send> {
         let address = |id| self.addresses.of(id);
-        let builder = Builder { scenario: &self.scenario, address: &address };
+        let builder =
+            Builder { scenario: &self.scenario, address: &address, proofs: Proofs::Hashed };
         builder.build(id, member, token_key, from_system())
     }
 

@@ -3,6 +3,7 @@
 //! Where roles can be reached, and which keys they have, is for whoever runs them to say.
 
 mod key;
+mod proofs;
 mod settings;
 
 use sv2::entropy::Entropy;
@@ -21,6 +22,7 @@ use sv2::roles::translator::Translator;
 use crate::scenario::{RoleId, RoleKind, Scenario};
 
 pub use key::authority_from_seed;
+pub use proofs::Proofs;
 
 /// What the roles of a scenario need to know of the place where they run.
 pub struct Builder<'a> {
@@ -28,6 +30,8 @@ pub struct Builder<'a> {
     pub scenario: &'a Scenario,
     /// Where a role can be reached; asked for those alone that others dial.
     pub address: &'a dyn Fn(RoleId) -> PeerAddress,
+    /// How devices come by their proofs.
+    pub proofs: Proofs,
 }
 
 impl Builder<'_> {
@@ -53,6 +57,7 @@ impl Builder<'_> {
         token_key: Option<TokenKey>,
         entropy: Entropy,
     ) -> Box<dyn Role + Send> {
+        let proofs = self.proofs;
         let of = |id: Option<RoleId>| (self.address)(id.expect("a role of ours has whom it dials"));
         let all = |ids: &[RoleId]| ids.iter().map(|id| (self.address)(*id)).collect();
         match &self.scenario.role(id).kind {
@@ -60,7 +65,7 @@ impl Builder<'_> {
                 Box::new(TemplateProvider::new(settings::template_provider(role)))
             }
             RoleKind::Pool(role) => {
-                let settings = settings::pool(role, of(role.template_provider), token_key);
+                let settings = settings::pool(role, of(role.template_provider), token_key, proofs);
                 Box::new(Pool::new(settings, entropy))
             }
             RoleKind::JobDeclaratorServer(role) => {
@@ -79,27 +84,27 @@ impl Builder<'_> {
                 });
                 let upstreams = upstreams.collect();
                 let provider = of(role.template_provider);
-                let settings = settings::job_declarator_client(role, provider, upstreams);
+                let settings = settings::job_declarator_client(role, provider, upstreams, proofs);
                 Box::new(JobDeclaratorClient::new(settings, entropy))
             }
             RoleKind::MiningProxy(role) => {
-                let settings = settings::mining_proxy(role, all(&role.upstream));
+                let settings = settings::mining_proxy(role, all(&role.upstream), proofs);
                 Box::new(MiningProxy::new(settings, entropy))
             }
             RoleKind::Translator(role) => {
-                let settings = settings::translator(role, all(&role.upstream));
+                let settings = settings::translator(role, all(&role.upstream), proofs);
                 Box::new(Translator::new(settings, entropy))
             }
             RoleKind::MiningDevice(role) => {
-                let settings = settings::mining_device(role, member, of(role.upstream));
+                let settings = settings::mining_device(role, member, of(role.upstream), proofs);
                 Box::new(MiningDevice::new(settings, entropy))
             }
             RoleKind::Sv1Pool(role) => {
-                let settings = settings::sv1_pool(role, of(role.template_provider));
+                let settings = settings::sv1_pool(role, of(role.template_provider), proofs);
                 Box::new(Sv1Pool::new(settings, entropy))
             }
             RoleKind::Sv1Device(role) => {
-                let settings = settings::sv1_device(role, member, of(role.upstream));
+                let settings = settings::sv1_device(role, member, of(role.upstream), proofs);
                 Box::new(Sv1Device::new(settings, entropy))
             }
         }

@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU8, NonZeroU64};
 
+use super::Proofs;
 use crate::scenario;
 use crate::units::HashRate;
 use sv2::job_declaration::token::TokenKey;
@@ -37,10 +38,10 @@ pub(super) fn pool(
     role: &scenario::Pool,
     template_provider: PeerAddress,
     token_key: Option<TokenKey>,
+    proofs: Proofs,
 ) -> PoolConfig {
     let default = PoolConfig::default();
     let server = MiningServerConfig::default();
-    let easiest_target = role.share_hashes_min.map(Target::from_expected_hashes);
     PoolConfig {
         template_provider,
         payout_script: payout_script(role),
@@ -51,7 +52,7 @@ pub(super) fn pool(
         server: MiningServerConfig {
             shares_per_minute: role.shares_per_minute.unwrap_or(server.shares_per_minute),
             share_batch_size: role.share_batch_size.unwrap_or(server.share_batch_size),
-            easiest_target: easiest_target.unwrap_or(server.easiest_target),
+            easiest_target: easiest(role.share_hashes_min, server.easiest_target, proofs),
             vardiff: role.vardiff,
             requires_extended_channels: role.requires_extended_channels,
             requires_fixed_version: role.requires_fixed_version,
@@ -82,6 +83,7 @@ pub(super) fn job_declarator_client(
     role: &scenario::JobDeclaratorClient,
     template_provider: PeerAddress,
     upstreams: Vec<JobDeclaratorUpstream>,
+    proofs: Proofs,
 ) -> JobDeclaratorClientConfig {
     let default = JobDeclaratorClientConfig::default();
     JobDeclaratorClientConfig {
@@ -93,7 +95,7 @@ pub(super) fn job_declarator_client(
         },
         user_identity: text(&role.user),
         payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
-        server: for_devices(role.shares_per_minute, role.vardiff),
+        server: for_devices(role.shares_per_minute, role.vardiff, proofs),
         ..default
     }
 }
@@ -101,6 +103,7 @@ pub(super) fn job_declarator_client(
 pub(super) fn mining_proxy(
     role: &scenario::MiningProxy,
     upstreams: Vec<PeerAddress>,
+    proofs: Proofs,
 ) -> MiningProxyConfig {
     let default = MiningProxyConfig::default();
     MiningProxyConfig {
@@ -110,7 +113,7 @@ pub(super) fn mining_proxy(
         },
         upstreams,
         user_identity: text(&role.user),
-        server: for_devices(role.shares_per_minute, role.vardiff),
+        server: for_devices(role.shares_per_minute, role.vardiff, proofs),
         ..default
     }
 }
@@ -118,6 +121,7 @@ pub(super) fn mining_proxy(
 pub(super) fn translator(
     role: &scenario::Translator,
     upstreams: Vec<PeerAddress>,
+    proofs: Proofs,
 ) -> TranslatorConfig {
     let default = TranslatorConfig::default();
     TranslatorConfig {
@@ -129,7 +133,7 @@ pub(super) fn translator(
         user_identity: text(&role.user),
         shares_per_minute: role.shares_per_minute.unwrap_or(default.shares_per_minute),
         // Below one hash a second a device finds nothing: slower there is none.
-        initial_hash_rate: role.initial_hash_rate.per_second().max(1.0),
+        initial_hash_rate: proofs.scaled(role.initial_hash_rate.per_second().max(1.0)),
         extranonce2_len: role.extranonce2_size.unwrap_or(default.extranonce2_len),
         difficulty_steps: match role.difficulty {
             scenario::DifficultySteps::PowersOfTwo => DifficultySteps::PowersOfTwo,
@@ -143,10 +147,11 @@ pub(super) fn mining_device(
     role: &scenario::MiningDevice,
     member: u32,
     pool: PeerAddress,
+    proofs: Proofs,
 ) -> MiningDeviceConfig {
     let user = member_name(&role.user, role.count, member);
     #[expect(clippy::cast_possible_truncation, reason = "what is claimed is a 32-bit float")]
-    let nominal_hash_rate = role.nominal_hash_rate.per_second() as f32;
+    let nominal_hash_rate = proofs.scaled(role.nominal_hash_rate.per_second()) as f32;
     MiningDeviceConfig {
         channel_kind: match role.channel {
             scenario::ChannelKind::Standard => {
@@ -163,17 +168,21 @@ pub(super) fn mining_device(
         nominal_hash_rate,
         rolls_ntime: role.rolls_ntime,
         hash_rate_limit: Some(hash_rate_limit(role.hash_rate)),
+        proof_timing: proofs.timing(role.hash_rate),
         ..MiningDeviceConfig::new(pool, text(&user))
     }
 }
 
-pub(super) fn sv1_pool(role: &scenario::Sv1Pool, template_provider: PeerAddress) -> Sv1PoolConfig {
+pub(super) fn sv1_pool(
+    role: &scenario::Sv1Pool,
+    template_provider: PeerAddress,
+    proofs: Proofs,
+) -> Sv1PoolConfig {
     let default = Sv1PoolConfig::default();
-    let easiest_target = role.share_hashes_min.map(Target::from_expected_hashes);
     Sv1PoolConfig {
         template_provider,
         shares_per_minute: role.shares_per_minute.unwrap_or(default.shares_per_minute),
-        easiest_target: easiest_target.unwrap_or(default.easiest_target),
+        easiest_target: easiest(role.share_hashes_min, default.easiest_target, proofs),
         vardiff: role.vardiff,
         rounds_difficulty: role.rounds_difficulty,
         payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
@@ -189,6 +198,7 @@ pub(super) fn sv1_device(
     role: &scenario::Sv1Device,
     member: u32,
     pool: PeerAddress,
+    proofs: Proofs,
 ) -> Sv1DeviceConfig {
     let user = member_name(&role.user, role.count, member);
     Sv1DeviceConfig {
@@ -196,10 +206,24 @@ pub(super) fn sv1_device(
             true => VersionRolling::Allowed(VersionRolling::BIP_320),
             false => VersionRolling::Off,
         },
-        suggested_difficulty: role.suggested_difficulty.and_then(Difficulty::new),
+        suggested_difficulty: role
+            .suggested_difficulty
+            .and_then(|difficulty| Difficulty::new(proofs.scaled(difficulty))),
         rolls_ntime: role.rolls_ntime,
         hash_rate_limit: Some(hash_rate_limit(role.hash_rate)),
+        proof_timing: proofs.timing(role.hash_rate),
         ..Sv1DeviceConfig::new(pool, user)
+    }
+}
+
+/// The easiest target of shares: as the scenario says, or as the role has it.
+fn easiest(hashes: Option<f64>, default: Target, proofs: Proofs) -> Target {
+    match (hashes, proofs) {
+        (None, Proofs::Hashed) => default,
+        (hashes, _) => {
+            let hashes = hashes.unwrap_or_else(|| default.expected_hashes());
+            Target::from_expected_hashes(proofs.scaled(hashes))
+        }
     }
 }
 
@@ -216,9 +240,11 @@ fn hash_rate_limit(hash_rate: HashRate) -> NonZeroU64 {
 fn for_devices(
     shares_per_minute: Option<f64>,
     vardiff: Option<VardiffAlgorithm>,
+    proofs: Proofs,
 ) -> MiningServerConfig {
     let default = MiningServerConfig::default();
     MiningServerConfig {
+        easiest_target: easiest(None, default.easiest_target, proofs),
         shares_per_minute: shares_per_minute.unwrap_or(default.shares_per_minute),
         vardiff,
         ..default
