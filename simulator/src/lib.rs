@@ -17,3 +17,4 @@ pub mod statistics;
 pub mod sweep;
 pub mod units;
 pub mod vardiff;
+pub mod world;

@@ -115,12 +115,13 @@ fn scaled(text: &str, units: &[(&str, f64)], max: f64) -> Option<f64> {
     Some(number * factor).filter(|product| (0.0..=max).contains(product))
 }
 
-const DURATION_UNITS: [(&str, f64); 7] = [
+const DURATION_UNITS: [(&str, f64); 8] = [
     ("ns", 1.0),
     ("us", 1e3),
     ("ms", 1e6),
     ("s", 1e9),
     ("min", 60e9),
+    ("m", 60e9),
     ("h", 3_600e9),
     ("d", 86_400e9),
 ];

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Start a whole mining network on this machine
     Up(Up),
+    /// Run a mining network in virtual time
+    Simulate(crate::simulate::Simulate),
     /// Load a pool with a simulated fleet: real connections, real proofs of work
     Load(crate::load::Load),
     Tap(crate::tap::Tap),

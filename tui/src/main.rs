@@ -15,6 +15,7 @@ mod node;
 mod outcome;
 mod print;
 mod progress;
+mod simulate;
 mod tap;
 mod sweep;
 mod up;
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
         Command::Accounts(arguments) => accounts::run(&arguments),
         Command::Key(command) => key::run(command),
         Command::Up(arguments) => up::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::LoadPool { starter } => load::serve(starter),
         Command::Sweep(command) => sweep::run(&command),

@@ -208,6 +208,59 @@ impl Scenario {
         }
     }
 
+    /// Devices of all fleets.
+    pub fn device_count(&self) -> u64 {
+        let fleets = self.roles.iter().filter(|role| role.kind.kind().is_device());
+        fleets.map(|role| u64::from(role.kind.member_count())).sum()
+    }
+
+    /// Hashes per second of all fleets, at the rates that the file says.
+    fn hash_rate(&self) -> f64 {
+        let rate = |role: &Role| match &role.kind {
+            RoleKind::MiningDevice(fleet) => fleet.hash_rate.per_second() * f64::from(fleet.count),
+            RoleKind::Sv1Device(fleet) => fleet.hash_rate.per_second() * f64::from(fleet.count),
+            _ => 0.0,
+        };
+        self.roles.iter().map(rate).sum()
+    }
+
+    /// Shares so many devices out among the fleets, as they have shared theirs. Blocks become
+    /// harder by as much as the fleets grow, so that they are as far apart as before.
+    ///
+    /// # Errors
+    /// If there is no fleet, or fewer devices than fleets.
+    pub fn set_device_count(&mut self, count: u32) -> Result<(), String> {
+        let (mut old_left, rate_before) = (self.device_count(), self.hash_rate());
+        let fleets = self.roles.iter().filter(|role| role.kind.kind().is_device()).count();
+        if fleets == 0 || (count as usize) < fleets {
+            return Err(format!("{count} devices cannot be shared out among {fleets} fleets"));
+        }
+        let mut left = u64::from(count);
+        let mut fleets_left = fleets as u64;
+        for role in &mut self.roles {
+            let (RoleKind::MiningDevice(MiningDevice { count, .. })
+            | RoleKind::Sv1Device(Sv1Device { count, .. })) = &mut role.kind
+            else {
+                continue;
+            };
+            fleets_left -= 1;
+            let old = u64::from(*count);
+            // Of what is left, so that rounding adds up; each of the others keeps one.
+            let share = (left * old + old_left / 2) / old_left.max(1);
+            let share = share.clamp(1, left - fleets_left);
+            (left, old_left) = (left - share, old_left - old);
+            *count = u32::try_from(share).unwrap_or(u32::MAX);
+        }
+        let growth = self.hash_rate() / rate_before;
+        if let Some(target) = sv2::wire::Target::from_compact(self.chain.nbits)
+            && growth.is_finite()
+        {
+            let hashes = target.expected_hashes() * growth;
+            self.chain.nbits = sv2::wire::Target::from_expected_hashes(hashes).to_compact();
+        }
+        Ok(())
+    }
+
     /// All roles, each behind those that it depends on, otherwise in the order of the file.
     pub fn start_order(&self) -> Vec<RoleId> {
         let mut order: Vec<RoleId> = Vec::with_capacity(self.roles.len());

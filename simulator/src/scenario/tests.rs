@@ -170,3 +170,38 @@ fn who_has_an_address_of_others_needs_nothing_from_us() {
 
     assert_eq!(scenario.unwrap().roles.len(), 2);
 }
+
+#[test]
+fn devices_are_shared_out_as_the_fleets_have_shared_theirs() {
+    let fleets = "\n[role.more]\nkind = \"mining-device\"\nupstream = \"pool\"\ncount = 3\n";
+    for (count, shares) in [(2, [1, 1]), (4, [1, 3]), (5, [1, 4]), (400, [100, 300])] {
+        let mut scenario = load(&format!("{TINY}{fleets}")).unwrap();
+
+        scenario.set_device_count(count).unwrap();
+
+        let counts = scenario.roles.iter().filter(|role| role.kind.kind().is_device());
+        let counts: Vec<u32> = counts.map(|role| role.kind.member_count()).collect();
+        assert_eq!(counts, shares, "{count} devices");
+    }
+}
+
+#[test]
+fn blocks_are_as_far_apart_for_more_devices() {
+    let mut scenario = load(TINY).unwrap();
+    let hashes = |scenario: &Scenario| {
+        sv2::wire::Target::from_compact(scenario.chain.nbits).unwrap().expected_hashes()
+    };
+    let before = hashes(&scenario);
+
+    scenario.set_device_count(1_000).unwrap();
+
+    let growth = hashes(&scenario) / before;
+    assert!((growth / 1_000.0 - 1.0).abs() < 1e-4, "{growth}");
+}
+
+#[test]
+fn fewer_devices_than_fleets_are_refused() {
+    let error = load(TINY).unwrap().set_device_count(0).unwrap_err();
+
+    assert_eq!(error, "0 devices cannot be shared out among 1 fleets");
+}

@@ -87,7 +87,7 @@ impl Ending {
 
 fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
     let usage = |option: &str, error: String| Outcome::usage(format!("{option}: {error}"));
-    let (file, text) = read(&arguments.scenario)?;
+    let (file, text) = read_scenario(&arguments.scenario)?;
     let replace = arguments.replace.iter().map(|text| parse_replacement(text));
     let replace = replace.collect::<Result<_, _>>().map_err(|error| usage("--replace", error))?;
     let overrides = Overrides {
@@ -130,7 +130,7 @@ fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
 }
 
 /// A file, or what comes with assay under that name.
-fn read(scenario: &str) -> Result<(String, String), Outcome> {
+pub(crate) fn read_scenario(scenario: &str) -> Result<(String, String), Outcome> {
     if Path::new(scenario).exists() || scenario.contains(['/', '.']) {
         let text = std::fs::read_to_string(scenario)
             .map_err(|error| Outcome::usage(format!("cannot read {scenario}: {error}")))?;

@@ -1,0 +1,44 @@
+//! What can happen in a world next.
+
+use super::wire::{End, WireId};
+
+/// Planned for a moment. Small: there is one for each message under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Planned {
+    /// A host wanted to be woken.
+    Wake { host: u32 },
+    /// A connection is there, at its client: Noise can begin, or lines.
+    Opened { wire: WireId },
+    /// At its server: lines can begin.
+    Accepted { wire: WireId },
+    /// A connection has not come about.
+    Refused { wire: WireId },
+    /// The next parcel arrives that was sent from this end.
+    Arrival { wire: WireId, from: End },
+    /// What was sent from this end is never acknowledged.
+    GivenUp { wire: WireId, from: End },
+    /// A node hears of another transaction.
+    Transaction { node: u32 },
+    /// Somebody else finds a block.
+    Block,
+    /// A block of another node arrives.
+    Branch { number: u64 },
+}
+
+impl Planned {
+    /// Two words that tell it from others, for the digest.
+    pub(super) fn words(self) -> [u64; 2] {
+        let of_wire = |wire: WireId, from: u64| from << 32 | u64::from(wire.index);
+        match self {
+            Planned::Wake { host } => [1, u64::from(host)],
+            Planned::Opened { wire } => [2, of_wire(wire, 0)],
+            Planned::Accepted { wire } => [3, of_wire(wire, 0)],
+            Planned::Refused { wire } => [4, of_wire(wire, 0)],
+            Planned::Arrival { wire, from } => [5, of_wire(wire, from as u64)],
+            Planned::GivenUp { wire, from } => [6, of_wire(wire, from as u64)],
+            Planned::Transaction { node } => [7, u64::from(node)],
+            Planned::Block => [8, 0],
+            Planned::Branch { number } => [9, number],
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! How connections come about, carry and end.
+
+use sv2::message::{Decoded, Message};
+use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, PeerAddress, Via};
+use sv2::time::Instant;
+use sv2::wire::Frame;
+
+use super::World;
+use super::event::Planned;
+use super::wire::{End, Parcel, Terminal, Wire, WireId};
+use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, connect};
+use crate::scenario::Kind;
+
+impl World {
+    pub(super) fn dial(&mut self, index: u32, dial: DialId, peer: PeerAddress) {
+        let listener = self.listeners.get(&(peer.host, peer.port)).copied();
+        let Some(server) = listener else {
+            let reason = DialFailure::Unreachable("nobody listens there".to_owned());
+            return self.inputs.push_back((index, Input::DialFailed { dial, reason }));
+        };
+        let ends = [index, server].map(|host| (host, self.hosts[host as usize].id));
+        let (out, back) = self.paths.between(ends[0], ends[1]);
+        // No two pipes of a run have one name.
+        let entity = self.wire_count * 2;
+        self.wire_count += 1;
+        let network = &mut self.paths.network;
+        let mut out = Pipe::new(network, out, self.seed, entity);
+        let mut back = Pipe::new(network, back, self.seed, entity + 1);
+        let is_listening = self.hosts[server as usize].is_started;
+        let outcome = connect(network, self.now.instant, &mut out, &mut back, is_listening);
+        let kind = |host: u32| self.kinds[self.hosts[host as usize].id.0];
+        let is_sv1 = kind(index) == Kind::Sv1Device
+            || matches!(kind(server), Kind::Sv1Pool | Kind::Translator);
+        let ends = [Terminal::new(index, out), Terminal::new(server, back)];
+        let wire = self.wires.insert(Wire { ends, dial, is_sv1 });
+        match outcome {
+            ConnectOutcome::Connected(Connected { client, server }) => {
+                self.queue.push(client, Planned::Opened { wire });
+                if is_sv1 {
+                    self.queue.push(server, Planned::Accepted { wire });
+                }
+            }
+            ConnectOutcome::Refused(at) | ConnectOutcome::TimedOut(at) => {
+                self.queue.push(at, Planned::Refused { wire });
+            }
+        }
+    }
+
+    /// TCP is there at the client.
+    pub(super) fn opened(&mut self, id: WireId) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        if wire.is_sv1 {
+            let via = Via::Dial(wire.dial);
+            self.connected(id, End::Client, via);
+        } else {
+            self.put(id, End::Client, Parcel::FirstAct);
+        }
+    }
+
+    pub(super) fn accepted(&mut self, id: WireId) {
+        self.connected(id, End::Server, Via::Listener(0));
+    }
+
+    pub(super) fn refused(&mut self, id: WireId) {
+        let Some(wire) = self.wires.remove(id) else { return };
+        self.retire(&wire);
+        let reason = DialFailure::Unreachable("the connection was refused".to_owned());
+        let failed = Input::DialFailed { dial: wire.dial, reason };
+        self.inputs.push_back((wire.end(End::Client).host, failed));
+    }
+
+    fn connected(&mut self, id: WireId, end: End, via: Via) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let terminal = wire.end_mut(end);
+        if terminal.is_closed {
+            return;
+        }
+        let connection = self.hosts[terminal.host as usize].name(id, end);
+        terminal.connection = Some(connection);
+        self.tally.connection_count += u64::from(end == End::Server);
+        self.inputs.push_back((terminal.host, Input::Connected { connection, via }));
+    }
+
+    pub(super) fn send(&mut self, index: u32, connection: ConnectionId, parcel: Parcel) {
+        // What is sent after the end of a connection is lost with it.
+        if let Some((wire, end)) = self.hosts[index as usize].wire(connection) {
+            self.put(wire, end, parcel);
+        }
+    }
+
+    fn put(&mut self, id: WireId, from: End, parcel: Parcel) {
+        let now = self.now.instant;
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let terminal = wire.end_mut(from);
+        let network = &mut self.paths.network;
+        match terminal.pipe.send(network, now, parcel.wire_len()) {
+            Delivery::Arrives(at) => {
+                terminal.under_way.push_back((now, parcel));
+                self.queue.push(at, Planned::Arrival { wire: id, from });
+            }
+            Delivery::TimesOut(at) => self.queue.push(at, Planned::GivenUp { wire: id, from }),
+        }
+    }
+
+    pub(super) fn arrive(&mut self, id: WireId, from: End) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let to = from.other();
+        let Some((sent_at, parcel)) = wire.end_mut(from).under_way.pop_front() else { return };
+        self.digest.word(parcel.kind());
+        self.digest.word(parcel.wire_len() as u64);
+        let terminal = wire.end(to);
+        let (host, connection, is_closed) =
+            (terminal.host, terminal.connection, terminal.is_closed);
+        let (sender, dial) = (wire.end(from).host, wire.dial);
+        let may_reset = terminal.under_way.is_empty() && !wire.end(from).is_closed;
+        if parcel.is_tip() && !is_closed {
+            self.hosts[host as usize].tip_at = self.now.instant;
+        }
+        self.is_share_excused = self.is_excused(sender, host, sent_at);
+        match parcel {
+            // A reset of a connection that is none: there is nobody to tell.
+            Parcel::End if is_closed => {}
+            Parcel::End => return self.end(id, to, CloseReason::ByPeer),
+            // Whoever does not know of the end yet is told by a reset, unless that is under way.
+            _ if is_closed => {
+                if may_reset {
+                    self.put(id, to, Parcel::End);
+                }
+            }
+            Parcel::FirstAct => {
+                self.put(id, End::Server, Parcel::SecondAct);
+                return self.connected(id, End::Server, Via::Listener(0));
+            }
+            Parcel::SecondAct => {
+                return self.connected(id, End::Client, Via::Dial(dial));
+            }
+            Parcel::Message(message, tlvs) => {
+                if let Some(connection) = connection {
+                    self.tally.message_count += 1;
+                    self.inputs.push_back((host, received(connection, message, tlvs)));
+                }
+            }
+            Parcel::Frame(frame) => {
+                if let Some(connection) = connection {
+                    self.tally.message_count += 1;
+                    self.inputs.push_back((host, decoded(connection, frame)));
+                }
+            }
+            Parcel::Line(line) => {
+                if let Some(connection) = connection {
+                    self.tally.message_count += 1;
+                    self.inputs.push_back((host, Input::Line { connection, line }));
+                }
+            }
+        }
+        self.remove_if_over(id);
+    }
+
+    /// Whether a share may be late, that is judged now: its sender has heard of a tip only after
+    /// it was sent, or has not heard yet of the one that the judge knows. Tips come to them on
+    /// different ways where a miner has a node.
+    fn is_excused(&self, sender: u32, judge: u32, sent_at: Instant) -> bool {
+        let [sender, judge] = [sender, judge].map(|host| self.hosts[host as usize].tip_at);
+        sender >= sent_at || judge > sender
+    }
+
+    /// The other end never hears of it: the connection is half open.
+    pub(super) fn give_up(&mut self, id: WireId, from: End) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        if wire.end(from).is_closed {
+            return;
+        }
+        self.lose(id, from, CloseReason::Broken("timed out".to_owned()));
+        self.remove_if_over(id);
+    }
+
+    pub(super) fn close(&mut self, index: u32, connection: ConnectionId, reason: CloseReason) {
+        if let Some((id, end)) = self.hosts[index as usize].wire(connection) {
+            self.end(id, end, reason);
+        }
+    }
+
+    /// Closes one end, and lets the other one know.
+    fn end(&mut self, id: WireId, end: End, reason: CloseReason) {
+        self.lose(id, end, reason);
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        if wire.end(end.other()).is_closed {
+            return self.remove_if_over(id);
+        }
+        self.put(id, end, Parcel::End);
+    }
+
+    /// Closes one end, which hears of it if it knew the connection.
+    fn lose(&mut self, id: WireId, end: End, reason: CloseReason) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let dial = wire.dial;
+        let terminal = wire.end_mut(end);
+        terminal.is_closed = true;
+        let host = terminal.host;
+        match terminal.connection.take() {
+            Some(connection) => {
+                self.hosts[host as usize].forget(connection);
+                self.inputs.push_back((host, Input::Closed { connection, reason }));
+            }
+            None if end == End::Client => {
+                let reason = DialFailure::Unreachable(reason.to_string());
+                self.inputs.push_back((host, Input::DialFailed { dial, reason }));
+            }
+            None => {}
+        }
+    }
+
+    fn remove_if_over(&mut self, id: WireId) {
+        if self.wires.get_mut(id).is_some_and(|wire| wire.is_over())
+            && let Some(wire) = self.wires.remove(id)
+        {
+            self.retire(&wire);
+        }
+    }
+
+    /// Keeps the counts of a connection that is no more.
+    fn retire(&mut self, wire: &Wire) {
+        for end in &wire.ends {
+            self.tally.payload_bytes += end.pipe.payload_bytes;
+            self.tally.packet_bytes += end.pipe.packet_bytes;
+        }
+    }
+}
+
+fn received(connection: ConnectionId, message: Message, tlvs: sv2::wire::Tlvs) -> Input {
+    Input::Received { connection, message, tlvs, original: None }
+}
+
+/// A frame that was passed on unread: its receiver reads it, as behind a socket.
+fn decoded(connection: ConnectionId, frame: Frame) -> Input {
+    match Message::decode(&frame) {
+        Ok(Decoded { message, tlvs, is_canonical }) => {
+            let original = (!is_canonical).then(|| Box::new(frame));
+            Input::Received { connection, message, tlvs, original }
+        }
+        Err(error) => Input::Undecodable { connection, frame, error },
+    }
+}

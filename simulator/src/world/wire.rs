@@ -1,0 +1,181 @@
+//! Connections between hosts: two pipes, and what is under way in them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use sv2::message::Message;
+use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN, sealed_payload_len};
+use sv2::role::{ConnectionId, DialId};
+use sv2::time::Instant;
+use sv2::wire::{Frame, Tlvs};
+
+use crate::link::Pipe;
+
+/// What travels from one end of a connection to the other.
+#[derive(Debug)]
+pub(super) enum Parcel {
+    /// The initiator's part of the Noise handshake.
+    FirstAct,
+    /// The responder's.
+    SecondAct,
+    Message(Message, Tlvs),
+    Frame(Frame),
+    Line(Bytes),
+    /// The sender has closed its end.
+    End,
+}
+
+impl Parcel {
+    /// As payload of TCP, in bytes.
+    pub(super) fn wire_len(&self) -> usize {
+        let sealed = |payload_len| SEALED_HEADER_LEN + sealed_payload_len(payload_len);
+        match self {
+            Parcel::FirstAct => ACT_1_LEN,
+            Parcel::SecondAct => ACT_2_LEN,
+            Parcel::Message(message, tlvs) => sealed(message.wire_len() + tlvs.as_bytes().len()),
+            Parcel::Frame(frame) => sealed(frame.payload.len()),
+            Parcel::Line(line) => line.len() + 1,
+            Parcel::End => 0,
+        }
+    }
+
+    /// Whether it ends all work on the block before (spec 5.3.17), or may do so.
+    pub(super) fn is_tip(&self) -> bool {
+        match self {
+            // The mining protocol's, or that of template distribution (spec 7.6).
+            Parcel::Message(Message::SetNewPrevHash(_) | Message::TemplateSetNewPrevHash(_), _) => {
+                true
+            }
+            Parcel::Line(line) => {
+                let has = |word: &[u8]| line.windows(word.len()).any(|found| found == word);
+                has(b"mining.notify") && has(b"true]")
+            }
+            _ => false,
+        }
+    }
+
+    /// For the digest: what it is.
+    pub(super) fn kind(&self) -> u64 {
+        match self {
+            Parcel::FirstAct => 1,
+            Parcel::SecondAct => 2,
+            Parcel::End => 3,
+            Parcel::Line(_) => 4,
+            Parcel::Frame(frame) => 5 << 32 | u64::from(frame.message_type),
+            Parcel::Message(message, _) => {
+                let of = message.descriptor();
+                6 << 32 | u64::from(of.extension) << 8 | u64::from(of.number)
+            }
+        }
+    }
+}
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Client,
+    Server,
+}
+
+impl End {
+    pub(super) fn other(self) -> End {
+        match self {
+            End::Client => End::Server,
+            End::Server => End::Client,
+        }
+    }
+}
+
+/// A connection, also while it comes about.
+#[derive(Debug)]
+pub(super) struct Wire {
+    /// By [`End`].
+    pub(super) ends: [Terminal; 2],
+    /// The client's name for it.
+    pub(super) dial: DialId,
+    pub(super) is_sv1: bool,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    pub(super) host: u32,
+    /// While the role knows of it.
+    pub(super) connection: Option<ConnectionId>,
+    /// Neither sends nor takes anything any more.
+    pub(super) is_closed: bool,
+    /// From this end to the other.
+    pub(super) pipe: Pipe,
+    /// In it and when it was sent, first in first out, as TCP has it.
+    pub(super) under_way: VecDeque<(Instant, Parcel)>,
+}
+
+impl Terminal {
+    pub(super) fn new(host: u32, pipe: Pipe) -> Self {
+        Terminal { host, connection: None, is_closed: false, pipe, under_way: VecDeque::new() }
+    }
+}
+
+impl Wire {
+    pub(super) fn end(&self, end: End) -> &Terminal {
+        &self.ends[end as usize]
+    }
+
+    pub(super) fn end_mut(&mut self, end: End) -> &mut Terminal {
+        &mut self.ends[end as usize]
+    }
+
+    /// Nothing is left that anybody could wait for.
+    pub(super) fn is_over(&self) -> bool {
+        self.ends.iter().all(|end| end.is_closed && end.under_way.is_empty())
+    }
+}
+
+/// A connection, by its place and by how many have had that place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WireId {
+    pub(super) index: u32,
+    generation: u32,
+}
+
+/// All connections; places are used again.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    places: Vec<(u32, Option<Box<Wire>>)>,
+    free: Vec<u32>,
+}
+
+impl Wires {
+    pub(super) fn insert(&mut self, wire: Wire) -> WireId {
+        let wire = Some(Box::new(wire));
+        if let Some(index) = self.free.pop() {
+            let place = &mut self.places[index as usize];
+            place.1 = wire;
+            return WireId { index, generation: place.0 };
+        }
+        let index = u32::try_from(self.places.len()).expect("fewer than 2^32 connections");
+        self.places.push((0, wire));
+        WireId { index, generation: 0 }
+    }
+
+    /// `None` if it is over.
+    pub(super) fn get_mut(&mut self, id: WireId) -> Option<&mut Wire> {
+        let (generation, wire) = self.places.get_mut(id.index as usize)?;
+        wire.as_deref_mut().filter(|_| *generation == id.generation)
+    }
+
+    pub(super) fn remove(&mut self, id: WireId) -> Option<Box<Wire>> {
+        let (generation, wire) = self.places.get_mut(id.index as usize)?;
+        if *generation != id.generation {
+            return None;
+        }
+        *generation = generation.wrapping_add(1);
+        self.free.push(id.index);
+        wire.take()
+    }
+
+    /// Those that are there.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Wire> {
+        self.places.iter().filter_map(|(_, wire)| wire.as_deref())
+    }
+}

@@ -1,0 +1,95 @@
+//! The scenarios that ship with the program, in virtual time.
+
+use simulator::scenario::{Kind, Overrides, Scenario, builtin};
+use simulator::world::{QueueKind, Tally, World};
+use sv2::time::Instant;
+
+/// A shipped scenario, with roles apart from each other.
+fn scenario(name: &str, seed: u64) -> Scenario {
+    let text =
+        builtin(name).expect("it ships").text.to_owned() + "\n[network]\nlatency = \"20ms\"\n";
+    let overrides = Overrides { seed: Some(seed), ..Overrides::default() };
+    Scenario::load(name, &text, &overrides).expect("it loads")
+}
+
+fn open(scenario: &Scenario, queue: QueueKind) -> World {
+    World::new(scenario, queue).expect("it has a world")
+}
+
+fn after_minutes(name: &str, minutes: u64) -> (Scenario, World) {
+    let scenario = scenario(name, 42);
+    let mut world = open(&scenario, QueueKind::Radix);
+    world.run(minute(minutes), u64::MAX);
+    (scenario, world)
+}
+
+fn minute(count: u64) -> Instant {
+    Instant(count * 60_000_000_000)
+}
+
+const CONFIGS: [&str; 4] = ["config-a", "config-b", "config-c", "config-d"];
+
+fn of_kind(scenario: &Scenario, tally: &Tally, kind: Kind) -> [u64; 4] {
+    let mut sums = [0; 4];
+    for (role, figures) in scenario.roles.iter().zip(&tally.roles) {
+        if role.kind.kind() == kind {
+            sums[0] += figures.accepted_count;
+            sums[1] += figures.rejected_count;
+            sums[2] += figures.stale_count;
+            sums[3] += figures.block_count;
+        }
+    }
+    sums
+}
+
+#[test]
+fn every_configuration_finds_blocks_and_rejects_late_shares_alone() {
+    for name in CONFIGS {
+        let (scenario, world) = after_minutes(name, 20);
+        let tally = world.tally();
+
+        let before = 101;
+        assert!(world.heights().iter().all(|height| *height > before), "{name}: no blocks");
+        for kind in [Kind::MiningDevice, Kind::Sv1Device, Kind::MiningProxy, Kind::Translator] {
+            let [_, rejected, _, _] = of_kind(&scenario, &tally, kind);
+            assert_eq!(rejected, 0, "{name}: {kind:?}");
+        }
+        let [accepted, rejected, _, _] = of_kind(&scenario, &tally, Kind::Pool);
+        assert!(accepted > 100, "{name}: {accepted} shares at the pool");
+        assert_eq!(rejected, 0, "{name}: at the pool");
+        assert!(tally.stale_explained_count > 0, "{name}: no tip was ever under way");
+        assert_eq!(tally.stale_unexplained_count, 0, "{name}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run_and_another_one_is_not() {
+    for name in CONFIGS {
+        let digest = |seed, queue| {
+            let mut world = open(&scenario(name, seed), queue);
+            world.run(minute(5), u64::MAX);
+            world.digest()
+        };
+
+        let first = digest(7, QueueKind::Radix);
+
+        assert_eq!(digest(7, QueueKind::Radix), first, "{name}: a second run");
+        assert_eq!(digest(7, QueueKind::Heap), first, "{name}: the other queue");
+        assert_ne!(digest(8, QueueKind::Radix), first, "{name}: another seed");
+    }
+}
+
+#[test]
+fn a_run_in_pieces_is_the_same_run() {
+    let scenario = scenario("config-b", 7);
+    let mut whole = open(&scenario, QueueKind::Radix);
+    let mut pieces = open(&scenario, QueueKind::Radix);
+
+    whole.run(minute(3), u64::MAX);
+    for second in 1..=180 {
+        while pieces.run(Instant(second * 1_000_000_000), 7) {}
+    }
+
+    assert_eq!(pieces.digest(), whole.digest());
+    assert_eq!(pieces.tally(), whole.tally());
+}

@@ -1,0 +1,208 @@
+//! `assay simulate`: a whole network in virtual time, and what comes of it.
+
+mod options;
+mod report;
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use simulator::scenario::{Overrides, Scenario};
+use simulator::units::parse_duration;
+use simulator::world::{QueueKind, World};
+use sv2::time::Instant;
+
+use crate::event_json;
+use crate::outcome::Outcome;
+use crate::up::read_scenario;
+
+pub(crate) use options::Simulate;
+use report::Report;
+
+/// Runs `assay simulate`.
+pub(crate) fn run(arguments: &Simulate) -> Outcome {
+    prepare(arguments)
+        .and_then(|(scenario, end)| match arguments.check_determinism {
+            true => check_determinism(&scenario, end),
+            false => simulate(arguments, &scenario, end),
+        })
+        .unwrap_or_else(|outcome| outcome)
+}
+
+fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
+    let (file, text) = read_scenario(&arguments.scenario)?;
+    let overrides = Overrides { seed: arguments.seed, ..Overrides::default() };
+    let mut scenario = Scenario::load(&file, &text, &overrides)
+        .map_err(|error| Outcome::usage(format!("scenario {error}")))?;
+    if let Some(count) = arguments.devices {
+        scenario
+            .set_device_count(count)
+            .map_err(|error| Outcome::usage(format!("--devices: scenario {file}: {error}")))?;
+    }
+    let length = match arguments.duration.as_deref().map(parse_duration).transpose() {
+        Ok(length) => length.unwrap_or(scenario.virtual_time.run.length),
+        Err(error) => return Err(Outcome::usage(format!("--for: {error}"))),
+    };
+    Ok((scenario, Instant::ZERO + length))
+}
+
+fn open(scenario: &Scenario, queue: QueueKind) -> Result<World, Outcome> {
+    World::new(scenario, queue).map_err(|error| Outcome::usage(format!("scenario: {error}")))
+}
+
+fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
+    let cannot = |what: &Path, error: std::io::Error| {
+        Outcome::usage(format!("cannot write {}: {error}", what.display()))
+    };
+    if let Some(folder) = &arguments.output {
+        std::fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;
+    }
+    let events_path = arguments.output.as_ref().map(|folder| folder.join("events.jsonl"));
+    let events_path = events_path.filter(|_| arguments.events);
+    let mut events = match &events_path {
+        Some(path) => {
+            Some(BufWriter::new(File::create(path).map_err(|error| cannot(path, error))?))
+        }
+        None => None,
+    };
+    let mut world = open(scenario, QueueKind::Radix)?;
+    if events.is_some() {
+        world.keep_happenings();
+    }
+    let interrupted = interruption()?;
+    let started = std::time::Instant::now();
+    let mut progress = Progress::new(end);
+    while world.run(end, SLICE) && !interrupted.load(Ordering::Relaxed) {
+        progress.tell(&world, started.elapsed());
+        if let (Some(file), Some(path)) = (&mut events, &events_path) {
+            write_events(file, scenario, &mut world).map_err(|error| cannot(path, error))?;
+        }
+    }
+    if let (Some(file), Some(path)) = (&mut events, &events_path) {
+        let written = write_events(file, scenario, &mut world).and_then(|()| file.flush());
+        written.map_err(|error| cannot(path, error))?;
+    }
+    progress.end();
+    let is_partial = interrupted.load(Ordering::Relaxed);
+    let simulated = if is_partial { world.now() } else { end };
+    let report = Report::new(scenario, &world, simulated, started.elapsed(), is_partial);
+    if let Some(folder) = &arguments.output {
+        let path = folder.join("summary.json");
+        let text = format!("{:#}\n", report.json());
+        std::fs::write(&path, text).map_err(|error| cannot(&path, error))?;
+    }
+    match arguments.json {
+        true => crate::print::line(report.json()),
+        false => crate::print::text(report.text()),
+    }
+    Ok(if is_partial { Outcome::Code(INTERRUPTED) } else { Outcome::Done })
+}
+
+fn write_events(
+    file: &mut BufWriter<File>,
+    scenario: &Scenario,
+    world: &mut World,
+) -> std::io::Result<()> {
+    for happening in world.take_happenings() {
+        let line = serde_json::json!({
+            "at_seconds": happening.at.since(Instant::ZERO).as_secs_f64(),
+            "role": scenario.role(happening.role).name,
+            "member": happening.member,
+            "kind": happening.event.name(),
+            "fields": event_json::fields(&happening.event),
+        });
+        writeln!(file, "{line}")?;
+    }
+    Ok(())
+}
+
+fn check_determinism(scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
+    let mut one = open(scenario, QueueKind::Radix)?;
+    let mut other = open(scenario, QueueKind::Heap)?;
+    loop {
+        let steps = (one.step(end), other.step(end));
+        if steps.0 != steps.1 || one.digest() != other.digest() {
+            let told = |step: Option<simulator::world::Step>| match step {
+                Some(step) => {
+                    let at = step.at.since(Instant::ZERO).as_secs_f64();
+                    format!("event {} at {at} s: {}", step.number, step.what)
+                }
+                None => "the end".to_owned(),
+            };
+            let (one, other) = (told(steps.0), told(steps.1));
+            let text = format!("two runs differ\n  one:   {one}\n  other: {other}");
+            return Ok(Outcome::Said(text, DIFFERENT));
+        }
+        if steps.0.is_none() {
+            let (count, digest) = (one.tally().event_count, one.digest());
+            crate::print::text(format!(
+                "two runs are the same: {count} events, digest {digest:016x}\n"
+            ));
+            return Ok(Outcome::Done);
+        }
+    }
+}
+
+/// Becomes true at Ctrl-C.
+fn interruption() -> Result<Arc<AtomicBool>, Outcome> {
+    let failed = |error| Outcome::Internal(format!("cannot listen for Ctrl-C: {error}"));
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(failed)?;
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            raised.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok(flag)
+}
+
+/// Lines on standard error, where somebody watches.
+struct Progress {
+    end: Instant,
+    told_at: Duration,
+    is_watched: bool,
+}
+
+impl Progress {
+    fn new(end: Instant) -> Self {
+        let is_watched = std::io::stderr().is_terminal();
+        Progress { end, told_at: Duration::ZERO, is_watched }
+    }
+
+    fn tell(&mut self, world: &World, elapsed: Duration) {
+        if !self.is_watched || elapsed < self.told_at + PROGRESS_INTERVAL {
+            return;
+        }
+        self.told_at = elapsed;
+        let simulated = world.now().since(Instant::ZERO).as_secs_f64();
+        let seconds = elapsed.as_secs_f64();
+        let all = self.end.since(Instant::ZERO).as_secs_f64();
+        let left = if simulated > 0.0 { (all - simulated) * seconds / simulated } else { 0.0 };
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let rate = world.event_count() as f64 / seconds;
+        anstream::eprint!(
+            "\r\x1b[K{simulated:.0} of {all:.0} s, {:.0} x real time, {rate:.0} events/s, \
+             {left:.0} s left",
+            simulated / seconds
+        );
+    }
+
+    fn end(&self) {
+        if self.is_watched {
+            anstream::eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// Events between two looks at the clock.
+const SLICE: u64 = 20_000;
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+/// Two runs differ.
+const DIFFERENT: u8 = 1;
+/// As shells have it for Ctrl-C.
+const INTERRUPTED: u8 = 130;

@@ -1,0 +1,50 @@
+//! The command line of `assay simulate`.
+
+use std::path::PathBuf;
+
+/// What a run is to be like.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Run a mining network in virtual time",
+    after_help = "The same roles as `assay up`, in one thread and without sockets: the same seed \
+        gives the same run, to the bit.\n\n\
+        Examples:\n  \
+        assay simulate config-b --for 10min --seed 42\n  \
+        assay simulate my-network.toml --devices 10000 --for 1d --output run-1\n  \
+        assay simulate config-d --for 1h --check-determinism\n\n\
+        Exit codes: 0 the run is over, 1 two runs differ, 4 usage or scenario error, 130 \
+        interrupted: what is reported is marked as partial."
+)]
+pub(crate) struct Simulate {
+    /// A scenario's file, or the name of one that comes with assay: pool, or config-a
+    /// to config-d
+    pub(crate) scenario: String,
+
+    /// How much simulated time, such as 10min or 1d, instead of the scenario's
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+
+    /// Devices in all, shared out as the scenario shares its own
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) devices: Option<u32>,
+
+    /// Of everything random, instead of the scenario's
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// Run twice, with both kinds of event queues, and name the first event that differs
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) check_determinism: bool,
+
+    /// Folder for summary.json, and events.jsonl if asked for
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write everything that roles tell to events.jsonl
+    #[arg(long, requires = "output")]
+    pub(crate) events: bool,
+
+    /// Print one JSON object at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+}
