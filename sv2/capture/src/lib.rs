@@ -7,7 +7,8 @@
 //!
 //! [`read`] finds packets, streams, frames and lines in a capture, of this or any other tool. What
 //! it finds ([`observed`]) is followed connection by connection ([`state`]) and judged
-//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found.
+//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found. [`sample`]
+//! makes captures of any length for measurements.
 
 mod capture;
 pub mod filter;
@@ -17,6 +18,7 @@ pub mod read;
 mod recording;
 pub mod rules;
 pub mod state;
+pub mod sample;
 mod tcp;
 pub mod text;
 

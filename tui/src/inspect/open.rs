@@ -63,6 +63,7 @@ pub(crate) fn open(sources: Sources<'_>) -> Result<Session, OpenError> {
             }
             Item::Secrets(text) => dissector.key_log(text),
             Item::Skipped(why) => session.note(why.to_owned()),
+            Item::Other => {}
         }
     }
     dissector.finish(&mut |found| session.take(&found.observed));

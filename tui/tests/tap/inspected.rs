@@ -41,7 +41,7 @@ impl Inspected {
             match item {
                 Item::Packet(packet) => dissector.packet(0, &packet, &mut sink),
                 Item::Secrets(text) => dissector.key_log(text),
-                Item::Skipped(_) => {}
+                Item::Skipped(_) | Item::Other => {}
             }
         }
         dissector.finish(&mut sink);

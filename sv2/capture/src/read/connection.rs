@@ -95,6 +95,12 @@ impl Connection {
         self.is_reset || self.reassemblies.iter().all(Reassembly::is_ended)
     }
 
+    /// Whether a SYN is that of another connection between the same addresses.
+    pub(super) fn is_another(&self, sender: usize, sequence: u32) -> bool {
+        let first = self.reassemblies[sender].first();
+        self.is_over() || first.is_some_and(|first| first != sequence.wrapping_add(1))
+    }
+
     /// Whether `from` is its first end.
     pub(super) fn sender(&self, from: SocketAddr) -> usize {
         usize::from(self.ends[0] != from)
@@ -158,16 +164,14 @@ impl Connection {
 
     /// The frame that is arriving is too much to hold.
     pub(super) fn give_up(&mut self, sender: usize, place: Place, context: &mut Context<'_>) {
+        self.flush(sender, context);
         self.hear(sender, context, |stream, _, ear| stream.give_up(place, ear));
     }
 
     /// Nothing comes any more: what waits is shown.
     pub(super) fn finish(&mut self, context: &mut Context<'_>) {
         for sender in [self.client, 1 - self.client] {
-            let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
-            let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
-            reassembly.flush(&mut deliver);
-            self.reassemblies[sender] = reassembly;
+            self.flush(sender, context);
         }
         self.open(context);
         if matches!(self.protocol, Protocol::Unknown) {
@@ -182,6 +186,13 @@ impl Connection {
         {
             self.close(sender, false, place, context);
         }
+    }
+
+    fn flush(&mut self, sender: usize, context: &mut Context<'_>) {
+        let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
+        let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
+        reassembly.flush(&mut deliver);
+        self.reassemblies[sender] = reassembly;
     }
 
     fn open(&mut self, context: &mut Context<'_>) {
@@ -225,23 +236,23 @@ impl Connection {
                     self.decide(true, context);
                     self.conclude_handshake(context);
                 }
+                self.use_keys(context);
                 self.hear(sender, context, |stream, _, ear| stream.gap(len, place, ear));
             }
             Delivery::End(place) => {
-                let is_last = self.reassemblies[1 - sender].is_ended();
                 self.open(context);
-                if is_last {
+                let (first, place) = *self.ended_by.get_or_insert((sender, place));
+                if self.reassemblies[1 - sender].is_ended() {
                     if matches!(self.protocol, Protocol::Unknown) {
                         self.decide(true, context);
                     }
                     self.conclude_handshake(context);
-                }
-                if !matches!(self.protocol, Protocol::Unknown) {
-                    self.hear(sender, context, |stream, _, ear| stream.end(ear));
-                }
-                let (first, place) = *self.ended_by.get_or_insert((sender, place));
-                if is_last {
+                    for sender in [self.client, 1 - self.client] {
+                        self.hear(sender, context, |stream, _, ear| stream.end(ear));
+                    }
                     self.close(first, false, place, context);
+                } else if matches!(self.protocol, Protocol::Known | Protocol::Trying(_)) {
+                    self.hear(sender, context, |stream, _, ear| stream.end(ear));
                 }
             }
         }

@@ -126,15 +126,25 @@ impl Dissector {
 
     fn segment(&mut self, segment: &Segment<'_>, place: Place, sink: &mut Sink<'_>) {
         let key = ordered(segment.from, segment.to);
-        let is_known = match self.connections.get_index_of(&key) {
-            // A pair of addresses that is used again is another connection.
-            Some(index) if segment.is_syn && self.connections[index].is_over() => {
+        let mut known = self.connections.get_index_of(&key);
+        if let Some(index) = known {
+            let connection = &mut self.connections[index];
+            let is_first = segment.is_syn && segment.acknowledged.is_none();
+            let sender = connection.sender(segment.from);
+            if is_first && connection.is_another(sender, segment.sequence) {
+                // A pair of addresses that is used again is another connection.
+                self.held_len -= connection.held_len();
+                if !connection.is_over() {
+                    let mut context = Context { shared: &mut self.shared, sink: &mut *sink };
+                    connection.finish(&mut context);
+                }
                 self.connections.swap_remove_index(index);
-                None
+                known = None;
+            } else if connection.is_over() {
+                return;
             }
-            found => found,
-        };
-        let index = match is_known {
+        }
+        let index = match known {
             Some(index) => index,
             None if segment.is_reset && segment.payload_len == 0 => return,
             None => self.open(key, segment, sink),

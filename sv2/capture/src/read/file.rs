@@ -41,6 +41,9 @@ pub enum Item<'a> {
     Secrets(&'a [u8]),
     /// Something that was stepped over, in words.
     Skipped(&'static str),
+    /// The header of a file or of a section, the description of an interface, or a block of
+    /// which nothing is needed: only whoever copies a file needs its bytes.
+    Other,
 }
 
 /// Reads a capture from its beginning to its end.
@@ -94,39 +97,37 @@ impl<R: Read> PacketReader<R> {
     /// # Errors
     /// [`FileError`]; what was returned before stands.
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>, FileError> {
-        loop {
-            if self.format.is_none() {
-                match self.open()? {
-                    true => {}
-                    false => return Ok(None),
-                }
-            }
-            let Some(len) = self.block_len()? else { return Ok(None) };
-            if !self.fill(len)? {
+        if self.format.is_none() {
+            if !self.open()? {
                 return Ok(None);
             }
-            let position = self.position;
-            self.block = self.start..self.start + len;
-            self.start += len;
-            self.position += len as u64;
-            match self.kind_of_block() {
-                BlockKind::Packet => {
-                    self.packets += 1;
-                    return Ok(Some(self.packet(position)));
-                }
-                BlockKind::Secrets => {
-                    if let Some(text) = self.secrets() {
-                        let text = self.block.start + text.start..self.block.start + text.end;
-                        return Ok(Some(Item::Secrets(&self.buffer[text])));
-                    }
-                }
-                BlockKind::Section | BlockKind::Interface => {
-                    if let Err(why) = self.describe() {
-                        return Ok(Some(Item::Skipped(why)));
-                    }
-                }
-                BlockKind::Other => {}
+            if matches!(self.format, Some(Format::Pcap { .. })) {
+                return Ok(Some(Item::Other));
             }
+        }
+        let Some(len) = self.block_len()? else { return Ok(None) };
+        if !self.fill(len)? {
+            return Ok(None);
+        }
+        let position = self.position;
+        self.block = self.start..self.start + len;
+        self.start += len;
+        self.position += len as u64;
+        match self.kind_of_block() {
+            BlockKind::Packet => {
+                self.packets += 1;
+                Ok(Some(self.packet(position)))
+            }
+            BlockKind::Secrets => {
+                let Some(text) = self.secrets() else { return Ok(Some(Item::Other)) };
+                let text = self.block.start + text.start..self.block.start + text.end;
+                Ok(Some(Item::Secrets(&self.buffer[text])))
+            }
+            BlockKind::Section | BlockKind::Interface => {
+                let described = self.describe();
+                Ok(Some(described.err().map_or(Item::Other, Item::Skipped)))
+            }
+            BlockKind::Other => Ok(Some(Item::Other)),
         }
     }
 
@@ -173,6 +174,7 @@ impl<R: Read> PacketReader<R> {
             // The upper bits say whether there is a checksum.
             link_type: header.network.0.cast_unsigned() & 0xffff,
         });
+        self.block = self.start..self.start + PCAP_HEADER_LEN;
         self.start += PCAP_HEADER_LEN;
         self.position += PCAP_HEADER_LEN as u64;
         Ok(true)
@@ -442,6 +444,7 @@ mod tests {
                 Ok(Some(Item::Packet(_))) => kinds.push("packet"),
                 Ok(Some(Item::Secrets(_))) => kinds.push("secrets"),
                 Ok(Some(Item::Skipped(why))) => kinds.push(why),
+                Ok(Some(Item::Other)) => {}
                 Ok(None) => return (kinds, None, reader.rest_len()),
                 Err(error) => return (kinds, Some(error), reader.rest_len()),
             }
@@ -484,6 +487,7 @@ mod tests {
             file.extend_from_slice(b"ab");
 
             let mut reader = PacketReader::new(&file[..]);
+            assert!(matches!(reader.next_item(), Ok(Some(Item::Other))));
             let Ok(Some(Item::Packet(packet))) = reader.next_item() else { panic!("a packet") };
 
             assert_eq!(

@@ -105,9 +105,9 @@ impl KeyRing {
             _ => None,
         };
         if let Some(direction) = direction {
-            let nonce = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+            let nonce: u64 = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
             let mac = unhex(words.next()?)?;
-            if self.checkpoints.len() >= CHECKPOINTS_MAX {
+            if self.checkpoints.len() >= CHECKPOINTS_MAX || nonce > NONCE_MAX {
                 return None;
             }
             self.checkpoints.insert(mac, Checkpoint { session, direction, nonce });
@@ -123,6 +123,9 @@ impl KeyRing {
         Some(())
     }
 }
+
+/// No session comes near it, and counting on from there cannot overflow.
+const NONCE_MAX: u64 = 1 << 62;
 
 fn index(label: KeyLogLabel) -> usize {
     match label {

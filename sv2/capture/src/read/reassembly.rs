@@ -39,6 +39,8 @@ pub(super) enum Delivery<'a> {
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
+    /// Of the first byte.
+    first: Option<u32>,
     /// Of the next byte.
     next: Option<u32>,
     /// By distance from the first byte of the stream.
@@ -65,8 +67,14 @@ impl Reassembly {
     /// The SYN was captured: the stream starts behind it.
     pub(super) fn begin(&mut self, sequence: u32) {
         if self.next.is_none() {
-            self.next = Some(sequence.wrapping_add(1));
+            self.first = Some(sequence.wrapping_add(1));
+            self.next = self.first;
         }
+    }
+
+    /// Sequence number of the first byte, where the SYN was captured.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.first
     }
 
     /// Whether the end was delivered.

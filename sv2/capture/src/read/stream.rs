@@ -342,6 +342,9 @@ impl Stream {
         };
         if let Some(offset) = found {
             self.lost = None;
+            if matches!(self.speech, Speech::Sealed(_)) {
+                ear(Heard::Fits, &[]);
+            }
             self.use_up(offset);
             self.places.clear();
             let len = lost.len + offset as u64;

@@ -35,7 +35,7 @@ fn found_with(file: &[u8], dissector: &mut Dissector) -> String {
         match item {
             Item::Packet(packet) => dissector.packet(0, &packet, &mut sink),
             Item::Secrets(text) => dissector.key_log(text),
-            Item::Skipped(_) => {}
+            Item::Skipped(_) | Item::Other => {}
         }
     }
     dissector.finish(&mut sink);
@@ -339,6 +339,39 @@ fn an_unfinished_handshake_says_what_came() {
     2 c0 handshake 170 Missing ["the server sent 170 bytes of act 2, which has 234 (spec 4.5.2)"]
     3 c0 > closed false
     "#);
+}
+
+#[test]
+fn addresses_that_are_used_again_are_another_connection() {
+    let mut first = Recorded::open();
+    first.message(Up, share(1));
+    let mut second = Recorded::open();
+    second.message(Up, share(2));
+    second.close();
+    // As a second SYN of the same number would be a repetition, the other has its bytes changed.
+    let mut again = second.packets[1].clone();
+    again[28 + 24..28 + 28].copy_from_slice(&7_u32.to_be_bytes());
+    let file = [first.file(), again].concat();
+
+    insta::assert_snapshot!(found(&file), @r"
+    1 c0 opened true
+    2 c0 > share 1 Plain
+    3 c1 opened true
+    ");
+}
+
+#[test]
+fn a_gap_right_behind_the_handshake_costs_nothing_but_itself() {
+    let recorded = ten_shares(true);
+
+    insta::assert_snapshot!(found(&recorded.file_without(5..12)), @r"
+    1 c0 opened true
+    2 c0 handshake 234 Fits []
+    3 c0 > gap 434 true
+    4 c0 > share 8 Verified
+    5 c0 > share 9 Verified
+    6 c0 > share 10 Verified
+    ");
 }
 
 #[test]
