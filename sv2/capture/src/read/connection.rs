@@ -37,6 +37,8 @@ pub(super) struct Connection {
     reassemblies: [Reassembly; 2],
     streams: [Stream; 2],
     protocol: Protocol,
+    /// When, and who sent it.
+    first_byte: Option<(u64, usize)>,
     attempts: u32,
     is_reset: bool,
     /// Who has ended it first.
@@ -82,6 +84,7 @@ impl Connection {
             reassemblies: Default::default(),
             streams: Default::default(),
             protocol: Protocol::Unknown,
+            first_byte: None,
             attempts: 0,
             is_reset: false,
             ended_by: None,
@@ -113,9 +116,8 @@ impl Connection {
     }
 
     /// The SYN of a side.
-    pub(super) fn begin(&mut self, sender: usize, sequence: u32, context: &mut Context<'_>) {
+    pub(super) fn begin(&mut self, sender: usize, sequence: u32) {
         self.reassemblies[sender].begin(sequence);
-        self.open(context);
     }
 
     /// A segment with data or FIN.
@@ -226,6 +228,7 @@ impl Connection {
                     });
                 }
                 Protocol::Unknown | Protocol::Act2 { .. } | Protocol::Shaken { .. } => {
+                    self.first_byte.get_or_insert((context.shared.at, sender));
                     self.streams[sender].hold(bytes, place);
                     self.decide(false, context);
                 }
@@ -319,7 +322,7 @@ impl Connection {
         match speech {
             Recognised::Noise(act_1) => {
                 self.open(context);
-                let began_at = context.shared.at;
+                let began_at = self.first_byte.map_or(context.shared.at, |(at, _)| at);
                 self.streams[self.client].take(ACT_1_LEN);
                 self.protocol = Protocol::Act2 { act_1: Box::new(act_1), began_at };
                 true
@@ -352,14 +355,26 @@ impl Connection {
         }
     }
 
-    fn recognise_from_the_start(&self, is_last: bool, context: &Context<'_>) -> Recognised {
+    fn recognise_from_the_start(&mut self, is_last: bool, context: &Context<'_>) -> Recognised {
+        // Who speaks first is the client, also where a record of the TCP below has it otherwise.
+        for sender in [self.client, 1 - self.client] {
+            let held = self.streams[sender].held();
+            let act_1 =
+                held.first_chunk().filter(|act_1| context.shared.keys.session(act_1).is_some());
+            if let Some(act_1) = act_1 {
+                let act_1 = *act_1;
+                self.client = sender;
+                return Recognised::Noise(act_1);
+            }
+            let is_first = self.first_byte.is_some_and(|(_, first)| first == sender);
+            let is_act_1 = held.len() == ACT_1_LEN && !is_foreign(held);
+            if is_first && (is_act_1 || is_setup_connection(held) || is_client_of_stratum_v1(held))
+            {
+                self.client = sender;
+            }
+        }
         let client = self.streams[self.client].held();
         let server = self.streams[1 - self.client].held();
-        if let Some(act_1) = client.first_chunk::<ACT_1_LEN>()
-            && context.shared.keys.session(act_1).is_some()
-        {
-            return Recognised::Noise(*act_1);
-        }
         if is_json(client) {
             return LINES;
         }
@@ -538,8 +553,23 @@ const PLAIN: Recognised = Recognised::Speech([Speech::Plain, Speech::Plain]);
 const LINES: Recognised = Recognised::Speech([Speech::Lines, Speech::Lines]);
 const OPAQUE: Recognised = Recognised::Speech([Speech::Opaque, Speech::Opaque]);
 
+/// An object of JSON: a brace and a quote, and nothing that is no text. Act 1 can begin with a
+/// brace too.
 fn is_json(bytes: &[u8]) -> bool {
-    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+    let mut letters = bytes.iter().filter(|byte| !byte.is_ascii_whitespace());
+    letters.next() == Some(&b'{')
+        && letters.next() == Some(&b'"')
+        && bytes
+            .iter()
+            .take(ACT_1_LEN)
+            .all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace())
+}
+
+/// What only a client of Stratum V1 begins with.
+fn is_client_of_stratum_v1(bytes: &[u8]) -> bool {
+    let methods = [&b"mining.subscribe"[..], b"mining.configure", b"mining.authorize"];
+    is_json(bytes)
+        && methods.iter().any(|method| bytes.windows(method.len()).any(|it| it == *method))
 }
 
 /// SetupConnection in clear (spec 3.6.1): protocol 0 to 2, and a length that fits its strings.

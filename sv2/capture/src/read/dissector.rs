@@ -156,7 +156,7 @@ impl Dissector {
         let sender = connection.sender(segment.from);
         let mut context = Context { shared: &mut self.shared, sink };
         if segment.is_syn {
-            connection.begin(sender, segment.sequence, &mut context);
+            connection.begin(sender, segment.sequence);
         }
         if let Some(acknowledged) = segment.acknowledged {
             connection.acknowledged(sender, acknowledged, &mut context);

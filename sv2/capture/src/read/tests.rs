@@ -375,6 +375,32 @@ fn a_gap_right_behind_the_handshake_costs_nothing_but_itself() {
 }
 
 #[test]
+fn who_sends_act_1_is_the_client_even_if_the_other_has_sent_the_syn() {
+    let mut recorded = Recorded::open();
+    recorded.shake_hands(true);
+    recorded.message(Up, share(1));
+    let swapped: Vec<Vec<u8>> = recorded.packets.drain(..).collect();
+    // The ports change places in all packets behind the opening.
+    for (index, mut packet) in swapped.into_iter().enumerate() {
+        if index >= 2 && packet[0] == 6 {
+            let (ip, tcp) = (28, 48);
+            for at in [ip + 12, ip + 13, ip + 14, ip + 15] {
+                packet.swap(at, at + 4);
+            }
+            packet.swap(tcp, tcp + 2);
+            packet.swap(tcp + 1, tcp + 3);
+        }
+        recorded.packets.push(packet);
+    }
+
+    insta::assert_snapshot!(found(&recorded.file()), @r"
+    1 c0 opened true
+    2 c0 handshake 234 Fits []
+    3 c0 > share 1 Verified
+    ");
+}
+
+#[test]
 fn other_protocols_are_opaque() {
     let mut recorded = Recorded::open();
     recorded.send(Up, b"GET / HTTP/1.1\r\n\r\n");
