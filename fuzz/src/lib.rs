@@ -4,9 +4,11 @@
 //! Inputs are laid out simply, so that seeds can be written by hand: one or two bytes of
 //! choices, then what a peer would send. Seeds are in `vectors/fuzz/`.
 
+mod inspect;
 mod noise;
 mod wire;
 
+pub use inspect::{filter, inspect};
 pub use noise::{connection, noise_handshake, noise_transport};
 pub use wire::{dissect, frame, message};
 
