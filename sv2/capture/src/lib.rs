@@ -17,8 +17,8 @@ pub mod pcapng;
 pub mod read;
 mod recording;
 pub mod rules;
-pub mod state;
 pub mod sample;
+pub mod state;
 mod tcp;
 pub mod text;
 
