@@ -83,6 +83,13 @@ pub struct Proof {
     pub is_block: bool,
 }
 
+impl Proof {
+    /// A block is a block, though the channel's target be harder than the network's (AMB-19).
+    fn is_missed(&self) -> bool {
+        !self.is_block && !self.target.is_met_by(&self.hash)
+    }
+}
+
 /// Why a share earns nothing, as far as the capture tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -166,7 +173,7 @@ pub(super) fn examine(
             let setting = Setting { channel, groups, job, tip };
             facts.fault = setting.fault(&submitted, fixed_version, sent, state);
             facts.proof = setting.proof(&submitted, &mut cache);
-            let is_missed = facts.proof.is_some_and(|proof| !proof.target.is_met_by(&proof.hash));
+            let is_missed = facts.proof.as_ref().is_some_and(Proof::is_missed);
             if facts.fault.is_none() && is_missed {
                 facts.fault = Some(Fault::AboveTarget);
             }
