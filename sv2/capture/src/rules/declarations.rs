@@ -8,7 +8,7 @@ use sv2::mining::SetCustomMiningJob;
 
 use super::Severity::{Note, Warning};
 use super::scene::{Findings, Said};
-use crate::state::declaration::{Token, digest};
+use crate::state::declaration::{Token, content_of_custom_job, content_of_declaration, digest};
 use crate::state::request::{Detail, RequestKind};
 
 /// Behind a new block, a job for the old one may be on its way for so long, in nanoseconds.
@@ -65,39 +65,43 @@ fn token<'a>(said: &Said<'a>, out: &mut Findings<'_>, name: &[u8]) -> Option<&'a
 
 fn check_declaration(said: &Said<'_>, out: &mut Findings<'_>, job: &DeclareMiningJob) {
     let Some(token) = token(said, out, job.mining_job_token.as_slice()) else { return };
-    if let Some(first) = token.declared.or(token.consumed) {
+    let (connection, content) = (said.scene.connection.id, content_of_declaration(job));
+    let before = token.declared.or(token.consumed);
+    if let Some(first) = before.filter(|first| !first.is_passed_on(connection, &content)) {
         // AMB-38: whether a failed declaration frees its token.
         out.tell(said.scene, 28, Note, || "the token was used before".to_owned())
-            .cause(first.number);
+            .cause(first.mark.number);
     }
 }
 
 fn check_custom_job(said: &Said<'_>, out: &mut Findings<'_>, job: &SetCustomMiningJob) {
     let scene = said.scene;
-    let newest = scene.state.legs.newest_tip();
-    if let Some(tip) = newest.filter(|tip| tip.prev_hash != job.prev_hash) {
-        let is_known = scene.state.legs.tip(&job.prev_hash).is_some();
+    let legs = &scene.state.legs;
+    // The miner's node may hear of a block first: only one that another has followed is old.
+    let is_known = legs.tip(&job.prev_hash).is_some();
+    if let Some(tip) = legs.newest_tip().filter(|tip| is_known && tip.prev_hash != job.prev_hash) {
         let lag = scene.mark().since(tip.first);
-        let severity = if lag < RACE || !is_known { Note } else { Warning };
+        let severity = if lag < RACE { Note } else { Warning };
         out.tell(scene, 28, severity, || {
             let lag = crate::text::duration(lag);
-            format!("a job for another block than the one that was told of {lag} before")
+            format!("a job for an old block: another was told of {lag} before")
         })
         .cause(tip.first.number);
     }
     let outputs = job.coinbase_tx_outputs.as_slice();
     let Some(token) = token(said, out, job.mining_job_token.as_slice()) else { return };
-    if let Some(first) = token.consumed {
+    let (connection, content) = (scene.connection.id, content_of_custom_job(job));
+    if let Some(first) = token.consumed.filter(|first| !first.is_passed_on(connection, &content)) {
         out.tell(scene, 28, Warning, || "the token backs another job already".to_owned())
-            .cause(first.number);
+            .cause(first.mark.number);
     }
-    if let (Some(declared), Some(mark)) = (&token.declared_outputs, token.declared)
+    if let (Some(declared), Some(declaration)) = (&token.declared_outputs, token.declared)
         && *declared != digest(outputs)
     {
         out.tell(scene, 28, Warning, || {
             "the outputs are not those of the declaration, byte by byte".to_owned()
         })
-        .cause(mark.number);
+        .cause(declaration.mark.number);
     }
     if let Some(payout) = &token.payout {
         let pays = encode::deserialize::<Vec<TxOut>>(outputs).is_ok_and(|outputs| {

@@ -13,7 +13,10 @@ use super::channel::{
     Channel, ChannelKind, Group, PendingShare, Price, RootCache, ShareLedger, Silence,
 };
 use super::connection::{Connection, Ended, SetupAnswered, SetupAsked, Trust};
-use super::declaration::{self, CustomJobRequest, Token, first_script, outputs_of_suffix};
+use super::declaration::{
+    self, CustomJobRequest, Token, TokenUse, content_of_declaration, first_script,
+    outputs_of_suffix,
+};
 use super::job::{Board, Job, Tip};
 use super::legs::{KnownWork, Place};
 use super::request::{Detail, OpenRequest, Pending};
@@ -106,7 +109,7 @@ impl State {
         match message.descriptor().chapter {
             Chapter::Common => apply_common(connection, message, mark),
             Chapter::Mining => self.apply_mining(id, message, facts, answered, mark),
-            Chapter::JobDeclaration => self.apply_declaration(message, answered, mark),
+            Chapter::JobDeclaration => self.apply_declaration(id, message, answered, mark),
             Chapter::TemplateDistribution => self.apply_template(id, message, mark),
             Chapter::ExtensionNegotiation => {
                 if let (Message::RequestExtensionsSuccess(message), Some(_)) = (message, answered) {
@@ -199,7 +202,7 @@ impl State {
     ) {
         let Some(Pending { detail: Detail::CustomJob(request), .. }) = answered else { return };
         if let Some(token) = self.tokens.get_mut(&request.token) {
-            token.consumed = Some(mark);
+            token.consumed = Some(request.accepted(mark, id));
         }
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(board) = board(connection, channel_id) else { return };
@@ -212,7 +215,13 @@ impl State {
         }
     }
 
-    fn apply_declaration(&mut self, message: &Message, answered: Option<Pending>, mark: Mark) {
+    fn apply_declaration(
+        &mut self,
+        id: u32,
+        message: &Message,
+        answered: Option<Pending>,
+        mark: Mark,
+    ) {
         match message {
             Message::AllocateMiningJobTokenSuccess(message) => {
                 let payout = first_script(message.coinbase_tx_outputs.as_slice());
@@ -222,7 +231,8 @@ impl State {
             Message::DeclareMiningJob(message) => {
                 let outputs = outputs_of_suffix(message.coinbase_tx_suffix.as_slice());
                 if let Some(token) = self.tokens.get_mut(message.mining_job_token.as_slice()) {
-                    token.declared = Some(mark);
+                    let content = content_of_declaration(message);
+                    token.declared = Some(TokenUse::new(mark, id, content));
                     token.declared_outputs = outputs;
                 }
             }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use bitcoin::TxOut;
 use bitcoin::consensus::encode;
+use sv2::job_declaration::DeclareMiningJob;
 use sv2::mining::SetCustomMiningJob;
 use sv2::mining::coinbase::{Coinbase, CoinbaseParts};
 use sv2::mining::header::double_sha256;
@@ -21,13 +22,34 @@ pub struct Token {
     /// What the pool wants to be paid to: the hash of the first output's script (spec 6.4.3).
     pub payout: Option<U256>,
     /// The declaration that it was used for.
-    pub declared: Option<Mark>,
+    pub declared: Option<TokenUse>,
     /// Hash of the outputs of the declared coinbase transaction, their count in front.
     pub declared_outputs: Option<U256>,
     /// The custom job that consumed it (spec 6.3).
-    pub consumed: Option<Mark>,
+    pub consumed: Option<TokenUse>,
     /// Whether it came with `DeclareMiningJob.Success`.
     pub is_of_declaration: bool,
+}
+
+/// What a token was used for, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenUse {
+    /// The message with the token, or that which took it.
+    pub mark: Mark,
+    connection: u32,
+    content: U256,
+}
+
+impl TokenUse {
+    pub(super) fn new(mark: Mark, connection: u32, content: U256) -> Self {
+        TokenUse { mark, connection, content }
+    }
+
+    /// Whether a message with this content is the same use, seen on another leg: a relay or a tap
+    /// has passed it on.
+    pub(crate) fn is_passed_on(&self, connection: u32, content: &U256) -> bool {
+        self.connection != connection && self.content == *content
+    }
 }
 
 /// All tokens of a capture: a job declarator server gives them, a pool takes them.
@@ -79,6 +101,7 @@ pub struct CustomJobRequest {
     pub tip: Tip,
     /// Of the header.
     pub version: u32,
+    content: U256,
     work: Option<Weak<Work>>,
 }
 
@@ -94,8 +117,13 @@ impl CustomJobRequest {
                 min_ntime: message.min_ntime,
             },
             version: message.version,
+            content: content_of_custom_job(message),
             work: work.map(Arc::downgrade),
         }
+    }
+
+    pub(super) fn accepted(&self, answered: Mark, connection: u32) -> TokenUse {
+        TokenUse::new(answered, connection, self.content)
     }
 
     /// The job that comes of it; `None` if its parts make no coinbase transaction.
@@ -133,6 +161,21 @@ pub(super) fn work(message: &SetCustomMiningJob, extranonce_len: usize) -> Optio
         suffix: coinbase.suffix().as_bytes().clone(),
         path: message.merkle_path.as_slice().to_vec(),
     })
+}
+
+/// What makes a custom job that job: all of its header and of its coinbase that the client chose.
+pub(crate) fn content_of_custom_job(job: &SetCustomMiningJob) -> U256 {
+    let numbers = [job.version, job.min_ntime, job.nbits, job.coinbase_tx_locktime];
+    let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    bytes.extend(job.prev_hash.as_le_bytes());
+    bytes.extend(job.coinbase_prefix.as_slice());
+    bytes.extend(job.coinbase_tx_outputs.as_slice());
+    digest(&bytes)
+}
+
+/// What makes a declaration that declaration: its coinbase commits to its transactions.
+pub(crate) fn content_of_declaration(job: &DeclareMiningJob) -> U256 {
+    digest(&[job.coinbase_tx_prefix.as_slice(), job.coinbase_tx_suffix.as_slice()].concat())
 }
 
 /// The hash of a script or of outputs: what is remembered of them.

@@ -17,7 +17,7 @@ pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
     add(&mut files, &mut index, "clean-extended-channel", "nothing is wrong", extended);
     add(&mut files, &mut index, "clean-standard-channel", "nothing is wrong", standard);
     for case in cases::all().filter(|case| is_written(case)) {
-        let words = case.about.to_ascii_lowercase().replace([' ', ',', '.'], "-");
+        let words = case.about.to_ascii_lowercase().replace('\'', "").replace([' ', ',', '.'], "-");
         let name = format!("{:02}-{}", case.rule, words.replace("--", "-"));
         add(&mut files, &mut index, &name, case.about, case.wrong);
     }

@@ -11,11 +11,12 @@ use sv2::mining::SetCustomMiningJob;
 use sv2::mining::coinbase::payout;
 use sv2::wire::{B64K, B255, Seq64K, Seq255, Tlvs, U256};
 use sv2_capture::Direction::{ClientToServer, ServerToClient};
-use sv2_capture::rules::Severity::Warning;
+use sv2_capture::rules::Severity::{Note, Warning};
 
 use super::Case;
 use crate::talk::{
-    CHANNEL, NBITS, START, Talk, extended_success, hash_of_block, open_extended, setup, text,
+    CHANNEL, NBITS, START, Talk, extended_job, extended_success, hash_of_block, open_extended,
+    setup, text, tip,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -45,7 +46,24 @@ pub(super) const CASES: &[Case] = &[
         nearly: |talk| {
             custom_job(talk, b"token", &pays(1));
             accept(talk);
+            let leg = next_leg(talk);
+            talk.say(leg, ClientToServer, custom(1, 1, b"token", &pays(1)), &Tlvs::NONE);
         },
+    },
+    Case {
+        rule: 28,
+        severity: Warning,
+        about: "job for a block that another has followed",
+        wrong: |talk| job_behind_a_block(talk, 3_000, 1),
+        nearly: |talk| job_behind_a_block(talk, 3_000, 2),
+    },
+    Case {
+        rule: 28,
+        severity: Note,
+        about: "job that a block has overtaken",
+        wrong: |talk| job_behind_a_block(talk, 500, 1),
+        // Of which nobody else has heard yet.
+        nearly: |talk| job_behind_a_block(talk, 500, 3),
     },
     Case {
         rule: 28,
@@ -86,13 +104,44 @@ fn custom_job(talk: &mut Talk, token: &'static [u8], outputs: &Vec<TxOut>) {
     set_custom_job(talk, 1, token, outputs);
 }
 
+/// A custom job on block `block` so long after block 2 has followed block 1.
+fn job_behind_a_block(talk: &mut Talk, milliseconds: u64, block: u8) {
+    declarator(talk);
+    talk.server(extended_job(CHANNEL, 1, None));
+    talk.server(tip(CHANNEL, 1, 1));
+    talk.server(extended_job(CHANNEL, 2, None));
+    talk.server(tip(CHANNEL, 2, 2));
+    talk.pass(milliseconds);
+    talk.client(custom(1, block, b"token", &pays(1)));
+}
+
+/// The leg above, with the same channel, of a tap that passes everything on.
+fn next_leg(talk: &mut Talk) -> u32 {
+    let leg = talk.open(true);
+    talk.say(leg, ClientToServer, setup(0, 2), &Tlvs::NONE);
+    let success = SetupConnectionSuccess { used_version: 2, flags: 0 };
+    talk.say(leg, ServerToClient, success, &Tlvs::NONE);
+    talk.say(leg, ClientToServer, open_extended(1), &Tlvs::NONE);
+    talk.say(leg, ServerToClient, extended_success(1, CHANNEL), &Tlvs::NONE);
+    leg
+}
+
 fn set_custom_job(talk: &mut Talk, request_id: u32, token: &'static [u8], outputs: &Vec<TxOut>) {
-    talk.client(SetCustomMiningJob {
+    talk.client(custom(request_id, 1, token, outputs));
+}
+
+fn custom(
+    request_id: u32,
+    block: u8,
+    token: &'static [u8],
+    outputs: &Vec<TxOut>,
+) -> SetCustomMiningJob {
+    SetCustomMiningJob {
         channel_id: CHANNEL,
         request_id,
         mining_job_token: B255::new(token).unwrap(),
         version: 0x2000_0000,
-        prev_hash: hash_of_block(1),
+        prev_hash: hash_of_block(block),
         min_ntime: START,
         nbits: NBITS,
         coinbase_tx_version: 2,
@@ -101,7 +150,7 @@ fn set_custom_job(talk: &mut Talk, request_id: u32, token: &'static [u8], output
         coinbase_tx_outputs: B64K::new(serialize(outputs)).unwrap(),
         coinbase_tx_locktime: 0,
         merkle_path: Seq255::default(),
-    });
+    }
 }
 
 fn accept(talk: &mut Talk) {
