@@ -28,6 +28,7 @@ use sv2_net::clock::Clock;
 use sv2_net::identity::read_secret_key;
 
 use crate::arguments::{Check, CheckedChain, CheckedRole, FailOn};
+use crate::interruption;
 use crate::mutants;
 use crate::outcome::Outcome;
 use crate::print;
@@ -59,8 +60,10 @@ pub(crate) fn run(arguments: &Check) -> Outcome {
         return mutants::run(&suite, &registry, role, &options, &Progress::new());
     }
     let progress = Progress::new();
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_ctrl_c(&stop);
+    let stop = match interruption::flag() {
+        Ok(stop) => stop,
+        Err(outcome) => return outcome,
+    };
     if let Some(TargetFile { place: Place::Program(recipe), .. }) = &file {
         progress.message(format!("starting {}", recipe.name()));
     }
@@ -371,24 +374,6 @@ fn list(suite: &Suite, registry: &Registry, options: &RunOptions) -> Outcome {
     let runs: usize = cases.iter().map(|case| case.permutations().len()).sum();
     let _ = writeln!(out, "{} cases, {runs} runs", cases.len());
     Outcome::Done
-}
-
-/// The first Ctrl-C ends the run without waiting for anything more, the second at once.
-fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
-    let stop = Arc::clone(stop);
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return;
-        };
-        runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if stop.swap(true, Ordering::Relaxed) {
-                    std::process::exit(130);
-                }
-                anstream::eprintln!("ending; Ctrl-C again ends at once");
-            }
-        });
-    });
 }
 
 fn read(path: &Path) -> Result<String, Outcome> {

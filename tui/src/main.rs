@@ -7,6 +7,7 @@ mod check;
 mod clauses;
 mod event_json;
 mod inspect;
+mod interruption;
 mod key;
 mod key_log;
 mod load;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub(crate) use options::Load;
 
+use crate::interruption::Interruption;
 use crate::outcome::Outcome;
 use report::{Ending, Plan, Report, Sample};
 
@@ -106,13 +107,14 @@ async fn load(
     pool_process: Option<u32>,
     own_pool: &mut Option<OwnPool>,
 ) -> Result<Report, Outcome> {
+    let mut interruption = Interruption::catch()?;
     let mut load = load::Load::start(plan.config.clone());
     let first = Sample::of(&load, pool_process);
-    let (ending, ramped) = watch(plan, &load, view, pool_process, &first).await;
+    let (ending, ramped) = watch(plan, &load, view, pool_process, &first, &mut interruption).await;
     let held = Sample::of(&load, pool_process);
     tokio::select! {
         () = load.quieten(PATIENCE) => {}
-        () = interrupted() => {}
+        () = interruption.happened() => {}
     }
     let mut last = Sample::of(&load, pool_process);
     let counters = match own_pool {
@@ -132,8 +134,8 @@ async fn watch(
     view: &mut dyn View,
     pool_process: Option<u32>,
     first: &Sample,
+    interruption: &mut Interruption,
 ) -> (Ending, Sample) {
-    let mut interrupted = std::pin::pin!(interrupted());
     let started = Instant::now();
     let (ramp_end, end) = (started + plan.config.ramp, started + plan.config.ramp + plan.hold);
     let mut ramped: Option<Sample> = None;
@@ -142,7 +144,7 @@ async fn watch(
     let ending = loop {
         tokio::select! {
             biased;
-            () = &mut interrupted => break Ending::Interrupted,
+            () = interruption.happened() => break Ending::Interrupted,
             () = tokio::time::sleep_until(end) => break Ending::TimeIsUp,
             () = tokio::time::sleep_until(ramp_end), if ramped.is_none() => {
                 ramped = Some(Sample::of(load, pool_process));
@@ -156,18 +158,6 @@ async fn watch(
         }
     };
     (ending, ramped.unwrap_or_else(|| first.clone()))
-}
-
-/// Ctrl-C, or a wish from outside.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 /// The hidden command of our own pool's process.

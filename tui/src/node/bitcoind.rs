@@ -15,6 +15,7 @@ use sv2_net::rpc_server::{Network, RpcServer, RpcServerConfig};
 use super::arguments::{BitcoinNetwork, NodeBitcoind};
 use super::console::Console;
 use super::{chain, config};
+use crate::interruption::Interruption;
 use crate::outcome::Outcome;
 
 /// Of a node on regtest.
@@ -91,9 +92,9 @@ pub(super) async fn run(arguments: NodeBitcoind) -> Result<(), Outcome> {
         .map_err(|error| Outcome::usage(format!("{}: {error}", settings.listen)))?;
     let mut console = Console::new(arguments.json);
     console.line(&url(&server, &config.auth));
-    follow(&server, &chain, &mut console).await;
+    let followed = follow(&server, &chain, &mut console).await;
     server.shutdown().await;
-    Ok(())
+    followed
 }
 
 /// As `--bitcoind-rpc` of other roles takes it; a password is not repeated.
@@ -105,20 +106,20 @@ fn url(server: &RpcServer, auth: &Auth) -> String {
 }
 
 /// Prints each new tip until Ctrl-C or until somebody calls `stop`.
-async fn follow(server: &RpcServer, chain: &EmbeddedChain, console: &mut Console) {
+async fn follow(
+    server: &RpcServer,
+    chain: &EmbeddedChain,
+    console: &mut Console,
+) -> Result<(), Outcome> {
+    let mut interruption = Interruption::catch()?;
     let mut news = chain.news();
     news.mark_changed();
     let mut told = None;
     loop {
         tokio::select! {
-            signal = tokio::signal::ctrl_c() => {
-                if let Err(error) = signal {
-                    tracing::warn!(%error, "Ctrl-C cannot be caught");
-                }
-                return;
-            }
-            () = server.stopped() => return,
-            changed = news.changed() => if changed.is_err() { return },
+            () = interruption.happened() => return Ok(()),
+            () = server.stopped() => return Ok(()),
+            changed = news.changed() => if changed.is_err() { return Ok(()) },
         }
         let Some(ChainEvent::Template(template)) = news.borrow_and_update().clone() else {
             continue;

@@ -26,6 +26,7 @@ use sv2_net::host::Handle;
 use sv2_net::tap::KeyLog;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::interruption::Interruption;
 use crate::outcome::Outcome;
 use crate::print;
 use arguments::{Node, NodeCommon};
@@ -117,14 +118,10 @@ async fn follow(
     mut is_enough: impl FnMut(&Event) -> bool,
 ) -> Result<(), Outcome> {
     let mut events = handle.events();
+    let mut interruption = Interruption::catch()?;
     loop {
         tokio::select! {
-            signal = tokio::signal::ctrl_c() => {
-                if let Err(error) = signal {
-                    tracing::warn!(%error, "Ctrl-C cannot be caught");
-                }
-                break;
-            }
+            () = interruption.happened() => break,
             ended = handle.ended() => {
                 return match ended {
                     Ok(()) => Ok(()),

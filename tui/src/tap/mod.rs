@@ -15,9 +15,10 @@ use sv2::noise::{AuthorityPublicKey, CipherSuite};
 use sv2_net::clock::Clock;
 use sv2_net::identity::Certifier;
 use sv2_net::relay::{Mode, Recorder, Relay, RelayConfig, RelayHandle};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::interruption::{self, Interruption};
 use crate::key_log;
 use crate::outcome::Outcome;
 use crate::print;
@@ -160,22 +161,15 @@ fn say_what(options: &Tap, recording: &Recording, is_through: bool) {
 /// Prints what happens until it is told to end.
 async fn follow(relay: RelayHandle, recording: Option<&Recording>) -> Result<(), Outcome> {
     let mut events = relay.events();
-    let caught = |kind| {
-        signal(kind)
-            .map_err(|error| Outcome::Internal(format!("signals cannot be caught: {error}")))
-    };
-    let mut hang_up = caught(SignalKind::hangup())?;
-    // Caught from here to the end: a signal between two waits for it is not lost.
-    let mut interrupt = caught(SignalKind::interrupt())?;
-    let mut terminate = caught(SignalKind::terminate())?;
+    let mut hang_up = interruption::catch(SignalKind::hangup())?;
+    let mut interruption = Interruption::catch()?;
     let mut files = recording.map(Recording::files);
     loop {
         tokio::select! {
             Some(path) = next_file(files.as_mut()) => {
                 print::line(format_args!("records in {}", path.display()));
             }
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = interruption.happened() => break,
             _ = hang_up.recv() => {
                 if let Some(recording) = recording {
                     recording.begin_file();

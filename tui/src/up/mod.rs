@@ -18,6 +18,7 @@ use sv2_net::clock::Clock;
 use tokio::time::{Instant, sleep_until};
 
 use crate::arguments::{self, Up};
+use crate::interruption::{INTERRUPTED, Interruption};
 use crate::key_log;
 use crate::outcome::Outcome;
 use board::Board;
@@ -141,6 +142,7 @@ pub(crate) fn read_scenario(scenario: &str) -> Result<(String, String), Outcome>
 }
 
 async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
+    let mut interruption = Interruption::catch()?;
     let names: Vec<String> = scenario.roles.iter().map(|role| role.name.clone()).collect();
     let goal = run.goal;
     let started = tokio::select! {
@@ -149,7 +151,7 @@ async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
             StartStep::Nodes => anstream::eprintln!("starting the chain"),
             StartStep::Role(id) => anstream::eprintln!("starting {}", names[id.0]),
         }) => started.map_err(|error| Outcome::Unreachable(error.to_string()))?,
-        () = interrupted() => return Err(Outcome::Said("interrupted".into(), INTERRUPTED)),
+        () = interruption.happened() => return Err(Outcome::Said("interrupted".into(), INTERRUPTED)),
     };
     let mut network = started;
     let mut board = Board::new(&network, goal);
@@ -162,7 +164,7 @@ async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
         Look::Machine => Box::new(machine::Machine::new(&board)),
     };
     let until = run.duration.map(|duration| Instant::now() + duration);
-    let ending = watch(&mut network, &mut board, view.as_mut(), until).await;
+    let ending = watch(&mut network, &mut board, view.as_mut(), until, &mut interruption).await;
     board.set_now(Clock::of_process().now().instant);
     view.finish(&board, ending);
     drop(view);
@@ -180,14 +182,14 @@ async fn watch(
     board: &mut Board,
     view: &mut dyn View,
     until: Option<Instant>,
+    interruption: &mut Interruption,
 ) -> Ending {
-    let mut interrupted = std::pin::pin!(interrupted());
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             biased;
-            () = &mut interrupted => return Ending::Interrupted,
+            () = interruption.happened() => return Ending::Interrupted,
             () = at(until) => {
                 return if board.has_goal() { Ending::GoalMissed } else { Ending::TimeIsUp };
             }
@@ -215,21 +217,7 @@ async fn at(until: Option<Instant>) {
     }
 }
 
-/// Ctrl-C, or a wish from outside.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(250);
 /// What `--until` asks for has not happened within `--for`.
 const GOAL_MISSED: u8 = 1;
-/// As shells have it for Ctrl-C.
-const INTERRUPTED: u8 = 130;
