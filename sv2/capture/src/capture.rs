@@ -14,6 +14,7 @@ use crate::tcp::{ACK, FIN, PSH, RST, SEGMENT_LEN_MAX, SYN, Segment};
 pub struct Capture {
     out: Vec<u8>,
     streams: Vec<Stream>,
+    timeline: Timeline,
 }
 
 /// A stream of a capture.
@@ -37,13 +38,21 @@ struct Stream {
     next: [u32; 2],
 }
 
+/// Civil time of the first event, and from then on as the monotonic clock runs, which alone has
+/// fractions of a second and never goes back.
+#[derive(Debug, Default)]
+struct Timeline {
+    /// When the monotonic clock stood at zero, in nanoseconds since the Unix epoch.
+    origin: Option<u64>,
+}
+
 impl Capture {
     /// An empty capture; `application` is named in its header.
     pub fn new(application: &str) -> Self {
         let mut out = Vec::new();
         pcapng::section_header(&mut out, application);
         pcapng::interface(&mut out, "sv2");
-        Capture { out, streams: Vec::new() }
+        Capture { out, streams: Vec::new(), timeline: Timeline::default() }
     }
 
     /// A connection is opened: three packets.
@@ -112,13 +121,17 @@ impl Capture {
         let len = u32::try_from(payload.len()).expect("segments are cut");
         stream.next[ours] = sequence.wrapping_add(len).wrapping_add(phantom);
         let packet = Segment { from, to, sequence, acknowledged, flags, payload }.to_packet();
-        pcapng::packet(&mut self.out, nanoseconds(now), direction_flag, comment, &packet);
+        let at = self.timeline.stamp(now);
+        pcapng::packet(&mut self.out, at, direction_flag, comment, &packet);
     }
 }
 
-/// Civil time with the fraction of the monotonic clock, which alone has one.
-fn nanoseconds(now: Now) -> u64 {
-    now.unix.0.saturating_mul(1_000_000_000).saturating_add(now.instant.0 % 1_000_000_000)
+impl Timeline {
+    /// In nanoseconds since the Unix epoch.
+    fn stamp(&mut self, now: Now) -> u64 {
+        let start = now.unix.0.saturating_mul(1_000_000_000).saturating_sub(now.instant.0);
+        self.origin.get_or_insert(start).saturating_add(now.instant.0)
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +200,24 @@ mod tests {
         assert!(found[5].1.starts_with(b"SV2_I2R 0101"), "{:?}", &found[5].1[..20]);
         assert_eq!(&found[6].1[40..], [7; 64]);
         assert_eq!(found[7].1.len() + found[8].1.len() - 80, 70_000);
+    }
+
+    #[test]
+    fn time_passes_as_the_monotonic_clock_says_though_the_second_or_the_civil_clock_turns() {
+        let mut timeline = Timeline::default();
+        let rows = [
+            (900_000_000, 1_700_000_000, 1_700_000_000_000_000_000),
+            // The second turns with the civil clock, not where the other one is at zero.
+            (1_100_000_000, 1_700_000_000, 1_700_000_000_200_000_000),
+            (1_200_000_000, 1_700_000_001, 1_700_000_000_300_000_000),
+            // Somebody sets the civil clock.
+            (1_300_000_000, 1_600_000_000, 1_700_000_000_400_000_000),
+        ];
+        for (instant, unix, expected) in rows {
+            let now = Now { instant: Instant(instant), unix: UnixTime(unix) };
+
+            assert_eq!(timeline.stamp(now), expected, "{now:?}");
+        }
     }
 
     #[test]

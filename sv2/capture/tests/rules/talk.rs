@@ -131,10 +131,7 @@ impl Talk {
 
     fn now(&self) -> Now {
         let seconds = self.elapsed / 1_000_000_000;
-        Now {
-            instant: Instant(self.elapsed % 1_000_000_000),
-            unix: UnixTime(u64::from(START) + seconds),
-        }
+        Now { instant: Instant(self.elapsed), unix: UnixTime(u64::from(START) + seconds) }
     }
 
     pub(crate) fn observe(&mut self, connection: u32, what: What<'_>) {
