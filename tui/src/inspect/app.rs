@@ -1,20 +1,25 @@
 //! Where a user stands in a capture, and what keys change about it.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::{Position, Rect};
 use sv2_capture::filter::{CHUNK, Filter};
 
 use super::describe;
-use super::keys::{Action, Screen, Typed, typed};
-use super::session::{Entry, Kind, Session};
+use super::keys::{Action, Keymap, Screen, Typed};
+use super::prompt::{Asked, Prompt, Typing};
+use super::remarks::Remarks;
+use super::session::{Entry, Session};
 use super::theme::Theme;
 use super::tree::{self, TreeLine};
+use super::yank;
 
 /// The inspector without its terminal.
 pub(crate) struct App {
     pub(crate) session: Session,
     pub(crate) theme: Theme,
+    pub(crate) keymap: Keymap,
     pub(crate) screen: Screen,
     /// Screens that `q` leads back to.
     behind: Vec<Screen>,
@@ -22,6 +27,8 @@ pub(crate) struct App {
     pub(crate) filter: String,
     /// Places of entries that the filter lets through, in order; `None`: all.
     shown: Option<Vec<usize>>,
+    /// Places of entries that were searched for.
+    hits: Option<Vec<usize>>,
     /// Place among the shown messages.
     pub(crate) cursor: usize,
     /// Lines of the other screens.
@@ -32,9 +39,13 @@ pub(crate) struct App {
     pub(crate) field: usize,
     /// Lines that a list shows; known after the first drawing.
     pub(crate) page: usize,
+    /// Where the list of this screen was drawn.
+    pub(crate) list: Cell<ListPlace>,
+    /// What was typed of a key of two letters.
     before: String,
-    pub(crate) input: Option<String>,
-    marks: BTreeMap<char, u64>,
+    /// This action waits for the letter that follows.
+    awaits_letter: Option<Action>,
+    pub(crate) prompt: Option<Prompt>,
     pub(crate) selected: Option<u64>,
     pub(crate) is_diff: bool,
     pub(crate) time: TimeFormat,
@@ -65,6 +76,26 @@ pub(crate) enum TimeFormat {
     OfDay,
 }
 
+/// Where lines of a list are on the terminal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ListPlace {
+    pub(crate) area: Rect,
+    /// The first line that is drawn.
+    pub(crate) first: usize,
+    /// Lines that there are.
+    pub(crate) count: usize,
+    /// Rows of the terminal that each takes.
+    pub(crate) rows_each: u16,
+}
+
+impl ListPlace {
+    fn line_at(&self, column: u16, row: u16) -> Option<usize> {
+        let is_inside = self.area.contains(Position::new(column, row));
+        let rows = usize::from(row.checked_sub(self.area.y)? / self.rows_each.max(1));
+        Some(self.first + rows).filter(|line| is_inside && *line < self.count)
+    }
+}
+
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -73,23 +104,26 @@ pub(crate) enum Flow {
 }
 
 impl App {
-    pub(crate) fn new(session: Session, theme: Theme) -> Self {
+    pub(crate) fn new(session: Session, theme: Theme, keymap: Keymap) -> Self {
         App {
             session,
             theme,
+            keymap,
             screen: Screen::Messages,
             behind: Vec::new(),
             filter: String::new(),
             shown: None,
+            hits: None,
             cursor: 0,
             cursors: [0; 9],
             pane: Pane::List,
             is_maximised: false,
             field: 0,
             page: 20,
+            list: Cell::default(),
             before: String::new(),
-            input: None,
-            marks: BTreeMap::new(),
+            awaits_letter: None,
+            prompt: None,
             selected: None,
             is_diff: false,
             time: TimeFormat::SinceStart,
@@ -125,46 +159,22 @@ impl App {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Flow {
-        if let Some(input) = &mut self.input {
-            match key.code {
-                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                    self.input = None;
-                }
-                KeyCode::Char(letter) => input.push(letter),
-                KeyCode::Backspace => {
-                    input.pop();
-                }
-                KeyCode::Esc => self.input = None,
-                KeyCode::Enter => {
-                    let text = self.input.take().unwrap_or_default();
-                    if let Err(error) = Filter::parse(&text) {
-                        self.said = error.to_string();
-                        self.input = Some(text);
-                    } else {
-                        self.set_filter(&text);
-                    }
-                }
-                KeyCode::Tab => {
-                    let completion = Filter::complete(input, input.len());
-                    if let Some(best) = completion.words.first() {
-                        input.truncate(completion.span.start);
-                        input.push_str(&best.word);
-                    }
-                }
-                _ => {}
+        if let Some(prompt) = &mut self.prompt {
+            match prompt.key(key) {
+                Typing::GoesOn => {}
+                Typing::GivenUp => self.prompt = None,
+                Typing::Answered => self.answer(),
             }
             return Flow::GoOn;
         }
         self.said.clear();
-        if let Some(first) = self.before.chars().next()
-            && matches!(first, 'm' | '\'' | 'y')
+        if let Some(action) = self.awaits_letter.take()
             && let KeyCode::Char(letter) = key.code
         {
-            self.before.clear();
-            self.with_letter(first, letter);
+            self.with_letter(action, letter);
             return Flow::GoOn;
         }
-        match typed(&self.before, key) {
+        match self.keymap.typed(&self.before, key) {
             Typed::Begun => {
                 if let KeyCode::Char(letter) = key.code {
                     self.before.push(letter);
@@ -180,6 +190,24 @@ impl App {
                 self.act(action)
             }
         }
+    }
+
+    /// A click goes to a line, and opens the one where one is.
+    pub(crate) fn click(&mut self, column: u16, row: u16) -> Flow {
+        let Some(line) = self.list.get().line_at(column, row) else { return Flow::GoOn };
+        if self.prompt.is_some() || self.is_help || self.is_diff {
+            return Flow::GoOn;
+        }
+        self.pane = Pane::List;
+        let cursor = match self.screen {
+            Screen::Messages | Screen::Ladder => &mut self.cursor,
+            screen => &mut self.cursors[screen as usize],
+        };
+        if *cursor == line {
+            return self.act(Action::Open);
+        }
+        (*cursor, self.field) = (line, 0);
+        Flow::GoOn
     }
 
     pub(crate) fn act(&mut self, action: Action) -> Flow {
@@ -204,11 +232,13 @@ impl App {
             Action::Open => self.open(),
             Action::Back => return self.back(),
             Action::Quit => return Flow::End,
-            Action::Filter => self.input = Some(self.filter.clone()),
+            Action::Filter => self.prompt = Some(Prompt::new(Asked::Filter, &self.filter)),
+            Action::Search => self.prompt = Some(Prompt::new(Asked::Search, "")),
+            Action::Comment => self.ask_for_comment(),
             Action::FilterFromField => self.filter_from_field(),
             Action::ClearFilter => self.set_filter(""),
-            Action::NextHit => self.seek_name(true),
-            Action::PreviousHit => self.seek_name(false),
+            Action::NextHit => self.seek_hit(true),
+            Action::PreviousHit => self.seek_hit(false),
             Action::NextExpert => self.seek(true, |entry| !entry.findings.is_empty()),
             Action::PreviousExpert => self.seek(false, |entry| !entry.findings.is_empty()),
             Action::NextOfChannel => self.seek_channel(true),
@@ -240,9 +270,7 @@ impl App {
                 "sev >= C" => self.set_filter(""),
                 _ => self.set_filter("sev >= C"),
             },
-            Action::Mark => self.before = "m".into(),
-            Action::ToMark => self.before = "'".into(),
-            Action::Yank => self.before = "y".into(),
+            Action::Mark | Action::ToMark | Action::Yank => self.awaits_letter = Some(action),
             Action::Select => self.selected = self.current().map(|entry| entry.number),
             Action::Diff => match self.selected {
                 Some(_) => self.is_diff = true,
@@ -371,17 +399,7 @@ impl App {
             }
         };
         let number = self.current().map(|entry| entry.number);
-        self.shown = filter.expression().map(|_| {
-            let session = &self.session;
-            let count = session.entries().len();
-            let mut shown = Vec::new();
-            for first in (0..count).step_by(CHUNK) {
-                let len = CHUNK.min(count - first);
-                let rows = filter.select(session, first as u64, len, None);
-                shown.extend(rows.iter().map(|row| first + row));
-            }
-            shown
-        });
+        self.shown = filter.expression().map(|_| places(&filter, &self.session));
         text.trim().clone_into(&mut self.filter);
         self.field = 0;
         self.cursor = 0;
@@ -419,21 +437,39 @@ impl App {
     }
 
     fn seek(&mut self, forward: bool, fits: impl Fn(&Entry) -> bool) {
+        self.found(self.find(forward, fits));
+    }
+
+    fn find(&self, forward: bool, fits: impl Fn(&Entry) -> bool) -> Option<usize> {
         let fits = |place: &usize| self.shown_at(*place).is_some_and(&fits);
-        let found = match forward {
+        match forward {
             true => (self.cursor + 1..self.shown_count()).find(fits),
             false => (0..self.cursor).rev().find(fits),
-        };
-        match found {
+        }
+    }
+
+    fn found(&mut self, place: Option<usize>) {
+        match place {
             Some(place) => (self.cursor, self.field) = (place, 0),
             None => self.said = "no further one".into(),
         }
     }
 
-    fn seek_name(&mut self, forward: bool) {
-        let Some(entry) = self.current() else { return };
-        let name = describe::name(entry);
-        self.seek(forward, |other| describe::name(other) == name);
+    /// To what was searched for; without a search to a message of the same name.
+    fn seek_hit(&mut self, forward: bool) {
+        let place = match &self.hits {
+            Some(hits) => {
+                let index = |entry: &Entry| self.session.index_of(entry.number);
+                let is_hit = |index: usize| hits.binary_search(&index).is_ok();
+                self.find(forward, |entry| index(entry).is_some_and(is_hit))
+            }
+            None => {
+                let Some(entry) = self.current() else { return };
+                let name = describe::name(entry);
+                self.find(forward, |other| describe::name(other) == name)
+            }
+        };
+        self.found(place);
     }
 
     fn seek_channel(&mut self, forward: bool) {
@@ -461,64 +497,73 @@ impl App {
         self.set_filter(&filter);
     }
 
-    fn with_letter(&mut self, first: char, letter: char) {
+    /// Does what the prompt was for; what is no answer is asked for again.
+    fn answer(&mut self) {
+        let Some(prompt) = self.prompt.take() else { return };
+        if let Some(problem) = prompt.problem() {
+            self.said = problem;
+            self.prompt = Some(prompt);
+            return;
+        }
+        match prompt.asked {
+            Asked::Filter => self.set_filter(&prompt.text),
+            Asked::Search => self.search(&prompt.text),
+            Asked::Comment(number) => {
+                if !self.session.remarks.comment(number, &prompt.text) {
+                    self.said = format!("{} comments are all", Remarks::COMMENTS_MAX);
+                }
+            }
+        }
+    }
+
+    /// Goes to the next message that a filter takes, and shows the others all the same.
+    fn search(&mut self, text: &str) {
+        let Ok(filter) = Filter::parse(text) else { return };
+        self.hits = filter.expression().map(|_| places(&filter, &self.session));
+        if let Some(hits) = &self.hits {
+            let count = hits.len();
+            self.seek_hit(true);
+            self.said = format!("{count} in the whole capture");
+        }
+    }
+
+    fn ask_for_comment(&mut self) {
+        let Some(entry) = self.current() else { return };
+        let said = self.session.remarks.comment_of(entry.number).unwrap_or_default();
+        self.prompt = Some(Prompt::new(Asked::Comment(entry.number), said));
+    }
+
+    fn with_letter(&mut self, action: Action, letter: char) {
         let Some(entry) = self.current() else { return };
         let number = entry.number;
-        match first {
-            'm' => {
-                self.marks.insert(letter, number);
+        match action {
+            Action::Mark => {
+                self.session.remarks.mark(letter, number);
                 self.said = format!("#{number} is marked {letter}");
             }
-            '\'' => {
-                let mark = self.marks.get(&letter).copied();
+            Action::ToMark => {
+                let mark = self.session.remarks.marked(letter);
                 self.jump(mark, "nothing has that mark");
             }
-            _ => match self.yanked(letter) {
+            _ => match yank::yanked(self, letter) {
                 Some(text) => {
                     self.said = format!("copied {} characters", text.chars().count());
                     self.copied = Some(text);
                 }
-                None => {
-                    self.said =
-                        "y is followed by h (bytes), m (fields), f (this field), x (vector)".into()
-                }
+                None => self.said = format!("what follows is one of {}", yank::LETTERS),
             },
-        }
-    }
-
-    fn yanked(&self, letter: char) -> Option<String> {
-        let entry = self.current()?;
-        let bytes = frame_bytes(entry);
-        match letter {
-            'h' => Some(describe::hex(&bytes)),
-            'm' => {
-                let lines = self.tree();
-                let line = |line: &TreeLine| {
-                    format!("{}{}: {}", "  ".repeat(line.depth), line.name, line.text)
-                };
-                let lines: Vec<String> = lines.iter().map(line).collect();
-                Some(format!("{}\n{}", describe::name(entry), lines.join("\n")))
-            }
-            'f' => self.tree().get(self.field).map(|line| line.text.clone()),
-            'x' => Some(format!(
-                "{{\"comment\": \"{}, #{} of {}\", \"input\": {{\"frame\": \"{}\"}}}}",
-                describe::name(entry),
-                entry.number,
-                self.session.name.escape_default(),
-                describe::hex(&bytes)
-            )),
-            _ => None,
         }
     }
 }
 
-/// Header and payload, in clear; nothing of what is no frame.
-pub(crate) fn frame_bytes(entry: &Entry) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match &entry.what {
-        Kind::Frame { frame, .. } => frame.write(&mut bytes),
-        Kind::Line(line) => bytes.extend_from_slice(line.as_bytes()),
-        _ => {}
-    }
-    bytes
+/// Places of all entries that a filter takes, in order.
+fn places(filter: &Filter, session: &Session) -> Vec<usize> {
+    let count = session.entries().len();
+    let chunks = (0..count).step_by(CHUNK);
+    let rows = chunks.flat_map(|first| {
+        let len = CHUNK.min(count - first);
+        let rows = filter.select(session, first as u64, len, None);
+        rows.iter().map(|row| first + row).collect::<Vec<_>>()
+    });
+    rows.collect()
 }

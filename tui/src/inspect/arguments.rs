@@ -1,17 +1,20 @@
 //! The options of `assay inspect`.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sv2::noise::AuthorityPublicKey;
 use sv2_capture::rules::Policy;
 
 use super::app::App;
+use super::keys::Keymap;
 use super::open::{Sources, open};
-use super::theme::Theme;
+use super::remarks::Remarks;
+use super::theme::{Theme, ThemeName};
 use super::{show, text};
 use crate::outcome::Outcome;
+use crate::print;
 
 #[derive(Debug, Args)]
 #[command(
@@ -27,8 +30,8 @@ use crate::outcome::Outcome;
 )]
 pub(crate) struct Inspect {
     /// The capture
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "print_keys")]
+    file: Option<PathBuf>,
 
     /// Keys of sessions, as SV2KEYLOGFILE has them
     #[arg(long, value_name = "FILE")]
@@ -53,46 +56,111 @@ pub(crate) struct Inspect {
     /// No signs beyond ASCII
     #[arg(long)]
     ascii: bool,
+
+    /// Which colours
+    #[arg(long, value_enum, value_name = "THEME", default_value_t)]
+    theme: ThemeName,
+
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    no_mouse: bool,
+
+    /// A file of keys; without it ~/.config/assay/keys.toml, if there is one
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+
+    /// Print the keys as such a file, and end
+    #[arg(long)]
+    print_keys: bool,
 }
 
 /// Runs `assay inspect`.
 pub(crate) fn run(command: &Inspect) -> Outcome {
-    let mut policy = Policy::default();
-    for rules in &command.allow {
-        if let Err(error) = policy.allow(rules) {
-            return Outcome::usage(format!("--allow {rules}: {error}"));
-        }
-    }
-    for rules in &command.deny {
-        if let Err(error) = policy.deny(rules) {
-            return Outcome::usage(format!("--deny {rules}: {error}"));
-        }
-    }
+    inspect(command).unwrap_or_else(|outcome| outcome)
+}
+
+fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
+    let keymap = keymap(command.keys.as_deref())?;
+    let Some(file) = command.file.as_deref().filter(|_| !command.print_keys) else {
+        print::text(keymap.to_toml());
+        return Ok(Outcome::Done);
+    };
+    let policy = policy(command)?;
     if let Err(error) = sv2_capture::filter::Filter::parse(&command.filter) {
         let at = error.span.start;
-        return Outcome::usage(format!("--filter {}: at {at}: {error}", command.filter));
+        return Err(Outcome::usage(format!("--filter {}: at {at}: {error}", command.filter)));
     }
-    let sources = Sources {
-        capture: &command.file,
-        key_logs: &command.key_log,
-        authority: command.authority,
-        policy,
-    };
-    let session = match open(sources) {
-        Ok(session) => session,
-        Err(error) => return Outcome::usage(error.to_string()),
-    };
-    let has_color = anstream::stdout().current_choice() != anstream::ColorChoice::Never
-        && std::env::var_os("NO_COLOR").is_none();
-    let mut app = App::new(session, Theme::new(has_color, !command.ascii));
+    let sources =
+        Sources { capture: file, key_logs: &command.key_log, authority: command.authority, policy };
+    let mut session = open(sources).map_err(|error| Outcome::usage(error.to_string()))?;
+    let remarks = Remarks::path(file);
+    if let Some(text) = read_if_there(&remarks)? {
+        session.remarks = Remarks::parse(&remarks.display().to_string(), &text)
+            .map_err(|error| Outcome::usage(error.to_string()))?;
+    }
+    let mut app = App::new(session, theme(command), keymap);
     app.set_filter(&command.filter);
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if !std::io::stdout().is_terminal() || is_dumb {
         text::print(&app);
-        return Outcome::Done;
+        return Ok(Outcome::Done);
     }
-    match show(app) {
-        Ok(()) => Outcome::Done,
-        Err(error) => Outcome::usage(format!("the terminal failed: {error}")),
+    let shown = show(app, &remarks, !command.no_mouse);
+    shown.map_err(|error| Outcome::usage(format!("the terminal failed: {error}")))?;
+    Ok(Outcome::Done)
+}
+
+fn policy(command: &Inspect) -> Result<Policy, Outcome> {
+    let mut policy = Policy::default();
+    for rules in &command.allow {
+        let allowed = policy.allow(rules);
+        allowed.map_err(|error| Outcome::usage(format!("--allow {rules}: {error}")))?;
+    }
+    for rules in &command.deny {
+        let denied = policy.deny(rules);
+        denied.map_err(|error| Outcome::usage(format!("--deny {rules}: {error}")))?;
+    }
+    Ok(policy)
+}
+
+fn theme(command: &Inspect) -> Theme {
+    let has_color = anstream::stdout().current_choice() != anstream::ColorChoice::Never
+        && std::env::var_os("NO_COLOR").is_none();
+    let name = if has_color { command.theme } else { ThemeName::Mono };
+    Theme::new(name.settled(std::env::var("COLORFGBG").ok().as_deref()), !command.ascii)
+}
+
+/// The keys that the user has chosen.
+fn keymap(file: Option<&Path>) -> Result<Keymap, Outcome> {
+    let (path, text) = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Outcome::usage(format!("cannot read {}: {error}", path.display()))
+            })?;
+            (path.to_owned(), text)
+        }
+        None => {
+            let Some(path) = default_keys() else { return Ok(Keymap::default()) };
+            let Some(text) = read_if_there(&path)? else { return Ok(Keymap::default()) };
+            (path, text)
+        }
+    };
+    let keymap = Keymap::parse(&path.display().to_string(), &text);
+    keymap.map_err(|error| Outcome::usage(error.to_string()))
+}
+
+/// As the XDG Base Directory Specification says.
+fn default_keys() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(folder.join("assay/keys.toml"))
+}
+
+/// `None` if there is no such file.
+fn read_if_there(path: &Path) -> Result<Option<String>, Outcome> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Outcome::usage(format!("cannot read {}: {error}", path.display()))),
     }
 }

@@ -117,6 +117,11 @@ fn column_values(
         Column::Version => path(entry, &["version"], take),
         Column::Xn => path(entry, &["extranonce", "extranonce_prefix"], take),
         Column::Token => path(entry, &["mining_job_token", "new_mining_job_token"], take),
+        Column::Mark => {
+            for letter in session.remarks.marks_of(entry.number) {
+                take(Value::Text(String::from(letter).into()));
+            }
+        }
         Column::Dir
         | Column::Proto
         | Column::Msg
@@ -126,7 +131,6 @@ fn column_values(
         | Column::Mac
         | Column::State
         | Column::Verdict
-        | Column::Mark
         | Column::Comment
         | Column::Info => text(session, entry, column).into_iter().for_each(take),
     }
@@ -162,7 +166,7 @@ fn text<'a>(session: &'a Session, entry: &'a Entry, column: Column) -> Option<Va
         Column::State => word(entry, "job_state")?,
         Column::Verdict => word(entry, "verdict")?,
         Column::Info => &entry.info,
-        // Marks and comments are the user's, and not of the capture.
+        Column::Comment => session.remarks.comment_of(entry.number)?,
         _ => return None,
     };
     Some(Value::Text(borrowed.into()))

@@ -7,6 +7,8 @@ mod columns;
 mod describe;
 mod keys;
 mod open;
+mod prompt;
+mod remarks;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -14,12 +16,16 @@ mod text;
 mod theme;
 mod tree;
 mod view;
+mod yank;
 
 use std::io;
+use std::path::Path;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::clipboard::CopyToClipboard;
-use ratatui::crossterm::event::{self, Event, KeyEventKind, MouseEventKind};
+use ratatui::crossterm::event::{
+    self, DisableMouseCapture, EnableMouseCapture, Event, KeyEventKind, MouseButton, MouseEventKind,
+};
 use ratatui::crossterm::execute;
 
 use app::{App, Flow};
@@ -30,18 +36,22 @@ use keys::Action;
 ///
 /// # Errors
 /// If the terminal fails.
-fn show(app: App) -> io::Result<()> {
-    let mut screen = Screen { terminal: ratatui::try_init()? };
-    screen.run(app)
+fn show(app: App, remarks: &Path, has_mouse: bool) -> io::Result<()> {
+    let mut screen = Screen { terminal: ratatui::try_init()?, has_mouse };
+    if has_mouse {
+        execute!(io::stdout(), EnableMouseCapture)?;
+    }
+    screen.run(app, remarks)
 }
 
 /// The terminal, until it is dropped.
 struct Screen {
     terminal: DefaultTerminal,
+    has_mouse: bool,
 }
 
 impl Screen {
-    fn run(&mut self, mut app: App) -> io::Result<()> {
+    fn run(&mut self, mut app: App, remarks: &Path) -> io::Result<()> {
         loop {
             self.terminal.draw(|frame| view::draw(frame, &mut app))?;
             // A held key must not lag behind: all that waits is taken before the next drawing.
@@ -51,6 +61,9 @@ impl Screen {
                     Event::Mouse(mouse) => match mouse.kind {
                         MouseEventKind::ScrollDown => app.act(Action::Down),
                         MouseEventKind::ScrollUp => app.act(Action::Up),
+                        MouseEventKind::Down(MouseButton::Left) => {
+                            app.click(mouse.column, mouse.row)
+                        }
                         _ => Flow::GoOn,
                     },
                     _ => Flow::GoOn,
@@ -62,6 +75,11 @@ impl Screen {
                     break;
                 }
             }
+            if app.session.remarks.take_change()
+                && let Err(error) = app.session.remarks.save(remarks)
+            {
+                app.said = format!("remarks are not saved: {}: {error}", remarks.display());
+            }
             if let Some(text) = app.copied.take() {
                 // OSC 52 reaches the user's own clipboard over SSH as well.
                 execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))?;
@@ -72,6 +90,10 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        if self.has_mouse {
+            // The terminal is left as well as can be.
+            let _ = execute!(io::stdout(), DisableMouseCapture);
+        }
         ratatui::restore();
     }
 }

@@ -12,6 +12,8 @@ use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
 use sv2_capture::state::{Derived, Facts};
 
+use super::remarks::Remarks;
+
 /// Everything of one capture, up to [`Session::ENTRIES_MAX`].
 #[derive(Default)]
 pub(crate) struct Session {
@@ -29,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) left_out: u64,
     /// What the reader has to say of the file.
     pub(crate) notes: Vec<String>,
+    /// What the user has to say.
+    pub(crate) remarks: Remarks,
 }
 
 /// One observation.

@@ -14,9 +14,10 @@ use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, Observed, What};
 use sv2_capture::rules::Policy;
 
-use super::app::{App, Flow};
+use super::app::{App, Flow, Pane};
+use super::keys::Keymap;
 use super::session::Session;
-use super::theme::Theme;
+use super::theme::{Theme, ThemeName};
 use super::view;
 
 const START: u64 = 1_700_000_000_000_000_000;
@@ -122,7 +123,7 @@ fn share(sequence_number: u32, job_id: u32) -> SubmitSharesExtended {
 }
 
 fn app() -> App {
-    App::new(session(), Theme::new(false, true))
+    App::new(session(), Theme::new(ThemeName::Mono, true), Keymap::default())
 }
 
 fn press(app: &mut App, keys: &str) -> Flow {
@@ -217,6 +218,117 @@ fn screens_look_as_they_did() {
     }
     press(&mut app, "?");
     insta::assert_snapshot!("help", screen(&mut app, 120, 30));
+}
+
+/// Runs of one colour, each in front of its text.
+fn colored(app: &mut App, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view::draw(frame, app)).unwrap();
+    let mut text = String::new();
+    for row in terminal.backend().buffer().content().chunks(width.into()) {
+        let mut last = None;
+        for cell in row {
+            let style = (cell.fg, cell.modifier);
+            if last != Some(style) {
+                let names = cell.modifier.iter_names().map(|(name, _)| name);
+                let names: Vec<_> = names.collect();
+                text.push_str(&format!("<{} {}>", cell.fg, names.join("+")));
+                last = Some(style);
+            }
+            text.push_str(cell.symbol());
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn colours_are_where_they_were() {
+    for theme in [ThemeName::Dark, ThemeName::Light, ThemeName::Hc] {
+        let mut app = app();
+        app.theme = Theme::new(theme, true);
+        press(&mut app, "G");
+        for (width, height) in [(120, 30), (80, 24), (60, 20), (40, 12)] {
+            let name = format!("colored_{theme:?}_{width}").to_lowercase();
+            insta::assert_snapshot!(name, colored(&mut app, width, height));
+        }
+    }
+}
+
+#[test]
+fn a_search_steps_through_what_it_takes_and_hides_nothing() {
+    let mut app = app();
+    let all = app.shown_count();
+
+    press(&mut app, "smsg == Submit*\n");
+    let mut names = vec![super::describe::name(app.current().unwrap())];
+    for _ in 0..3 {
+        press(&mut app, "n");
+        names.push(super::describe::name(app.current().unwrap()));
+    }
+
+    assert_eq!(app.shown_count(), all);
+    let [share, paid, late, refused] = &names[..] else { panic!("{names:?}") };
+    assert_eq!((share.as_str(), late), ("SubmitSharesExtended", share));
+    assert_eq!((paid.as_str(), refused.as_str()), ("SubmitShares.Success", "SubmitShares.Error"));
+    press(&mut app, "n");
+    assert_eq!(app.said, "no further one");
+    press(&mut app, "N");
+    assert_eq!(super::describe::name(app.current().unwrap()), "SubmitSharesExtended");
+}
+
+#[test]
+fn marks_and_comments_are_shown_and_filtered_by() {
+    let mut app = app();
+    press(&mut app, "Gma;why so late?\ngg'a");
+    let number = app.current().unwrap().number;
+
+    assert!(screen(&mut app, 120, 30).contains(&format!("a;{number}")));
+    assert!(app.tree().iter().any(|line| line.text == "why so late?"));
+    for filter in ["mark == a", "comment contains late"] {
+        app.set_filter(filter);
+        assert_eq!((app.shown_count(), app.current().unwrap().number), (1, number), "{filter}");
+    }
+
+    press(&mut app, "F;");
+    assert_eq!(app.prompt.as_ref().unwrap().text, "why so late?");
+    app.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    press(&mut app, "\n");
+    assert_eq!(app.session.remarks.comment_of(number), None);
+}
+
+#[test]
+fn a_click_chooses_a_line_and_one_on_the_same_line_opens_it() {
+    let mut app = app();
+    for (width, row, line) in [(120, 5, 2), (40, 7, 2)] {
+        press(&mut app, "gg");
+        screen(&mut app, width, 40);
+
+        app.click(3, row);
+        assert_eq!((app.cursor, app.pane), (line, Pane::List), "{width}");
+
+        screen(&mut app, width, 40);
+        app.click(3, row);
+        assert_eq!((app.cursor, app.pane), (line, Pane::Tree), "{width}");
+        press(&mut app, "q");
+        screen(&mut app, width, 40);
+        app.click(3, 39);
+        assert_eq!(app.cursor, line, "below the list is nothing to click at");
+    }
+}
+
+#[test]
+fn keys_are_those_of_the_file() {
+    let keymap = Keymap::parse("keys.toml", "[keys]\npair = [\"p\"]\nhelp = [\"x\"]\n").unwrap();
+    let mut app = App::new(session(), Theme::new(ThemeName::Mono, true), keymap);
+
+    press(&mut app, "Gp");
+    assert_eq!(super::describe::name(app.current().unwrap()), "SubmitSharesExtended");
+    press(&mut app, "gp?");
+    assert!(!app.is_help);
+    press(&mut app, "x");
+    assert!(screen(&mut app, 120, 40).contains("p              to the answer"));
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl TreeLine {
         TreeLine { depth, name: name.into(), text: text.into(), span: None, severity: None }
     }
 
+    /// The user's own words.
+    pub(super) fn is_remark(&self) -> bool {
+        self.name == REMARK
+    }
+
     fn at(self, span: Range<usize>) -> Self {
         TreeLine { span: Some(span), ..self }
     }
@@ -74,6 +79,9 @@ pub(super) fn lines(session: &Session, entry: &Entry) -> Vec<TreeLine> {
         _ => lines.push(TreeLine::new(0, "", &*entry.info)),
     }
     known(entry, &mut lines);
+    if let Some(comment) = session.remarks.comment_of(entry.number) {
+        lines.push(TreeLine::new(0, REMARK, comment.replace('\n', " ")));
+    }
     for finding in session.findings_of(entry) {
         let mut text = format!("{}  [spec {}]", finding.text, finding.rule.sections);
         if let Some(cause) = finding.cause {
@@ -140,6 +148,7 @@ fn shift(span: Range<usize>) -> Range<usize> {
     span.start + FrameHeader::LEN..span.end + FrameHeader::LEN
 }
 
+const REMARK: &str = "comment";
 /// Shown as links.
 const HIDDEN: [&str; 2] = ["job_given_by", "same_as"];
 /// Of one value, in characters.

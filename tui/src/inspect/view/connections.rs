@@ -32,7 +32,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     frame.render_widget(super::title(&heading, head, app), head);
     let rows: Vec<&ConnectionRow> = app.session.connections().collect();
     let cursor = app.cursors[Screen::Connections as usize];
-    list::draw(frame, body, rows.len(), cursor, |place, is_cursor| {
+    list::draw_main(frame, body, app, rows.len(), cursor, |place, is_cursor| {
         let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
         Line::styled(cut(&line(rows[place], app.is_private), area.width.into()), style)
     });

@@ -28,7 +28,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
         return frame.render_widget(Line::from("no rule has found anything"), body);
     }
     let cursor = app.cursors[Screen::Expert as usize].min(rows.len() - 1);
-    list::draw(frame, body, rows.len(), cursor, |place, is_cursor| {
+    list::draw_main(frame, body, app, rows.len(), cursor, |place, is_cursor| {
         let (severity, number, count) = rows[place];
         let rule = rule(number).expect("findings are of rules");
         let code = format!("{}{number:02}", severity.letter());

@@ -23,7 +23,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let entries = app.session.entries();
     let (start, end) = (app.session.start(), entries.last().map_or(0, |entry| entry.at));
     let cursor = app.cursors[Screen::Jobs as usize];
-    list::draw(frame, body, jobs.len(), cursor, |place, is_cursor| {
+    list::draw_main(frame, body, app, jobs.len(), cursor, |place, is_cursor| {
         let job = &jobs[place];
         let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
         let text = format!("{} {}", line(job), gantt(job, start, end, bar));

@@ -23,7 +23,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     });
     let heading = format!("{:<TIME_WIDTH$}{}", "", names.collect::<String>());
     frame.render_widget(super::title(&heading, head, app), head);
-    list::draw(frame, body, app.shown_count(), app.cursor, |place, is_cursor| {
+    list::draw_main(frame, body, app, app.shown_count(), app.cursor, |place, is_cursor| {
         let Some(entry) = app.shown_at(place) else { return Line::default() };
         arrow_line(app, entry, &lanes, width, is_cursor)
     });

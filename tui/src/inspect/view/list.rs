@@ -5,6 +5,22 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
+use crate::inspect::app::{App, ListPlace};
+
+/// Draws the list of a screen, whose lines the mouse may choose.
+pub(super) fn draw_main<'a>(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    app: &App,
+    count: usize,
+    cursor: usize,
+    line: impl FnMut(usize, bool) -> Line<'a>,
+) {
+    let first = first_line(count, cursor, area.height.into());
+    app.list.set(ListPlace { area, first, count, rows_each: 1 });
+    draw(frame, area, count, cursor, line);
+}
+
 /// Draws lines `0..count` around `cursor`; `line` makes one of them, told whether it is the
 /// cursor's.
 pub(super) fn draw<'a>(

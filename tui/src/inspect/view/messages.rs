@@ -9,10 +9,11 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 use sv2_capture::rules::Finding;
 
 use super::list;
-use crate::inspect::app::{App, Pane, TimeFormat, frame_bytes};
+use crate::inspect::app::{App, ListPlace, Pane, TimeFormat};
 use crate::inspect::describe;
 use crate::inspect::session::Entry;
 use crate::inspect::tree;
+use crate::inspect::yank::frame_bytes;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     if app.is_maximised {
@@ -54,7 +55,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
     frame.render_widget(super::title(&columns(area.width), head, app), head);
     let count = app.shown_count();
     if !two_rows {
-        return list::draw(frame, body, count, app.cursor, |place, is_cursor| {
+        return list::draw_main(frame, body, app, count, app.cursor, |place, is_cursor| {
             let Some(entry) = app.shown_at(place) else { return Line::default() };
             let before = place.checked_sub(1).and_then(|place| app.shown_at(place));
             row(app, entry, before, area.width, is_cursor)
@@ -63,6 +64,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let half = Rect { height: body.height / 2 * 2, ..body };
     let places = usize::from(half.height / 2);
     let first = list::first_line(count, app.cursor, places);
+    app.list.set(ListPlace { area: half, first, count, rows_each: 2 });
     let lines: Vec<Line<'_>> = (first..count.min(first + places))
         .filter_map(|place| Some((place, app.shown_at(place)?)))
         .flat_map(|(place, entry)| narrow_rows(app, entry, area.width, place == app.cursor))
@@ -133,10 +135,15 @@ fn narrow_rows(app: &App, entry: &Entry, width: u16, is_cursor: bool) -> [Line<'
     [Line::from(first), Line::styled(second, style)]
 }
 
-/// Its number; chosen for a comparison with a star.
+/// Its number; chosen for a comparison with a star, commented with a semicolon, marked with the
+/// letter.
 fn mark(app: &App, entry: &Entry) -> String {
-    let sign = if app.selected == Some(entry.number) { "*" } else { "" };
-    format!("{sign}{}", entry.number)
+    let number = entry.number;
+    let remarks = &app.session.remarks;
+    let star = if app.selected == Some(number) { "*" } else { "" };
+    let semicolon = remarks.comment_of(number).map_or("", |_| ";");
+    let letter = remarks.marks_of(number).next().map_or_else(String::new, String::from);
+    format!("{star}{letter}{semicolon}{number}")
 }
 
 fn worst<'a>(app: &'a App, entry: &'a Entry) -> Option<&'a Finding> {
@@ -180,7 +187,8 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, app: &App) {
     list::draw(frame, inner, lines.len(), cursor, |place, is_cursor| {
         let line = &lines[place];
         let indent = "  ".repeat(line.depth + 1);
-        let hidden = app.is_private && (line.span.is_some() || line.name.is_empty());
+        let hidden =
+            app.is_private && (line.span.is_some() || line.name.is_empty() || line.is_remark());
         let text = if hidden { "…" } else { &line.text };
         let text = describe::cut(&format!("{indent}{:<22} {text}", line.name), inner.width.into());
         let style = match line.severity {

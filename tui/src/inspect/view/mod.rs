@@ -16,7 +16,6 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
-use sv2_capture::filter::Filter;
 
 use super::app::App;
 use super::keys::Screen;
@@ -85,13 +84,13 @@ fn heading(app: &App, width: u16) -> Line<'static> {
 }
 
 fn filter_line(app: &App, width: u16) -> Line<'static> {
-    if let Some(input) = &app.input {
+    if let Some(prompt) = &app.prompt {
         // As one types: whether it is a filter yet, and what is wrong.
-        let (style, problem) = match Filter::parse(input) {
-            Ok(_) => (app.theme.good(), String::new()),
-            Err(error) => (app.theme.bad(), format!("   {error}")),
+        let (style, problem) = match prompt.problem() {
+            None => (app.theme.good(), String::new()),
+            Some(problem) => (app.theme.bad(), format!("   {problem}")),
         };
-        let text = format!(" / {input}_{problem}");
+        let text = format!(" {} {}_{problem}", prompt.sign(), prompt.text);
         return Line::styled(super::describe::cut(&text, width.into()), style);
     }
     let text = match app.filter.as_str() {
