@@ -4,10 +4,12 @@
 //! Inputs are laid out simply, so that seeds can be written by hand: one or two bytes of
 //! choices, then what a peer would send. Seeds are in `vectors/fuzz/`.
 
+mod capture;
 mod inspect;
 mod noise;
 mod wire;
 
+pub use capture::{capture_file, capture_stream};
 pub use inspect::{filter, inspect};
 pub use noise::{connection, noise_handshake, noise_transport};
 pub use wire::{dissect, frame, message};

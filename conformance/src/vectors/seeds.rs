@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 use sv2::message::DESCRIPTORS;
 use sv2::wire::FrameHeader;
+use sv2_capture::sample::ShareCapture;
 
 use super::{File, Outcome, Test, messages, noise, transport, unhex};
 
@@ -28,6 +29,7 @@ pub(super) fn generate(files: &[(&'static str, File)]) -> Vec<Seed> {
         }
     }
     seeds.extend(of_transport());
+    seeds.extend(of_captures());
     seeds
 }
 
@@ -92,6 +94,33 @@ fn of_transport() -> [Seed; 3] {
         seed("genuine", vec![5]),
         seed("first-header", vec![0, 1]),
         seed("third-payload", [&[9][..], &[0; 90], &[0x80]].concat()),
+    ]
+}
+
+/// A capture in clear and an encrypted one, and segments in order, out of order and repeated:
+/// flags, two bytes of sequence number, length, bytes.
+fn of_captures() -> [Seed; 4] {
+    let seed = |target, name: &str, bytes| Seed { target, name: name.to_owned(), bytes };
+    let file = |is_sealed| ShareCapture::new(1, is_sealed).next_piece(9);
+    let syn = [2, 0, 9, 0, 0x92, 0, 9, 0];
+    let line = b"{\"id\":1}\n";
+    let segments = [
+        &syn[..],
+        &[0x10, 0, 19, 9],
+        line,
+        &[0x10, 0, 10, 9],
+        line,
+        &[0x10, 0, 10, 9],
+        line,
+        &[0x11, 0, 60, 9],
+        line,
+    ];
+    let frame = [0x10, 0, 10, 12, 0, 0, 1, 6, 0, 0, 2, 0, 0, 0, 0, 0];
+    [
+        seed("capture_file", "plain", file(false)),
+        seed("capture_file", "sealed", file(true)),
+        seed("capture_stream", "lines", segments.concat()),
+        seed("capture_stream", "frame", [&syn[..], &frame].concat()),
     ]
 }
 
