@@ -62,6 +62,14 @@ pub(crate) enum Command {
     /// Run a scenario many times, as its matrix says, on as many machines as there are
     #[command(subcommand)]
     Sweep(crate::sweep::Sweep),
+    /// Print the messages of a capture: text, JSON lines, CSV, another capture
+    Decode(crate::decode::Decode),
+    /// Count the messages of a capture, by connection and by kind
+    Stats(crate::stats::Stats),
+    /// Say what is wrong in a capture, for people and for continuous integration
+    Rules(crate::rules::Rules),
+    /// Draw who says what to whom in a capture: text, Mermaid, Markdown
+    Ladder(crate::ladder::Ladder),
     /// Run one role alone
     #[command(subcommand)]
     Node(Node),

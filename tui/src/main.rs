@@ -3,20 +3,25 @@
 mod accounts;
 mod address;
 mod arguments;
+mod capture;
 mod check;
 mod clauses;
+mod decode;
 mod event_json;
 mod inspect;
 mod interruption;
 mod key;
 mod key_log;
+mod ladder;
 mod load;
 mod mutants;
 mod node;
 mod outcome;
 mod print;
 mod progress;
+mod rules;
 mod simulate;
+mod stats;
 mod sweep;
 mod tap;
 mod up;
@@ -41,6 +46,10 @@ fn main() -> std::process::ExitCode {
         Command::Key(command) => key::run(command),
         Command::Up(arguments) => up::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
+        Command::Stats(arguments) => stats::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
+        Command::Ladder(arguments) => ladder::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::LoadPool { starter } => load::serve(starter),
         Command::Sweep(command) => sweep::run(&command),

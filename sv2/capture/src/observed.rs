@@ -78,6 +78,33 @@ pub enum What<'a> {
     },
 }
 
+impl What<'_> {
+    /// Who sent it; `None` for what both sides do.
+    pub fn direction(&self) -> Option<Direction> {
+        match self {
+            What::Frame { direction, .. }
+            | What::Opaque { direction, .. }
+            | What::Line { direction, .. }
+            | What::Gap { direction, .. } => Some(*direction),
+            What::Closed { by, .. } => Some(*by),
+            What::Opened { .. } | What::Handshake(_) => None,
+        }
+    }
+
+    /// What it is, in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            What::Opened { .. } => "opened",
+            What::Handshake(_) => "handshake",
+            What::Frame { .. } => "message",
+            What::Opaque { .. } => "opaque",
+            What::Line { .. } => "line",
+            What::Gap { .. } => "gap",
+            What::Closed { .. } => "closed",
+        }
+    }
+}
+
 /// How far the bytes of a frame are to be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {

@@ -79,10 +79,7 @@ impl ShareCapture {
     }
 
     fn now(&self) -> Now {
-        Now {
-            instant: Instant(self.at % 1_000_000_000),
-            unix: UnixTime(BEGIN + self.at / 1_000_000_000),
-        }
+        Now { instant: Instant(self.at), unix: UnixTime(BEGIN + self.at / 1_000_000_000) }
     }
 
     fn open(&mut self, index: u16) {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
-use sv2_capture::filter::{CHUNK, Filter};
+use sv2_capture::filter::Filter;
 
 use super::describe;
 use super::keys::{Action, Keymap, Screen, Typed};
@@ -399,7 +399,7 @@ impl App {
             }
         };
         let number = self.current().map(|entry| entry.number);
-        self.shown = filter.expression().map(|_| places(&filter, &self.session));
+        self.shown = filter.expression().map(|_| self.session.places(&filter));
         text.trim().clone_into(&mut self.filter);
         self.field = 0;
         self.cursor = 0;
@@ -519,7 +519,7 @@ impl App {
     /// Goes to the next message that a filter takes, and shows the others all the same.
     fn search(&mut self, text: &str) {
         let Ok(filter) = Filter::parse(text) else { return };
-        self.hits = filter.expression().map(|_| places(&filter, &self.session));
+        self.hits = filter.expression().map(|_| self.session.places(&filter));
         if let Some(hits) = &self.hits {
             let count = hits.len();
             self.seek_hit(true);
@@ -554,16 +554,4 @@ impl App {
             },
         }
     }
-}
-
-/// Places of all entries that a filter takes, in order.
-fn places(filter: &Filter, session: &Session) -> Vec<usize> {
-    let count = session.entries().len();
-    let chunks = (0..count).step_by(CHUNK);
-    let rows = chunks.flat_map(|first| {
-        let len = CHUNK.min(count - first);
-        let rows = filter.select(session, first as u64, len, None);
-        rows.iter().map(|row| first + row).collect::<Vec<_>>()
-    });
-    rows.collect()
 }

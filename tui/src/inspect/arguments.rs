@@ -4,15 +4,14 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sv2::noise::AuthorityPublicKey;
-use sv2_capture::rules::Policy;
 
 use super::app::App;
 use super::keys::Keymap;
-use super::open::{Sources, open};
+use super::open::open;
 use super::remarks::Remarks;
 use super::theme::{Theme, ThemeName};
 use super::{show, text};
+use crate::capture::{Input, Judgement, UNREADABLE};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -23,35 +22,22 @@ use crate::print;
         assay inspect run.pcapng\n  \
         assay inspect run.pcapng --key-log keys.log --filter 'ch == 7 && sev >= W'\n  \
         assay inspect run.pcapng | less          text, where the output is no terminal\n\n\
-        pcap and pcapng are read. Noise is opened with the keys in the capture, or those of\n\
-        --key-log. Press ? for the keys. A filter compares fields with values: `msg == Submit*`,\n\
+        Read are pcap and pcapng, packed by gzip or zstd or not; several files are merged by\n\
+        time. Noise is opened with the keys in the capture, or those of --key-log. Press ? for\n\
+        the keys. A filter compares fields with values: `msg == Submit*`,\n\
         `latency > 250ms`, `SetTarget.maximum_target contains 00ff`, `rejected`, `pair(#12)`.\n\n\
-        Exit codes: 0 looked at, 4 usage, or no capture."
+        Exit codes: 0 looked at, 3 no capture, 4 usage."
 )]
 pub(crate) struct Inspect {
-    /// The capture
-    #[arg(value_name = "FILE", required_unless_present = "print_keys")]
-    file: Option<PathBuf>,
-
-    /// Keys of sessions, as SV2KEYLOGFILE has them
-    #[arg(long, value_name = "FILE")]
-    key_log: Vec<PathBuf>,
-
-    /// Check certificates against this authority
-    #[arg(long, value_name = "KEY")]
-    authority: Option<AuthorityPublicKey>,
+    #[command(flatten)]
+    input: Input,
 
     /// Show what this filter takes
     #[arg(long, value_name = "FILTER", default_value = "")]
     filter: String,
 
-    /// Leave rules out, by number: 18,35
-    #[arg(long, value_name = "RULES")]
-    allow: Vec<String>,
-
-    /// Take what these rules find for an error
-    #[arg(long, value_name = "RULES")]
-    deny: Vec<String>,
+    #[command(flatten)]
+    judgement: Judgement,
 
     /// No signs beyond ASCII
     #[arg(long)]
@@ -81,21 +67,29 @@ pub(crate) fn run(command: &Inspect) -> Outcome {
 
 fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
     let keymap = keymap(command.keys.as_deref())?;
-    let Some(file) = command.file.as_deref().filter(|_| !command.print_keys) else {
+    if command.print_keys {
         print::text(keymap.to_toml());
         return Ok(Outcome::Done);
-    };
-    let policy = policy(command)?;
+    }
+    let input = &command.input;
+    input.expect_files()?;
+    let is_live = |file: &PathBuf| file.to_string_lossy().starts_with("tap:");
+    if input.follow || input.files.iter().any(is_live) {
+        return Err(Outcome::usage("what grows is shown by `assay decode`, line by line"));
+    }
+    let policy = command.judgement.policy()?;
     if let Err(error) = sv2_capture::filter::Filter::parse(&command.filter) {
         let at = error.span.start;
         return Err(Outcome::usage(format!("--filter {}: at {at}: {error}", command.filter)));
     }
-    let sources =
-        Sources { capture: file, key_logs: &command.key_log, authority: command.authority, policy };
-    let mut session = open(sources).map_err(|error| Outcome::usage(error.to_string()))?;
-    let remarks = Remarks::path(file);
-    if let Some(text) = read_if_there(&remarks)? {
-        session.remarks = Remarks::parse(&remarks.display().to_string(), &text)
+    let mut session = open(input, policy).map_err(|why| Outcome::Said(why, UNREADABLE))?;
+    // Beside the first file; what is no file has no remarks.
+    let remarks = input.files.first().filter(|file| file.is_file());
+    let remarks = remarks.map(|file| Remarks::path(file));
+    if let Some(path) = &remarks
+        && let Some(text) = read_if_there(path)?
+    {
+        session.remarks = Remarks::parse(&path.display().to_string(), &text)
             .map_err(|error| Outcome::usage(error.to_string()))?;
     }
     let mut app = App::new(session, theme(command), keymap);
@@ -105,22 +99,9 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         text::print(&app);
         return Ok(Outcome::Done);
     }
-    let shown = show(app, &remarks, !command.no_mouse);
+    let shown = show(app, remarks.as_deref(), !command.no_mouse);
     shown.map_err(|error| Outcome::usage(format!("the terminal failed: {error}")))?;
     Ok(Outcome::Done)
-}
-
-fn policy(command: &Inspect) -> Result<Policy, Outcome> {
-    let mut policy = Policy::default();
-    for rules in &command.allow {
-        let allowed = policy.allow(rules);
-        allowed.map_err(|error| Outcome::usage(format!("--allow {rules}: {error}")))?;
-    }
-    for rules in &command.deny {
-        let denied = policy.deny(rules);
-        denied.map_err(|error| Outcome::usage(format!("--deny {rules}: {error}")))?;
-    }
-    Ok(policy)
 }
 
 fn theme(command: &Inspect) -> Theme {

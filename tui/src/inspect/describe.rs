@@ -7,33 +7,38 @@ use sv2::message::{Descriptor, Message};
 use sv2::wire::Frame;
 use sv2::wire::dissect::{Name, Value, dissect};
 use sv2_capture::Direction;
-use sv2_capture::observed::SessionKey;
+use sv2_capture::observed::{SessionKey, What};
 use sv2_capture::state::Facts;
 use sv2_capture::text::scaled;
 
 use super::session::{Entry, Kind};
 
 /// What a message says, in a few words, for lists.
-pub(super) fn info(what: &Kind, facts: &Facts) -> String {
+pub(crate) fn info(what: &What<'_>, facts: &Facts) -> String {
     match what {
-        Kind::Opened { client, server } => format!("{client} opens a connection to {server}"),
-        Kind::Handshake(seen) => match (seen.failures.first(), seen.key) {
+        What::Opened { client, server, from_the_start } => {
+            let late = if *from_the_start { "" } else { "; its beginning was not captured" };
+            format!("{client} opens a connection to {server}{late}")
+        }
+        What::Handshake(seen) => match (seen.failures.first(), seen.key) {
             (Some(failure), _) => failure.clone(),
             (None, SessionKey::Fits) => "Noise handshake, and the key is known".into(),
             (None, SessionKey::Missing) => "Noise handshake; no key for what follows".into(),
             (None, SessionKey::DoesNotFit) => "Noise handshake; the key does not fit".into(),
         },
-        Kind::Frame { frame, .. } => match (&facts.message, &facts.error) {
+        What::Frame { frame, .. } => match (&facts.message, &facts.error) {
             (Some(message), _) => message_info(message, frame, facts),
             (None, Some(error)) => error.to_string(),
             (None, None) => format!("{} bytes", frame.payload.len()),
         },
-        Kind::Opaque { len } => format!("{len} bytes that nobody has a key for"),
-        Kind::Line(line) => line.to_string(),
-        Kind::Gap { len, resynced: true } => format!("{len} bytes are missing; found again"),
-        Kind::Gap { len, resynced: false } => format!("{len} bytes are missing; lost from here"),
-        Kind::Closed { reset: true } => "breaks the connection off (RST)".into(),
-        Kind::Closed { reset: false } => "ends the connection (FIN)".into(),
+        What::Opaque { len, .. } => format!("{len} bytes that nobody has a key for"),
+        What::Line { line, .. } => safe(&String::from_utf8_lossy(line)),
+        What::Gap { len, resynced: true, .. } => format!("{len} bytes are missing; found again"),
+        What::Gap { len, resynced: false, .. } => {
+            format!("{len} bytes are missing; lost from here")
+        }
+        What::Closed { reset: true, .. } => "breaks the connection off (RST)".into(),
+        What::Closed { reset: false, .. } => "ends the connection (FIN)".into(),
     }
 }
 
@@ -152,8 +157,22 @@ pub(super) fn text(bytes: &[u8]) -> String {
     format!("\"{}\"", String::from_utf8_lossy(bytes).escape_debug())
 }
 
+/// Text of a peer without quotes, and without what would steer a terminal or turn a line around.
+fn safe(text: &str) -> String {
+    let is_harmful =
+        |letter: char| letter.is_control() || ('\u{2028}'..='\u{202e}').contains(&letter);
+    if !text.contains(is_harmful) {
+        return text.to_owned();
+    }
+    let letters = text.chars().map(|letter| match is_harmful(letter) {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    });
+    letters.collect()
+}
+
 /// Lower-case digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut digits = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -173,23 +192,23 @@ pub(super) fn hash_rate(rate: f32) -> String {
 }
 
 /// The name of what was observed.
-pub(super) fn name(entry: &Entry) -> String {
+pub(crate) fn name(entry: &Entry) -> String {
     match &entry.what {
-        Kind::Opened { .. } => "-- opened".into(),
+        Kind::Opened => "-- opened".into(),
         Kind::Handshake(_) => "-- handshake".into(),
         Kind::Frame { descriptor: Some(descriptor), .. } => descriptor.name.into(),
         Kind::Frame { frame, descriptor: None, .. } => {
             format!("{:#06x}/{:#04x}", frame.header().extension(), frame.message_type)
         }
-        Kind::Opaque { .. } => "-- encrypted".into(),
+        Kind::Opaque => "-- encrypted".into(),
         Kind::Line(_) => "line".into(),
-        Kind::Gap { .. } => "-- gap".into(),
-        Kind::Closed { .. } => "-- closed".into(),
+        Kind::Gap => "-- gap".into(),
+        Kind::Closed => "-- closed".into(),
     }
 }
 
 /// `>` to the server, `<` to the client.
-pub(super) fn arrow(direction: Option<Direction>) -> &'static str {
+pub(crate) fn arrow(direction: Option<Direction>) -> &'static str {
     match direction {
         Some(Direction::ClientToServer) => ">",
         Some(Direction::ServerToClient) => "<",
@@ -198,7 +217,7 @@ pub(super) fn arrow(direction: Option<Direction>) -> &'static str {
 }
 
 /// Of a connection, in one word.
-pub(super) fn protocol(protocol: Option<Protocol>, is_sv1: bool) -> &'static str {
+pub(crate) fn protocol(protocol: Option<Protocol>, is_sv1: bool) -> &'static str {
     match protocol {
         _ if is_sv1 => "sv1",
         Some(Protocol::Mining) => "mining",

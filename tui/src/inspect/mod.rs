@@ -4,8 +4,9 @@
 mod app;
 mod arguments;
 mod columns;
-mod describe;
+pub(crate) mod describe;
 mod keys;
+pub(crate) mod lanes;
 mod open;
 mod prompt;
 mod remarks;
@@ -31,12 +32,13 @@ use ratatui::crossterm::execute;
 use app::{App, Flow};
 pub(crate) use arguments::{Inspect, run};
 use keys::Action;
+pub(crate) use session::{Entry, Session};
 
 /// Runs the inspector until the user ends it.
 ///
 /// # Errors
 /// If the terminal fails.
-fn show(app: App, remarks: &Path, has_mouse: bool) -> io::Result<()> {
+fn show(app: App, remarks: Option<&Path>, has_mouse: bool) -> io::Result<()> {
     let mut screen = Screen { terminal: ratatui::try_init()?, has_mouse };
     if has_mouse {
         execute!(io::stdout(), EnableMouseCapture)?;
@@ -51,7 +53,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn run(&mut self, mut app: App, remarks: &Path) -> io::Result<()> {
+    fn run(&mut self, mut app: App, remarks: Option<&Path>) -> io::Result<()> {
         loop {
             self.terminal.draw(|frame| view::draw(frame, &mut app))?;
             // A held key must not lag behind: all that waits is taken before the next drawing.
@@ -76,9 +78,10 @@ impl Screen {
                 }
             }
             if app.session.remarks.take_change()
-                && let Err(error) = app.session.remarks.save(remarks)
+                && let Some(path) = remarks
+                && let Err(error) = app.session.remarks.save(path)
             {
-                app.said = format!("remarks are not saved: {}: {error}", remarks.display());
+                app.said = format!("remarks are not saved: {}: {error}", path.display());
             }
             if let Some(text) = app.copied.take() {
                 // OSC 52 reaches the user's own clipboard over SSH as well.

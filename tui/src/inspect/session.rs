@@ -7,6 +7,7 @@ use sv2::common::Protocol;
 use sv2::message::{Descriptor, Message, descriptor};
 use sv2::wire::Frame;
 use sv2_capture::Direction;
+use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::observed::{HandshakeSeen, Integrity, Observed, What};
 use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
@@ -78,27 +79,17 @@ pub(crate) enum Outcome {
 
 /// What was observed.
 pub(crate) enum Kind {
-    Opened {
-        client: SocketAddr,
-        server: SocketAddr,
-    },
+    Opened,
     Handshake(Box<HandshakeSeen>),
     /// A frame; without a descriptor one that the table of messages does not have.
     Frame {
         frame: Frame,
         descriptor: Option<&'static Descriptor>,
     },
-    Opaque {
-        len: usize,
-    },
+    Opaque,
     Line(Box<str>),
-    Gap {
-        len: u64,
-        resynced: bool,
-    },
-    Closed {
-        reset: bool,
-    },
+    Gap,
+    Closed,
 }
 
 /// A line of the screen of connections.
@@ -164,6 +155,18 @@ impl Session {
         Session { name, inspector: Inspector::new(policy), ..Session::default() }
     }
 
+    /// Places of all entries that a filter takes, in order.
+    pub(crate) fn places(&self, filter: &Filter) -> Vec<usize> {
+        let count = self.entries.len();
+        let chunks = (0..count).step_by(CHUNK);
+        let rows = chunks.flat_map(|first| {
+            let len = CHUNK.min(count - first);
+            let rows = filter.select(self, first as u64, len, None);
+            rows.iter().map(|row| first + row).collect::<Vec<_>>()
+        });
+        rows.collect()
+    }
+
     /// Something that the reader has to say; what it says again and again is kept once.
     pub(crate) fn note(&mut self, note: String) {
         if self.notes.len() < NOTES_MAX && !self.notes.contains(&note) {
@@ -183,7 +186,7 @@ impl Session {
         self.findings.extend(report.findings);
         let findings: Box<[usize]> = (first..self.findings.len()).collect();
         let last_at = self.connections.get(&observed.connection).map(|row| row.last_at);
-        let mut entry = entry(observed, &report.facts, findings);
+        let mut entry = Entry::of(observed, &report.facts, findings);
         entry.since_last = last_at.map(|last| observed.at.saturating_sub(last));
         self.note_connection(observed, &entry);
         self.note_shares(observed, &report.facts);
@@ -412,49 +415,48 @@ impl Session {
     }
 }
 
-fn entry(observed: &Observed<'_>, facts: &Facts, findings: Box<[usize]>) -> Entry {
-    let (direction, integrity, what) = match &observed.what {
-        What::Opened { client, server, .. } => {
-            (None, None, Kind::Opened { client: *client, server: *server })
+impl Entry {
+    /// What an observation says by itself.
+    pub(crate) fn of(observed: &Observed<'_>, facts: &Facts, findings: Box<[usize]>) -> Entry {
+        let (direction, integrity, what) = match &observed.what {
+            What::Opened { .. } => (None, None, Kind::Opened),
+            What::Handshake(seen) => (None, None, Kind::Handshake(Box::new(seen.clone()))),
+            What::Frame { direction, frame, integrity } => {
+                let header = frame.header();
+                let descriptor = descriptor(header.extension(), frame.message_type);
+                let frame = (*frame).clone();
+                let kind = Kind::Frame { frame, descriptor };
+                (Some(*direction), Some(*integrity), kind)
+            }
+            What::Opaque { direction, .. } => (Some(*direction), None, Kind::Opaque),
+            What::Line { direction, line } => {
+                let text = String::from_utf8_lossy(line).into_owned();
+                (Some(*direction), None, Kind::Line(text.into()))
+            }
+            What::Gap { direction, .. } => (Some(*direction), None, Kind::Gap),
+            What::Closed { by, .. } => (Some(*by), None, Kind::Closed),
+        };
+        let info = super::describe::info(&observed.what, facts).into();
+        Entry {
+            number: observed.number,
+            at: observed.at,
+            connection: observed.connection,
+            direction,
+            what,
+            integrity,
+            channel: facts.channel,
+            job: facts.job.map(|job| job.id),
+            job_given_by: facts.job.map(|job| job.given.number),
+            pair: facts.pair(),
+            latency: facts.latency(observed.at),
+            is_request: facts.asks.is_some(),
+            since_last: None,
+            outcome: None,
+            same_as: facts.same_as,
+            derived: facts.derived().into(),
+            findings,
+            info,
         }
-        What::Handshake(seen) => (None, None, Kind::Handshake(Box::new(seen.clone()))),
-        What::Frame { direction, frame, integrity } => {
-            let header = frame.header();
-            let descriptor = descriptor(header.extension(), frame.message_type);
-            let frame = (*frame).clone();
-            let kind = Kind::Frame { frame, descriptor };
-            (Some(*direction), Some(*integrity), kind)
-        }
-        What::Opaque { direction, len } => (Some(*direction), None, Kind::Opaque { len: *len }),
-        What::Line { direction, line } => {
-            let text = String::from_utf8_lossy(line).into_owned();
-            (Some(*direction), None, Kind::Line(text.into()))
-        }
-        What::Gap { direction, len, resynced } => {
-            (Some(*direction), None, Kind::Gap { len: *len, resynced: *resynced })
-        }
-        What::Closed { by, reset } => (Some(*by), None, Kind::Closed { reset: *reset }),
-    };
-    let info = super::describe::info(&what, facts).into();
-    Entry {
-        number: observed.number,
-        at: observed.at,
-        connection: observed.connection,
-        direction,
-        what,
-        integrity,
-        channel: facts.channel,
-        job: facts.job.map(|job| job.id),
-        job_given_by: facts.job.map(|job| job.given.number),
-        pair: facts.pair(),
-        latency: facts.latency(observed.at),
-        is_request: facts.asks.is_some(),
-        since_last: None,
-        outcome: None,
-        same_as: facts.same_as,
-        derived: facts.derived().into(),
-        findings,
-        info,
     }
 }
 

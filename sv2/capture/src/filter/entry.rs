@@ -37,17 +37,6 @@ impl Entry<'_> {
         }
     }
 
-    fn direction(&self) -> Option<Direction> {
-        match self.observed.what {
-            What::Frame { direction, .. }
-            | What::Opaque { direction, .. }
-            | What::Line { direction, .. }
-            | What::Gap { direction, .. } => Some(direction),
-            What::Closed { by, .. } => Some(by),
-            What::Opened { .. } | What::Handshake(_) => None,
-        }
-    }
-
     /// The first of the fields that the message has.
     fn message_field(&self, names: &[&'static str], take: &mut dyn FnMut(Value<'_>)) {
         let Some((frame, ..)) = self.frame() else { return };
@@ -67,15 +56,19 @@ impl Entry<'_> {
     fn of_connection(&self, column: Column, take: &mut dyn FnMut(Value<'_>)) {
         let Some(connection) = self.connection else { return };
         let channel = self.report.facts.channel.and_then(|id| connection.channels.get(&id));
-        let is_up = self.direction() == Some(Direction::ClientToServer);
+        let is_up = self.observed.what.direction() == Some(Direction::ClientToServer);
         let (from, to) = if is_up {
             (connection.client, connection.server)
         } else {
             (connection.server, connection.client)
         };
         match column {
-            Column::Src if self.direction().is_some() => take(Value::Address(from.ip())),
-            Column::Dst if self.direction().is_some() => take(Value::Address(to.ip())),
+            Column::Src if self.observed.what.direction().is_some() => {
+                take(Value::Address(from.ip()))
+            }
+            Column::Dst if self.observed.what.direction().is_some() => {
+                take(Value::Address(to.ip()))
+            }
             Column::Proto => {
                 let name = match connection.protocol {
                     _ if connection.is_sv1 => "sv1",
@@ -174,7 +167,7 @@ impl Columns for Entry<'_> {
             }
             Column::Conn => take(Value::Int(self.observed.connection.into())),
             Column::Dir => {
-                let name = match self.direction() {
+                let name = match self.observed.what.direction() {
                     Some(Direction::ClientToServer) => "up",
                     Some(Direction::ServerToClient) => "down",
                     None => return,

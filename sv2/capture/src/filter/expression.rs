@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::field::Field;
+use super::field::{Column, Field};
 use super::value::{Literal, Operator};
 
 /// A condition on one observation.
@@ -26,6 +26,30 @@ pub enum Expression {
     Set(Set),
     /// A part of the last column, in any case.
     Word(Literal),
+}
+
+impl Expression {
+    /// Whether it asks for what only the rest of a capture tells: what becomes of a share or of a
+    /// request, or which observations belong together.
+    pub fn needs_hindsight(&self) -> bool {
+        match self {
+            Expression::And(all) | Expression::Or(all) => all.iter().any(Self::needs_hindsight),
+            Expression::Not(inner) => inner.needs_hindsight(),
+            Expression::Compare(field, ..) | Expression::In(field, _) | Expression::Has(field) => {
+                // The request learns of its answer.
+                *field == Field::Column(Column::Pair)
+            }
+            Expression::Is(predicate) => matches!(
+                predicate,
+                Predicate::Accepted
+                    | Predicate::Rejected
+                    | Predicate::Unanswered
+                    | Predicate::Pairless
+            ),
+            Expression::Set(_) => true,
+            Expression::Word(_) => false,
+        }
+    }
 }
 
 /// What an observation is, by what became of it.

@@ -27,6 +27,27 @@ pub enum Value<'a> {
     Severity(Severity),
 }
 
+impl Value<'_> {
+    /// As the list shows it, for patterns, parts of text and cells of a table.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match self {
+            Value::Text(text) => Cow::Borrowed(text),
+            Value::Int(number) => Cow::Owned(number.to_string()),
+            Value::Float(number) => Cow::Owned(number.to_string()),
+            Value::Address(address) => Cow::Owned(address.to_string()),
+            Value::Severity(severity) => Cow::Owned(severity.letter().to_string()),
+            Value::Bytes(bytes) => {
+                use fmt::Write as _;
+                let mut text = String::with_capacity(2 * bytes.len());
+                for byte in bytes.iter() {
+                    write!(text, "{byte:02x}").expect("writing to a string does not fail");
+                }
+                Cow::Owned(text)
+            }
+        }
+    }
+}
+
 /// How a field is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is its sign")]
@@ -173,9 +194,9 @@ impl Literal {
             (Meaning::Glob(pattern), Value::Text(text)) => {
                 glob(pattern.as_bytes(), text.to_ascii_lowercase().as_bytes())
             }
-            (Meaning::Pattern(regex), value) => regex.is_match(&shown(value)),
+            (Meaning::Pattern(regex), value) => regex.is_match(&value.shown()),
             (Meaning::Text, value) => {
-                let shown = shown(value);
+                let shown = value.shown();
                 match operator {
                     Operator::Contains => contains_text(&shown, &self.text),
                     operator => operator.takes((*shown).cmp(self.text.as_str())),
@@ -189,7 +210,7 @@ impl Literal {
                 (Value::Float(value), Some(own), _, _) => takes_float(operator, *value, *own),
                 (Value::Bytes(value), _, _, Some(own)) => operator.takes((**value).cmp(own)),
                 (value @ (Value::Text(_) | Value::Address(_) | Value::Severity(_)), ..) => {
-                    operator.takes((*shown(value)).cmp(self.text.as_str()))
+                    operator.takes((*value.shown()).cmp(self.text.as_str()))
                 }
                 _ => false,
             },
@@ -356,25 +377,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
             Some((digit(pair[0])? << 4 | digit(pair[1])?) as u8)
         })
         .collect()
-}
-
-/// As the list shows it, for patterns and parts of text.
-fn shown<'a>(value: &'a Value<'_>) -> Cow<'a, str> {
-    match value {
-        Value::Text(text) => Cow::Borrowed(text),
-        Value::Int(number) => Cow::Owned(number.to_string()),
-        Value::Float(number) => Cow::Owned(number.to_string()),
-        Value::Address(address) => Cow::Owned(address.to_string()),
-        Value::Severity(severity) => Cow::Owned(severity.letter().to_string()),
-        Value::Bytes(bytes) => {
-            use fmt::Write as _;
-            let mut text = String::with_capacity(2 * bytes.len());
-            for byte in bytes.iter() {
-                write!(text, "{byte:02x}").expect("writing to a string does not fail");
-            }
-            Cow::Owned(text)
-        }
-    }
 }
 
 fn takes_float(operator: Operator, value: f64, own: f64) -> bool {

@@ -55,6 +55,16 @@ impl Severity {
         }
     }
 
+    /// As a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Chat => "chat",
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+
     /// From a letter or a word, in either case.
     pub fn parse(text: &str) -> Option<Severity> {
         Some(match text.to_ascii_lowercase().as_str() {

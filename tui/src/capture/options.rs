@@ -1,0 +1,72 @@
+//! The options of all commands that read captures.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sv2::noise::AuthorityPublicKey;
+use sv2_capture::rules::Policy;
+
+use crate::outcome::Outcome;
+
+/// What is read.
+#[derive(Debug, Args)]
+pub(crate) struct Input {
+    /// Captures; - is standard input, tap:SOCKET a tap that runs
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Keys of sessions, as SV2KEYLOGFILE has them
+    #[arg(long = "key-log", value_name = "FILE")]
+    pub(crate) key_logs: Vec<PathBuf>,
+
+    /// Check certificates against this authority: a public key, or a URL that ends with one
+    #[arg(long, value_name = "KEY", value_parser = authority)]
+    pub(crate) authority: Option<AuthorityPublicKey>,
+
+    /// Go on as the file grows, until interrupted
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+impl Input {
+    /// Commands that do something without a capture as well ask for it here.
+    pub(crate) fn expect_files(&self) -> Result<(), Outcome> {
+        match self.files.is_empty() {
+            true => Err(Outcome::usage("a capture is expected; - is standard input")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Which rules count.
+#[derive(Debug, Args)]
+pub(crate) struct Judgement {
+    /// Leave rules out, by number: 18,35
+    #[arg(long, value_name = "RULES")]
+    pub(crate) allow: Vec<String>,
+
+    /// Take what these rules find for an error
+    #[arg(long, value_name = "RULES")]
+    pub(crate) deny: Vec<String>,
+}
+
+impl Judgement {
+    /// As the rules take it.
+    pub(crate) fn policy(&self) -> Result<Policy, Outcome> {
+        let mut policy = Policy::default();
+        for rules in &self.allow {
+            let allowed = policy.allow(rules);
+            allowed.map_err(|error| Outcome::usage(format!("--allow {rules}: {error}")))?;
+        }
+        for rules in &self.deny {
+            let denied = policy.deny(rules);
+            denied.map_err(|error| Outcome::usage(format!("--deny {rules}: {error}")))?;
+        }
+        Ok(policy)
+    }
+}
+
+fn authority(text: &str) -> Result<AuthorityPublicKey, String> {
+    let key = text.rsplit('/').next().unwrap_or(text);
+    key.parse().map_err(|error| format!("{error}"))
+}

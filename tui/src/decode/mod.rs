@@ -1,0 +1,219 @@
+//! `assay decode`: a capture without a terminal.
+
+mod csv;
+mod json;
+mod options;
+mod text;
+mod values;
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::path::Path;
+
+use sv2::message::descriptor;
+use sv2::wire::Frame;
+use sv2_capture::observed::What;
+use sv2_capture::rules::{Policy, Severity};
+
+use crate::capture::{
+    Choice, Doubt, End, Flow, Plain, Seen, UNDECRYPTED, UNREADABLE, Wanted, walk,
+};
+use crate::outcome::Outcome;
+use csv::Table;
+use options::Form;
+pub(crate) use options::{Decode, severity};
+use text::Detail;
+
+/// There are findings as bad as `--fail-on`.
+pub(crate) const FINDINGS: u8 = 1;
+/// Text that is written at once, in bytes.
+const BATCH_LEN: usize = 64 << 10;
+
+/// Runs `assay decode`.
+pub(crate) fn run(options: &Decode) -> Outcome {
+    decode(options, &mut io::stdout().lock()).unwrap_or_else(|outcome| outcome)
+}
+
+fn decode(options: &Decode, out: &mut dyn Write) -> Result<Outcome, Outcome> {
+    options.input.expect_files()?;
+    let policy = options.judgement.policy()?;
+    let choice = Choice::new(&options.filter, &options.input, &policy)?;
+    match &options.write {
+        Some(path) if options.plain => write_plain(options, &choice, policy, path),
+        Some(path) => write_copy(options, &choice, policy, path),
+        None => print(options, &choice, policy, out),
+    }
+}
+
+fn print(
+    options: &Decode,
+    choice: &Choice,
+    policy: Policy,
+    out: &mut dyn Write,
+) -> Result<Outcome, Outcome> {
+    let table = Table::new(&options.fields).map_err(Outcome::Usage)?;
+    let mut printer = Printer { out, text: String::new(), is_gone: false };
+    let mut verdict = Verdict::default();
+    let detail = Detail { verbose: options.verbose, hex: options.hex };
+    if options.output == Form::Csv {
+        table.write_head(&mut printer.text);
+    }
+    let printer = RefCell::new(&mut printer);
+    let mut see = |seen: &Seen<'_>| {
+        verdict.note(seen);
+        if !choice.takes(seen) {
+            return Flow::GoOn;
+        }
+        let mut printer = printer.borrow_mut();
+        let text = &mut printer.text;
+        match options.output {
+            Form::Text => text::write(text, seen, detail),
+            Form::Jsonl => json::write(text, seen, options.raw),
+            Form::Csv => table.write(text, seen),
+        }
+        if printer.text.len() >= BATCH_LEN { printer.flush() } else { Flow::GoOn }
+    };
+    let end = walk(&options.input, policy, &mut see, &mut || printer.borrow_mut().flush());
+    printer.borrow_mut().flush();
+    verdict.outcome(end, options.fail_on)
+}
+
+/// Output in batches. A reader that has gone away has seen enough.
+struct Printer<'a> {
+    out: &'a mut dyn Write,
+    text: String,
+    is_gone: bool,
+}
+
+impl Printer<'_> {
+    fn flush(&mut self) -> Flow {
+        if !self.text.is_empty() {
+            let written = self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush());
+            self.is_gone |= written.is_err();
+            self.text.clear();
+        }
+        if self.is_gone { Flow::Stop } else { Flow::GoOn }
+    }
+}
+
+fn write_plain(
+    options: &Decode,
+    choice: &Choice,
+    policy: Policy,
+    path: &Path,
+) -> Result<Outcome, Outcome> {
+    let failed = |error: io::Error| Outcome::usage(format!("{}: {error}", path.display()));
+    let mut out = Plain::create(path).map_err(failed)?;
+    let mut verdict = Verdict::default();
+    let mut failure = None;
+    let mut see = |seen: &Seen<'_>| {
+        verdict.note(seen);
+        let observed = &seen.found.observed;
+        // By the set-up readers know what a connection in clear speaks.
+        let is_message = match observed.what {
+            What::Frame { frame, .. } => !is_set_up(frame),
+            What::Line { .. } => true,
+            _ => false,
+        };
+        if is_message && !choice.takes(seen) {
+            return Flow::GoOn;
+        }
+        match out.write(observed) {
+            Ok(()) => Flow::GoOn,
+            Err(error) => {
+                failure = Some(error);
+                Flow::Stop
+            }
+        }
+    };
+    let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
+    match failure.or_else(|| out.finish().err()) {
+        Some(error) => Err(failed(error)),
+        None => verdict.outcome(end, options.fail_on),
+    }
+}
+
+fn is_set_up(frame: &Frame) -> bool {
+    let row = descriptor(frame.header().extension(), frame.message_type);
+    row.is_some_and(|row| row.name.starts_with("SetupConnection"))
+}
+
+fn write_copy(
+    options: &Decode,
+    choice: &Choice,
+    policy: Policy,
+    path: &Path,
+) -> Result<Outcome, Outcome> {
+    let [from] = options.input.files.as_slice() else {
+        return Err(Outcome::usage("-w copies from one file; with --plain it merges several"));
+    };
+    if !from.is_file() || options.input.follow {
+        return Err(Outcome::usage("-w reads its file twice: what is no file needs --plain"));
+    }
+    if path.canonicalize().is_ok_and(|path| from.canonicalize().is_ok_and(|from| from == path)) {
+        return Err(Outcome::usage(format!("-w {}: this is what is read", path.display())));
+    }
+    let mut wanted = Wanted::new();
+    let mut verdict = Verdict::default();
+    let mut failure = None;
+    let mut see = |seen: &Seen<'_>| {
+        verdict.note(seen);
+        match wanted.note(seen.found, choice.takes(seen)) {
+            Ok(()) => Flow::GoOn,
+            Err(why) => {
+                failure = Some(why);
+                Flow::Stop
+            }
+        }
+    };
+    let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
+    if let Some(why) = failure {
+        return Err(Outcome::Usage(why));
+    }
+    let end = end.and_then(|end| wanted.copy(from, path, options.strip_keys).map(|()| end));
+    verdict.outcome(end, options.fail_on)
+}
+
+/// What a capture was like, for the exit code.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    doubt: Doubt,
+    worst: Option<Severity>,
+}
+
+impl Verdict {
+    /// Takes note of an observation; its findings count where it is chosen.
+    pub(crate) fn note_if(&mut self, seen: &Seen<'_>, is_chosen: bool) {
+        self.doubt.note(&seen.found.observed.what);
+        let worst = seen.report.findings.iter().map(|finding| finding.severity).max();
+        self.worst = self.worst.max(worst.filter(|_| is_chosen));
+    }
+
+    /// Takes note of an observation.
+    pub(crate) fn note(&mut self, seen: &Seen<'_>) {
+        self.note_if(seen, true);
+    }
+
+    /// Says on standard error what is missing, and gives the exit code.
+    pub(crate) fn outcome(
+        &self,
+        end: Result<End, String>,
+        fail_on: Option<Severity>,
+    ) -> Result<Outcome, Outcome> {
+        let end = end.map_err(|why| Outcome::Said(why, UNREADABLE))?;
+        let doubts = self.doubt.sentences();
+        for sentence in end.complaints.iter().chain(&doubts) {
+            anstream::eprintln!("note: {sentence}");
+        }
+        let is_bad = fail_on.is_some_and(|least| self.worst >= Some(least));
+        Ok(match (end.is_unreadable, is_bad, doubts.is_empty()) {
+            (true, ..) => Outcome::Code(UNREADABLE),
+            (false, true, _) => Outcome::Code(FINDINGS),
+            (false, false, false) => Outcome::Code(UNDECRYPTED),
+            (false, false, true) => Outcome::Done,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Parser;
+use sv2_capture::sample::ShareCapture;
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    decode: Decode,
+}
+
+fn options(words: &[&str]) -> Decode {
+    let words = ["decode"].iter().chain(words);
+    Line::try_parse_from(words).unwrap().decode
+}
+
+/// A file in a folder that goes away with it.
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Scratch { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+/// What is printed, and the exit code.
+fn decoded(words: &[&str]) -> (String, u8) {
+    let mut out = Vec::new();
+    let outcome = decode(&options(words), &mut out).unwrap_or_else(|outcome| outcome);
+    let code = match outcome {
+        Outcome::Done => 0,
+        Outcome::Code(code) | Outcome::Said(_, code) => code,
+        other => panic!("{other:?}"),
+    };
+    (String::from_utf8(out).unwrap(), code)
+}
+
+fn sample(is_sealed: bool) -> Vec<u8> {
+    ShareCapture::new(1, is_sealed).next_piece(2)
+}
+
+/// Of `vectors/captures`.
+fn capture(name: &str) -> String {
+    format!("{}/../vectors/captures/{name}.pcapng", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Both legs of a tap, sealed, with their keys.
+const TAP: &str = "tap-mining_device-pool_sv2";
+
+#[test]
+fn each_form_says_the_same() {
+    let file = capture("21-good-share-refused");
+
+    insta::assert_snapshot!("text", decoded(&[&file]).0);
+    insta::assert_snapshot!("jsonl", decoded(&[&file, "-o", "jsonl"]).0);
+    let fields = "--fields=n,t,conn,src,dir,msg,ch,mac,job,pair,latency,verdict,code";
+    insta::assert_snapshot!("csv", decoded(&[&file, "-o", "csv", fields]).0.replace('\r', ""));
+}
+
+#[test]
+fn a_tree_and_bytes_are_shown_on_demand() {
+    let file = capture("21-good-share-refused");
+
+    let (text, _) = decoded(&[&file, "-vv", "-x", "--filter", "msg == submitshares*"]);
+
+    insta::assert_snapshot!("tree", text);
+}
+
+#[test]
+fn packed_files_are_read_as_they_are() {
+    let scratch = Scratch::new();
+    let bytes = sample(true);
+    let plain = scratch.write("a.pcapng", &bytes);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&bytes).unwrap();
+    let gzip = scratch.write("a.pcapng.gz", &gzip.finish().unwrap());
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let (first, second) = bytes.split_at(700);
+    let frames = [first, second].map(|piece| ruzstd::encoding::compress_to_vec(piece, level));
+    let zstd = scratch.write("a.pcapng.zst", &frames.concat());
+    let expected = decoded(&[&plain]).0;
+
+    for packed in [gzip, zstd] {
+        assert_eq!(decoded(&[&packed]).0, expected, "{packed}");
+    }
+}
+
+#[test]
+fn every_line_of_json_keeps_to_the_schema() {
+    let scratch = Scratch::new();
+    let file = scratch.write("a.pcapng", &sample(true));
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../vectors/decode.schema.json")).unwrap();
+    let known = schema["properties"].as_object().unwrap();
+
+    let (text, ..) = decoded(&[&file, "-o", "jsonl", "--raw"]);
+
+    for line in text.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        for required in schema["required"].as_array().unwrap() {
+            assert!(!object[required.as_str().unwrap()].is_null(), "{required} {line}");
+        }
+        for key in object.as_object().unwrap().keys() {
+            assert!(known.contains_key(key), "{key} is not in the schema");
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_what_was_chosen_is_decrypted_like_the_whole() {
+    let scratch = Scratch::new();
+    let file = capture(TAP);
+    let copy = scratch.path("copy.pcapng");
+    let copy = copy.to_str().unwrap();
+    for filter in ["conn == 1", "conn == 1 && msg == SubmitShares.Success", "seq == 7", "accepted"]
+    {
+        let filter = ["--filter", filter];
+        let only = ["-o", "csv", "--fields=msg,mac,job,seq"];
+        let messages = |text: &str| {
+            text.lines().filter(|line| !line.starts_with(',')).map(str::to_owned).collect()
+        };
+        let expected: Vec<String> = messages(&decoded(&[&[&*file], &filter[..], &only].concat()).0);
+
+        assert_eq!(decoded(&[&[&*file, "-w", copy], &filter[..]].concat()).1, 0);
+        let copied: Vec<String> = messages(&decoded(&[&[copy], &only[..]].concat()).0);
+        for line in &expected {
+            assert!(copied.contains(line), "{filter:?}: {line} is not in the copy");
+        }
+
+        decoded(&[&[&*file, "-w", copy, "--strip-keys"], &filter[..]].concat());
+        assert_eq!(decoded(&[copy]).1, UNDECRYPTED);
+
+        decoded(&[&[&*file, "-w", copy, "--plain"], &filter[..]].concat());
+        let plain: Vec<String> = messages(&decoded(&[&[copy], &only[..]].concat()).0);
+        let ok: Vec<String> = expected.iter().map(|line| line.replace(",ok,", ",plain,")).collect();
+        for line in &ok {
+            assert!(plain.contains(line), "{filter:?}: {line} is not in the clear copy");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
+    let scratch = Scratch::new();
+    let whole = sample(false);
+    let cut = scratch.write("cut.pcapng", &whole[..whole.len() - 10]);
+    let empty = scratch.write("empty", b"");
+    let foreign = scratch.write("foreign", b"\x7fELF...............................");
+
+    let (text, code) = decoded(&[&cut]);
+    assert!(text.lines().count() > 1, "{text}");
+    assert_eq!(code, UNREADABLE);
+    for file in [empty, foreign] {
+        assert_eq!(decoded(&[&file]), (String::new(), UNREADABLE));
+    }
+}
+
+#[test]
+fn what_becomes_of_a_message_is_known_at_its_place() {
+    let count = |name: &str, filter: &str| {
+        decoded(&[&capture(name), "-o", "csv", "--filter", filter]).0.lines().count() - 1
+    };
+
+    let shares = count(TAP, "msg == SubmitSharesStandard");
+    // The last ones were on their way when the capture ended.
+    let acknowledgements = count(TAP, "msg == SubmitShares.Success");
+    assert!(0 < acknowledgements && acknowledgements < shares);
+    assert_eq!(count(TAP, "accepted"), acknowledgements, "one for each share");
+    assert_eq!(count(TAP, "rejected"), 0);
+    assert_eq!(count("21-good-share-refused", "rejected"), 1);
+    assert_eq!(count("24-request-without-an-answer", "unanswered"), 1);
+}
+
+#[test]
+fn findings_are_printed_and_make_the_exit_code() {
+    let file = capture("21-good-share-refused");
+
+    let (text, code) = decoded(&[&file]);
+    assert!(text.contains("W21"), "{text}");
+    assert_eq!(code, 0);
+    assert_eq!(decoded(&[&file, "--fail-on", "warning"]).1, FINDINGS);
+    assert_eq!(decoded(&[&file, "--fail-on", "error"]).1, 0);
+    assert_eq!(decoded(&[&file, "--fail-on", "error", "--deny", "21"]).1, FINDINGS);
+
+    let (json, _) = decoded(&[&file, "-o", "jsonl", "--filter", "rule == 21"]);
+    let line: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(line["x"], serde_json::json!(["C33", "W21"]));
+    assert!(line["pair"].is_number() && line["why"][0].is_string(), "{line}");
+}
+
+#[test]
+fn wrong_words_are_said_before_anything_is_read() {
+    let rows = [
+        (&["--filter", "chh == 1"][..], "chh"),
+        (&["--fields", "n,jobb", "-o", "csv"], "jobb"),
+        (&["--allow", "99"], "99"),
+    ];
+    for (words, expected) in rows {
+        let words = [&["no-such-file"], words].concat();
+        let outcome = decode(&options(&words), &mut Vec::new()).unwrap_err();
+
+        let Outcome::Usage(text) = outcome else { panic!("{words:?}") };
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn several_files_are_merged_by_time() {
+    let files = [TAP, "tap-translator_sv2-pool_sv2"].map(capture);
+    let times = |files: &[&str]| {
+        let (text, code) = decoded(&[files, &["-o", "csv", "--fields=t"]].concat());
+        assert_eq!(code, 0);
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    let merged = times(&[&files[0], &files[1]]);
+
+    let mut alone = [times(&[&files[0]]), times(&[&files[1]])].concat();
+    alone.sort();
+    assert_eq!(merged, alone);
+}

@@ -1,0 +1,57 @@
+//! `assay stats`: how many of what, by message and by connection; what became of shares, and how
+//! long answers took.
+
+mod counts;
+
+use clap::Args;
+
+use crate::capture::{Flow, Input, Seen, walk};
+use crate::decode::Verdict;
+use crate::outcome::Outcome;
+use counts::Counts;
+
+#[derive(Debug, Args)]
+#[command(
+    about = "Count the messages of a capture: by kind and connection, verdicts, latencies",
+    after_help = "Examples:\n  \
+        assay stats run.pcapng\n  \
+        assay stats pool.pcap --key-log keys.log --json | jq .latencies\n\n\
+        Exit codes: 0 everything was counted, 3 a file cannot be read (on), 4 usage, 6 something\n\
+        could not be decrypted or found again behind a gap."
+)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    input: Input,
+
+    /// One JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `assay stats`.
+pub(crate) fn run(options: &Stats) -> Outcome {
+    stats(options).unwrap_or_else(|outcome| outcome)
+}
+
+fn stats(options: &Stats) -> Result<Outcome, Outcome> {
+    options.input.expect_files()?;
+    let mut counts = Counts::default();
+    let mut verdict = Verdict::default();
+    let interruption = crate::interruption::flag()?;
+    let mut see = |seen: &Seen<'_>| {
+        verdict.note(seen);
+        counts.take(seen);
+        match interruption.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Flow::Stop,
+            false => Flow::GoOn,
+        }
+    };
+    let end = walk(&options.input, Default::default(), &mut see, &mut || Flow::GoOn);
+    if let Ok(end) = &end {
+        match options.json {
+            true => counts.print_json(end),
+            false => counts.print_text(end),
+        }
+    }
+    verdict.outcome(end, None)
+}

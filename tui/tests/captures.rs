@@ -1,0 +1,139 @@
+//! Captures without a terminal, as somebody runs the commands: forms, exit codes, pipes.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test runs a program")]
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+/// Of `vectors/captures`.
+fn capture(name: &str) -> String {
+    format!("{}/../vectors/captures/{name}.pcapng", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What is printed, and the exit code; paths are cut to their names.
+fn assay(words: &[&str]) -> (String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    let output = command.args(words).env_remove("SV2KEYLOGFILE").output().unwrap();
+    let folder = capture("").replace(".pcapng", "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    (text.replace(&folder, ""), output.status.code().unwrap())
+}
+
+#[test]
+fn a_capture_is_counted() {
+    let file = capture("21-good-share-refused");
+
+    let (text, code) = assay(&["stats", &file]);
+    insta::assert_snapshot!("stats", text);
+    assert_eq!(code, 0);
+
+    let (text, _) = assay(&["stats", &file, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["shares"]["refused"]["difficulty-too-low"], 1);
+    assert_eq!(json["latencies"]["SubmitShares.Error"]["p50_us"], 1_000);
+}
+
+#[test]
+fn a_capture_is_judged() {
+    let file = capture("21-good-share-refused");
+
+    let (text, code) = assay(&["rules", &file]);
+    insta::assert_snapshot!("rules", text);
+    assert_eq!(code, 1, "W21 is a warning");
+    assert_eq!(assay(&["rules", &file, "--fail-on", "error"]).1, 0);
+    assert_eq!(assay(&["rules", &file, "--allow", "21"]).1, 0);
+    assert_eq!(assay(&["rules", &file, "--filter", "rule == 33"]).1, 1, "the same message");
+
+    insta::assert_snapshot!("rules_junit", assay(&["rules", &file, "-o", "junit"]).0);
+    let sarif: serde_json::Value =
+        serde_json::from_str(&assay(&["rules", &file, "-o", "sarif"]).0).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    assert_eq!(results[1]["ruleId"], "SV2-21");
+    assert_eq!(results[1]["level"], "warning");
+    for line in assay(&["rules", &file, "-o", "jsonl"]).0.lines() {
+        let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(finding["n"], 9);
+    }
+}
+
+#[test]
+fn rules_are_listed_and_explained_without_a_capture() {
+    let (list, code) = assay(&["rules", "--list"]);
+    assert_eq!((list.lines().count(), code), (36, 0));
+
+    let (text, code) = assay(&["rules", "--explain", "19"]);
+    assert!(text.contains("5.3.17") && text.contains("Hint"), "{text}");
+    assert_eq!(code, 0);
+    assert_eq!(assay(&["rules", "--explain", "99"]).1, 4);
+    assert_eq!(assay(&["rules"]).1, 4);
+}
+
+#[test]
+fn a_capture_is_drawn() {
+    let file = capture("tap-jd_client_sv2-assay-pool");
+    for form in ["text", "mermaid", "markdown"] {
+        let (text, code) = assay(&["ladder", &file, "--filter", "n >= 43 && n < 50", "-o", form]);
+
+        insta::assert_snapshot!(format!("ladder_{form}"), text);
+        assert_eq!(code, 0);
+    }
+}
+
+#[test]
+fn what_is_no_capture_is_an_exit_code_of_its_own() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for command in ["decode", "stats", "rules", "ladder", "inspect"] {
+        assert_eq!(assay(&[command, here]).1, 3, "{command}");
+        assert_eq!(assay(&[command, "no-such-file"]).1, 3, "{command}");
+        assert_eq!(assay(&[command]).1, 4, "{command}");
+    }
+}
+
+/// A reader that goes away early, such as `head`, is no error.
+#[test]
+fn a_pipe_that_closes_ends_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["decode", &capture("tap-mining_device-pool_sv2"), "-vvx"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert!(output.status.success());
+}
+
+#[test]
+fn standard_input_is_read_as_it_comes() {
+    let bytes = std::fs::read(capture("21-good-share-refused")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["decode", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let (first, second) = bytes.split_at(bytes.len() - 40);
+
+    // All but the last block: what it holds is printed before the end comes.
+    std::io::Write::write_all(&mut input, first).unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut text = String::new();
+    while text.lines().count() < 8 {
+        let mut some = [0; 1024];
+        let len = out.read(&mut some).unwrap();
+        assert_ne!(len, 0, "{text}");
+        text.push_str(std::str::from_utf8(&some[..len]).unwrap());
+    }
+    std::io::Write::write_all(&mut input, second).unwrap();
+    drop(input);
+    out.read_to_string(&mut text).unwrap();
+
+    assert!(text.contains("W21"), "{text}");
+    assert!(child.wait().unwrap().success());
+}
