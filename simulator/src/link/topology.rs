@@ -8,14 +8,15 @@ use sv2::time::Instant;
 use super::{Latency, Link, LinkId, Network, Outage, Outages, Path, PathId, QueueId};
 use crate::faults::Occurrence;
 use crate::scenario::{
-    FaultKind, LatencyText, LinkSettings, RegionId, RoleId, Scenario, Standing, Target,
+    FaultKind, LatencyText, LinkSettings, NetworkSettings, RegionId, RoleId, Scenario, Standing,
+    Target,
 };
 use crate::units::Bandwidth;
 
 /// Somebody who has connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// A role; all its members, where it is a fleet.
+    /// A role; each of its members, where it is a fleet.
     Role(RoleId),
     /// A fleet, by its place in the scenario.
     Fleet(usize),
@@ -34,6 +35,8 @@ pub struct Topology {
     default: Kind,
     /// Who is cut off from whom, and when.
     cuts: Vec<(Target, Target, Outage)>,
+    /// Cards of fleets that are slower than usual at present.
+    slowed: BTreeMap<Place, Bandwidth>,
     paths: BTreeMap<(Place, Place), (PathId, PathId)>,
 }
 
@@ -83,17 +86,30 @@ impl Topology {
                 .map(|(pair, link)| Ok((*pair, kind(link)?)))
                 .collect::<Result<_, String>>()?,
             cuts: cuts(scenario, timeline),
+            slowed: BTreeMap::new(),
             paths: BTreeMap::new(),
         };
-        for region in &settings.regions {
-            let mut queue =
-                |rate: Option<Bandwidth>| rate.map(|rate| topology.network.add_queue(rate));
+        let slowed = |target: Target| {
+            let mut faults = scenario.virtual_time.faults.iter();
+            faults
+                .any(|fault| matches!(fault.kind, FaultKind::BandwidthDrop(of, _) if of == target))
+        };
+        for (index, region) in settings.regions.iter().enumerate() {
+            let is_slowed = slowed(Target::Region(RegionId(index)));
+            let mut queue = |rate: Option<Bandwidth>| {
+                let rate = rate.or_else(|| is_slowed.then(unlimited));
+                rate.map(|rate| topology.network.add_queue(rate))
+            };
             let lane = (queue(region.uplink), queue(region.downlink));
             topology.regions.push(lane);
         }
         for id in scenario.role_ids() {
-            let standing = settings.roles.get(id.0).copied().unwrap_or_default();
-            topology.add(Place::Role(id), standing, true);
+            let mut standing = settings.roles.get(id.0).copied().unwrap_or_default();
+            let is_fleet = scenario.role(id).kind.kind().is_device();
+            if slowed(Target::Role(id)) && !is_fleet {
+                standing.nic = standing.nic.or_else(|| Some(unlimited()));
+            }
+            topology.add(Place::Role(id), standing, !is_fleet);
         }
         for (index, fleet) in scenario.virtual_time.fleets.iter().enumerate() {
             topology.add(Place::Fleet(index), fleet.standing, false);
@@ -113,6 +129,50 @@ impl Topology {
     /// link has the card's rate instead.
     pub fn card(&self, place: Place) -> Option<Lane> {
         self.cards.get(&place).copied()
+    }
+
+    /// From now on a card has this rate, or its own again: that of a role, of each device of a
+    /// fleet, or the shared lines of a region.
+    pub fn set_rate(
+        &mut self,
+        settings: &NetworkSettings,
+        target: Target,
+        rate: Option<Bandwidth>,
+    ) {
+        let place = match target {
+            Target::Region(RegionId(index)) => {
+                let own = settings.regions.get(index);
+                let lines = [own.and_then(|own| own.uplink), own.and_then(|own| own.downlink)];
+                let queues = [self.regions[index].0, self.regions[index].1];
+                for (queue, own) in queues.into_iter().zip(lines) {
+                    if let Some(queue) = queue {
+                        self.network
+                            .queue_mut(queue)
+                            .set_rate(rate.or(own).unwrap_or_else(unlimited));
+                    }
+                }
+                return;
+            }
+            Target::Role(role) => Place::Role(role),
+            Target::Fleet(index) => Place::Fleet(index),
+        };
+        if let Some(Lane { egress, ingress }) = self.card(place) {
+            let rate = rate.or(self.standing(place).nic).unwrap_or_else(unlimited);
+            self.network.queue_mut(egress).set_rate(rate);
+            self.network.queue_mut(ingress).set_rate(rate);
+            return;
+        }
+        match rate {
+            Some(rate) => self.slowed.insert(place, rate),
+            None => self.slowed.remove(&place),
+        };
+        let of_place = |(from, to): &(Place, Place)| *from == place || *to == place;
+        let paths = self.paths.iter().filter(|(ends, _)| of_place(ends));
+        let paths: Vec<_> = paths.map(|(ends, (out, _))| (*ends, *out)).collect();
+        for ((from, to), path) in paths {
+            let link = self.network.path(path).link;
+            self.network.link_mut(link).bandwidth = self.bandwidth(from, to);
+        }
     }
 
     /// The ways from one place to another and back, for as many pipes as there are connections.
@@ -150,14 +210,8 @@ impl Topology {
 
     fn link(&mut self, from: Place, to: Place) -> LinkId {
         let (start, end) = (self.standing(from), self.standing(to));
-        let Kind { latency, mut bandwidth, loss } = self.kind(start, end).clone();
-        for (place, standing) in [(from, start), (to, end)] {
-            let own = standing.nic.filter(|_| !self.cards.contains_key(&place));
-            bandwidth = match (bandwidth, own) {
-                (Some(one), Some(other)) if other < one => Some(other),
-                (one, other) => one.or(other),
-            };
-        }
+        let Kind { latency, loss, .. } = self.kind(start, end).clone();
+        let bandwidth = self.bandwidth(from, to);
         let is = |target: Target, place: Place| match (target, place) {
             (Target::Role(role), Place::Role(place)) => role == place,
             (Target::Fleet(fleet), Place::Fleet(place)) => fleet == place,
@@ -167,6 +221,21 @@ impl Topology {
         let cuts = self.cuts.iter().filter(|(one, other, _)| is(*one, from) && is(*other, to));
         let outages = Outages::new(cuts.map(|(_, _, outage)| *outage).collect());
         self.network.add_link(Link { latency, bandwidth, loss, outages })
+    }
+
+    /// Of one connection: that of the link, or of a device's card if that is less.
+    fn bandwidth(&self, from: Place, to: Place) -> Option<Bandwidth> {
+        let (start, end) = (self.standing(from), self.standing(to));
+        let mut bandwidth = self.kind(start, end).bandwidth;
+        for (place, standing) in [(from, start), (to, end)] {
+            let own = self.slowed.get(&place).copied().or(standing.nic);
+            let own = own.filter(|_| !self.cards.contains_key(&place));
+            bandwidth = match (bandwidth, own) {
+                (Some(one), Some(other)) if other < one => Some(other),
+                (one, other) => one.or(other),
+            };
+        }
+        bandwidth
     }
 
     fn kind(&self, one: Standing, other: Standing) -> &Kind {
@@ -216,6 +285,13 @@ fn cuts(scenario: &Scenario, timeline: &[Occurrence]) -> Vec<(Target, Target, Ou
     cuts
 }
 
+/// Of a card that no scenario has limited, while it is not slower than usual: a nanosecond for all.
+fn unlimited() -> Bandwidth {
+    Bandwidth::new(UNLIMITED).expect("it is above zero and finite")
+}
+
+/// In bits per second.
+const UNLIMITED: f64 = 1e18;
 /// Where everything is lost, nothing is ever there: that is a partition and not a loss.
 const LOSS_MAX: f64 = 0.999;
 

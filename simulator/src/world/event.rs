@@ -15,6 +15,8 @@ pub(super) enum Planned {
     Refused { wire: WireId },
     /// The next parcel arrives that was sent from this end.
     Arrival { wire: WireId, from: End },
+    /// A handshake should be over at this end.
+    Overdue { wire: WireId, end: End },
     /// What was sent from this end is never acknowledged.
     GivenUp { wire: WireId, from: End },
     /// A node hears of another transaction.
@@ -23,6 +25,10 @@ pub(super) enum Planned {
     Block,
     /// A block of another node arrives.
     Branch { number: u64 },
+    /// Something breaks, by its place in the timeline.
+    FaultBegins { index: u32 },
+    /// And is mended.
+    FaultEnds { index: u32 },
 }
 
 impl Planned {
@@ -39,6 +45,9 @@ impl Planned {
             Planned::Transaction { node } => [7, u64::from(node)],
             Planned::Block => [8, 0],
             Planned::Branch { number } => [9, number],
+            Planned::Overdue { wire, end } => [10, of_wire(wire, end as u64)],
+            Planned::FaultBegins { index } => [11, u64::from(index)],
+            Planned::FaultEnds { index } => [12, u64::from(index)],
         }
     }
 }

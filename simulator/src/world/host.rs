@@ -1,14 +1,16 @@
 //! A role in virtual time: its connections and the moment when it wants to be woken.
 
-use sv2::role::{ConnectionId, Role};
+use sv2::role::{ChainEvent, ConnectionId};
 use sv2::time::Instant;
 
+use super::cast::Player;
+use super::event::Planned;
 use super::wire::{End, WireId};
 use crate::scenario::RoleId;
 
 /// A role and what it is known by.
 pub(super) struct Host {
-    pub(super) role: Box<dyn Role + Send>,
+    pub(super) role: Player,
     pub(super) id: RoleId,
     /// Of a fleet, from 0.
     pub(super) member: u32,
@@ -18,13 +20,31 @@ pub(super) struct Host {
     pub(super) is_started: bool,
     /// When news of a tip came last, from whomever.
     pub(super) tip_at: Instant,
+    /// How often it has begun anew.
+    pub(super) generation: u32,
+    pub(super) trouble: Trouble,
     /// By connection id; ids are used again.
     connections: Vec<Option<(WireId, End)>>,
     free: Vec<u32>,
 }
 
+/// What faults do to a host at present. They may overlap.
+#[derive(Default)]
+pub(super) struct Trouble {
+    /// Faults that have ended it.
+    pub(super) down_count: u32,
+    /// Those of them that let it vanish from the network as well.
+    pub(super) silent_count: u32,
+    pub(super) pause_count: u32,
+    /// Of its civil clock, in nanoseconds.
+    pub(super) clock_offset_ns: i64,
+    /// What has come while it was paused.
+    pub(super) held: Vec<Planned>,
+    pub(super) held_news: Vec<ChainEvent>,
+}
+
 impl Host {
-    pub(super) fn new(role: Box<dyn Role + Send>, id: RoleId, member: u32) -> Self {
+    pub(super) fn new(role: Player, id: RoleId, member: u32) -> Self {
         let (connections, free) = (Vec::new(), Vec::new());
         Host {
             role,
@@ -33,9 +53,32 @@ impl Host {
             planned_at: None,
             is_started: false,
             tip_at: Instant::ZERO,
+            generation: 0,
+            trouble: Trouble::default(),
             connections,
             free,
         }
+    }
+
+    /// It ends, and its connections with it: nothing of what was planned for it counts any more.
+    pub(super) fn end(&mut self) {
+        self.planned_at = None;
+        self.is_started = false;
+        self.tip_at = Instant::ZERO;
+        self.connections.clear();
+        self.free.clear();
+        self.trouble.held.clear();
+        self.trouble.held_news.clear();
+    }
+
+    /// Whether packets reach nobody, not even an operating system.
+    pub(super) fn is_silent(&self) -> bool {
+        self.trouble.silent_count > 0
+    }
+
+    /// Whether it does nothing, and what comes for it waits.
+    pub(super) fn is_paused(&self) -> bool {
+        self.trouble.pause_count > 0
     }
 
     /// A name for a connection.

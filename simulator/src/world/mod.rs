@@ -6,33 +6,35 @@
 //! in order. Left out at this level of fidelity: encryption, decoding, and the time that roles
 //! themselves take.
 
+mod act;
+mod breakage;
+mod cast;
 mod event;
 mod host;
 mod node;
-mod paths;
 mod tally;
 mod traffic;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::Path;
 
-use sv2::entropy::Entropy;
 use sv2::event::Event;
-use sv2::job_declaration::token::TokenKey;
-use sv2::role::{Answer, Input, Outbox, Output, PeerAddress, Request};
+use sv2::role::{Input, Outbox};
 use sv2::time::{Instant, Now, UnixTime};
 use thiserror::Error;
 
 use self::event::Planned;
 use self::host::Host;
 use self::node::Nodes;
-use self::paths::Paths;
 use self::wire::Wires;
-use crate::build::{Builder, Proofs, authority_from_seed};
-use crate::engine::{Digest, EventQueue, HeapQueue, Purpose, RadixQueue, Stream};
-use crate::scenario::{ChainKind, HeldBy, Kind, RoleId, Scenario};
+use crate::build::Proofs;
+use crate::engine::{Digest, EventQueue, HeapQueue, RadixQueue};
+use crate::faults::{Occurrence, timeline};
+use crate::link::{Latency, Topology};
+use crate::scenario::{ChainKind, HeldBy, Kind, LatencyText, RoleId, Scenario};
 
+pub use cast::{Casting, Player};
 pub use tally::Tally;
 
 /// Why a scenario has no world.
@@ -44,9 +46,19 @@ pub enum WorldError {
     /// Nor do nodes.
     #[error("[chain] kind = \"{0}\": in virtual time there is the embedded chain alone")]
     ForeignChain(&'static str),
-    /// This crate reads no files.
-    #[error("the latencies of {} have not been read", .0.display())]
-    UnreadLatency(PathBuf),
+    /// A file of delays cannot be used.
+    #[error("{0}")]
+    Delays(String),
+}
+
+/// How a scenario is run.
+pub struct WorldSettings<'a> {
+    /// What keeps that which is planned.
+    pub queue: QueueKind,
+    /// Gives the text of a file of delays, or says why not: this crate reads no files.
+    pub read: &'a mut dyn FnMut(&Path) -> Result<String, String>,
+    /// What stands around roles.
+    pub casting: Option<Casting>,
 }
 
 /// What keeps that which is planned. The order is the same; the second is there to show it.
@@ -61,6 +73,10 @@ pub enum QueueKind {
 
 /// A network that runs in virtual time.
 pub struct World {
+    /// With fleets as roles.
+    scenario: Box<Scenario>,
+    proofs: Proofs,
+    casting: Option<Casting>,
     queue: Box<dyn EventQueue<Planned>>,
     /// Taken out of the queue, and beyond the end of the last run.
     next: Option<(Instant, Planned)>,
@@ -69,7 +85,10 @@ pub struct World {
     hosts: Vec<Host>,
     nodes: Nodes,
     wires: Wires,
-    paths: Paths,
+    topology: Topology,
+    /// What breaks, and what of that was planned already.
+    timeline: Vec<Occurrence>,
+    planned_fault_count: usize,
     /// Who listens where.
     listeners: BTreeMap<(String, u16), u32>,
     kinds: Vec<Kind>,
@@ -112,20 +131,42 @@ pub struct Step {
 }
 
 impl World {
-    /// Everything is there and nothing has happened yet.
+    /// Everything is there and nothing has happened yet; delays are not in files.
     ///
     /// # Errors
     /// [`WorldError`].
     pub fn new(scenario: &Scenario, queue: QueueKind) -> Result<Self, WorldError> {
+        let mut read = |path: &Path| Err(format!("{} was not read", path.display()));
+        World::with(scenario, WorldSettings { queue, read: &mut read, casting: None })
+    }
+
+    /// Everything is there and nothing has happened yet. Faults that are drawn are so for the
+    /// length of the scenario's run.
+    ///
+    /// # Errors
+    /// [`WorldError`].
+    pub fn with(scenario: &Scenario, settings: WorldSettings<'_>) -> Result<Self, WorldError> {
         if scenario.chain.kind != ChainKind::Embedded {
             return Err(WorldError::ForeignChain(scenario.chain.kind.name()));
         }
         if let Some(role) = scenario.roles.iter().find(|role| role.held_by != HeldBy::Us) {
             return Err(WorldError::HeldByOthers(role.name.clone()));
         }
-        let proofs = Proofs::drawn_for(scenario);
+        let WorldSettings { queue, read, casting } = settings;
+        let scenario = Box::new(cast::with_fleets(scenario));
+        let proofs = Proofs::drawn_for(&scenario);
         let start = Now { instant: Instant::ZERO, unix: START };
-        let propagation = paths::latency(scenario.virtual_time.propagation.as_ref())?;
+        let virtual_time = &scenario.virtual_time;
+        let timeline = timeline(&virtual_time.faults, scenario.seed, virtual_time.run.length);
+        let topology =
+            Topology::new(&scenario, &timeline, &mut *read).map_err(WorldError::Delays)?;
+        let propagation = match &virtual_time.propagation {
+            None => Latency::Constant(std::time::Duration::ZERO),
+            Some(LatencyText::Distribution(latency)) => latency.clone(),
+            Some(LatencyText::File(path)) => read(path)
+                .and_then(|text| Latency::empirical(&text))
+                .map_err(|error| WorldError::Delays(format!("{}: {error}", path.display())))?,
+        };
         let mut world = World {
             queue: match queue {
                 QueueKind::Radix => Box::<RadixQueue<_>>::default(),
@@ -135,9 +176,11 @@ impl World {
             now: start,
             start,
             hosts: Vec::new(),
-            nodes: Nodes::new(scenario, proofs.nbits(scenario.chain.nbits), start, propagation),
+            nodes: Nodes::new(&scenario, proofs.nbits(scenario.chain.nbits), start, propagation),
             wires: Wires::default(),
-            paths: Paths::new(&scenario.virtual_time.network)?,
+            topology,
+            timeline,
+            planned_fault_count: 0,
             listeners: BTreeMap::new(),
             kinds: scenario.roles.iter().map(|role| role.kind.kind()).collect(),
             homes: Vec::new(),
@@ -146,49 +189,16 @@ impl World {
             seed: scenario.seed,
             wire_count: 0,
             digest: Digest::default(),
-            tally: Tally::new(scenario),
+            tally: Tally::new(&scenario),
             is_share_excused: false,
             happenings: None,
+            scenario,
+            proofs,
+            casting,
         };
-        world.add_hosts(scenario, proofs);
+        world.add_hosts();
         world.begin();
         Ok(world)
-    }
-
-    fn add_hosts(&mut self, scenario: &Scenario, proofs: Proofs) {
-        let address = |id| address(scenario, id);
-        let builder = Builder { scenario, address: &address, proofs };
-        let entropy = Entropy::from_seed(scenario.seed);
-        for (place, id) in (0_u32..).zip(scenario.start_order()) {
-            let kind = scenario.role(id).kind.kind();
-            let mut starts = Stream::new(scenario.seed, id.0 as u64, Purpose::Start);
-            for member in 0..scenario.role(id).kind.member_count() {
-                let index = u32::try_from(self.hosts.len()).expect("fewer than 2^32 hosts");
-                let token_key = Builder::needs_token_key(scenario, id).then(|| {
-                    TokenKey::new(authority_from_seed(scenario, id).derive(TokenKey::PURPOSE))
-                });
-                let entropy = entropy.fork(&scenario.role(id).name, 1 + u64::from(member));
-                let role = builder.build(id, member, token_key, entropy);
-                let node = match kind {
-                    Kind::TemplateProvider | Kind::JobDeclaratorServer => scenario.node_of(id),
-                    _ => None,
-                };
-                if let Some(node) = node {
-                    self.nodes.all[node.0].followers.push(index);
-                }
-                if scenario.role(id).listen.is_some() {
-                    let PeerAddress { host, port, .. } = address(id);
-                    self.listeners.insert((host, port), index);
-                }
-                self.homes.push(node.map(|node| node.0));
-                self.hosts.push(Host::new(role, id, member));
-                // Whoever is dialled is there before those who dial; a fleet does not start as one.
-                let own = if kind.is_device() { starts.below(FLEET_START_NS) } else { 0 };
-                let at = Instant(u64::from(place) * START_STEP_NS + own);
-                self.hosts[index as usize].planned_at = Some(at);
-                self.queue.push(at, Planned::Wake { host: index });
-            }
-        }
     }
 
     fn begin(&mut self) {
@@ -196,6 +206,12 @@ impl World {
             self.plan_transaction(node);
         }
         self.plan_block();
+        self.plan_fault();
+    }
+
+    /// What runs: the scenario, with fleets as roles behind those that it names.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
 
     /// Lets happen what comes next; `None` if nothing does until `end`, which is then the present.
@@ -269,179 +285,7 @@ impl World {
         }
         Some((at, planned))
     }
-
-    fn handle(&mut self, at: Instant, planned: Planned) {
-        self.now = self.start.after(at - self.start.instant);
-        self.tally.event_count += 1;
-        self.digest.word(at.0);
-        planned.words().into_iter().for_each(|word| self.digest.word(word));
-        match planned {
-            Planned::Wake { host } => self.wake(at, host),
-            Planned::Transaction { node } => {
-                let node = node as usize;
-                // Without a free coin there is no transaction this time; a block will bring some.
-                let _ = self.nodes.all[node].chain.chain_mut().generate_transaction(<_>::default());
-                self.tell_news(node);
-                self.plan_transaction(node);
-            }
-            Planned::Block => {
-                let now = self.now;
-                self.nodes.all[0].chain.chain_mut().extend_tip_unproven(now);
-                self.tally.foreign_block_count += 1;
-                self.tell_news(0);
-                self.plan_block();
-            }
-            Planned::Branch { number } => self.adopt(number),
-            Planned::Opened { wire } => self.opened(wire),
-            Planned::Accepted { wire } => self.accepted(wire),
-            Planned::Refused { wire } => self.refused(wire),
-            Planned::Arrival { wire, from } => self.arrive(wire, from),
-            Planned::GivenUp { wire, from } => self.give_up(wire, from),
-        }
-        self.settle();
-    }
-
-    fn wake(&mut self, at: Instant, index: u32) {
-        let host = &mut self.hosts[index as usize];
-        if host.planned_at != Some(at) {
-            return;
-        }
-        host.planned_at = None;
-        if let Some(home) = self.homes[index as usize]
-            && !host.is_started
-        {
-            let news = self.nodes.all[home].chain.current(self.now);
-            self.inputs.push_back((index, Input::Chain(news)));
-        }
-        let host = &mut self.hosts[index as usize];
-        host.is_started = true;
-        if host.role.wake_at().is_some_and(|wake_at| wake_at <= at) {
-            self.inputs.push_back((index, Input::Woken));
-        } else {
-            self.plan_wake(index);
-        }
-    }
-
-    /// One event is planned for each host, and none anew where the host wants it later: when it
-    /// comes, it is planned again.
-    fn plan_wake(&mut self, index: u32) {
-        let host = &mut self.hosts[index as usize];
-        let Some(wake_at) = host.role.wake_at().filter(|_| host.is_started) else { return };
-        let at = wake_at.max(self.now.instant);
-        if host.planned_at.is_none_or(|planned| planned > at) {
-            host.planned_at = Some(at);
-            self.queue.push(at, Planned::Wake { host: index });
-        }
-    }
-
-    /// Until nobody has anything to say at this moment.
-    fn settle(&mut self) {
-        while let Some((index, input)) = self.inputs.pop_front() {
-            let mut outbox = std::mem::take(&mut self.outbox);
-            self.hosts[index as usize].role.handle(self.now, input, &mut outbox);
-            for output in outbox.drain() {
-                self.carry_out(index, output);
-            }
-            self.outbox = outbox;
-            self.plan_wake(index);
-        }
-        self.is_share_excused = false;
-    }
-
-    fn carry_out(&mut self, index: u32, output: Output) {
-        match output {
-            Output::Event(event) => self.told(index, event),
-            Output::Request { request, what } => self.answer(index, request, &what),
-            Output::Send { connection, message, tlvs } => {
-                self.send(index, connection, wire::Parcel::Message(message, tlvs));
-            }
-            Output::Forward { connection, frame } => {
-                self.send(index, connection, wire::Parcel::Frame(frame));
-            }
-            Output::Line { connection, line } => {
-                self.send(index, connection, wire::Parcel::Line(line));
-            }
-            Output::Close { connection, reason } => self.close(index, connection, reason),
-            Output::Dial { dial, peer } => self.dial(index, dial, peer),
-        }
-    }
-
-    fn told(&mut self, index: u32, event: Event) {
-        let (role, member) = (self.hosts[index as usize].id, self.hosts[index as usize].member);
-        if tally::is_stale(&event) {
-            match self.is_share_excused {
-                true => self.tally.stale_explained_count += 1,
-                false => self.tally.stale_unexplained_count += 1,
-            }
-        }
-        if let Event::ShareSubmitted { hash, .. } | Event::BlockFound { hash } = &event {
-            self.digest.word(hash.to_limbs()[0]);
-        }
-        self.tally.count(self.now.instant, role.0, member, &event);
-        if let Some(happenings) = &mut self.happenings {
-            happenings.push(Happening { at: self.now.instant, role, member, event });
-        }
-    }
-
-    fn answer(&mut self, index: u32, request: sv2::role::RequestId, what: &Request) {
-        let home = self.homes[index as usize];
-        let asked = home.and_then(|home| self.nodes.all[home].chain.answer(self.now, what));
-        let answer = asked.unwrap_or(match what {
-            Request::Persist { .. } => Answer::Persisted,
-            _ => Answer::Failed("this role has no node".to_owned()),
-        });
-        // Before the news: who has found a block hears that first.
-        self.inputs.push_back((index, Input::Answer { request, answer }));
-        if let Some(home) = home {
-            self.tell_news(home);
-        }
-    }
-
-    fn tell_news(&mut self, node: usize) {
-        let Some(news) = self.nodes.all[node].chain.news(self.now) else { return };
-        for follower in &self.nodes.all[node].followers {
-            if self.hosts[*follower as usize].is_started {
-                self.inputs.push_back((*follower, Input::Chain(news.clone())));
-            }
-        }
-        for (number, delay) in self.nodes.relay(node) {
-            self.queue.push(self.now.instant + delay, Planned::Branch { number });
-        }
-    }
-
-    fn adopt(&mut self, number: u64) {
-        let Some(branch) = self.nodes.arrived(number) else { return };
-        let chain = self.nodes.all[branch.to].chain.chain_mut();
-        if chain.block(&branch.tip).is_none() {
-            // A branch that is no longer the best one by now is left alone, as nodes do.
-            let _ = chain.adopt(self.now, &branch.blocks);
-            self.tell_news(branch.to);
-        }
-    }
-
-    fn plan_transaction(&mut self, node: usize) {
-        if let Some(wait) = self.nodes.transaction_wait(node) {
-            let node = u32::try_from(node).expect("nodes are few");
-            self.queue.push(self.now.instant + wait, Planned::Transaction { node });
-        }
-    }
-
-    fn plan_block(&mut self) {
-        if let Some(wait) = self.nodes.block_wait() {
-            self.queue.push(self.now.instant + wait, Planned::Block);
-        }
-    }
-}
-
-/// As on sockets: where the scenario lets the role listen, and with the key that its seed gives.
-fn address(scenario: &Scenario, id: RoleId) -> PeerAddress {
-    let listen = scenario.role(id).listen.expect("whoever is dialled listens");
-    PeerAddress { host: listen.ip().to_string(), port: listen.port(), authority: None }
 }
 
 /// When every world begins: a Wednesday in 2023, above the times of the first blocks.
 const START: UnixTime = UnixTime(1_700_000_000);
-/// Between the starts of two roles, in nanoseconds.
-const START_STEP_NS: u64 = 100_000_000;
-/// Within which a fleet starts, in nanoseconds.
-const FLEET_START_NS: u64 = 1_000_000_000;

@@ -21,6 +21,8 @@ pub struct Tally {
     pub connection_count: u64,
     /// Blocks that somebody found who is no role.
     pub foreign_block_count: u64,
+    /// Faults that have begun.
+    pub fault_count: u64,
     /// Late shares whose tip was under way to the sender when they were sent, or still is.
     pub stale_explained_count: u64,
     /// Late shares of a sender who knew better.

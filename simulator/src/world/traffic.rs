@@ -1,6 +1,10 @@
 //! How connections come about, carry and end.
 
+use std::time::Duration;
+
+use sv2::connection::ConnectionError;
 use sv2::message::{Decoded, Message};
+use sv2::noise::{ACT_1_LEN, ACT_2_LEN};
 use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, PeerAddress, Via};
 use sv2::time::Instant;
 use sv2::wire::Frame;
@@ -8,7 +12,7 @@ use sv2::wire::Frame;
 use super::World;
 use super::event::Planned;
 use super::wire::{End, Parcel, Terminal, Wire, WireId};
-use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, connect};
+use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, Place, connect};
 use crate::scenario::Kind;
 
 impl World {
@@ -18,37 +22,51 @@ impl World {
             let reason = DialFailure::Unreachable("nobody listens there".to_owned());
             return self.inputs.push_back((index, Input::DialFailed { dial, reason }));
         };
-        let ends = [index, server].map(|host| (host, self.hosts[host as usize].id));
-        let (out, back) = self.paths.between(ends[0], ends[1]);
+        let ends = [index, server].map(|host| self.hosts[host as usize].id);
+        let places = ends.map(Place::Role);
+        let (out, back) = self.topology.paths(places[0], places[1]);
         // No two pipes of a run have one name.
         let entity = self.wire_count * 2;
         self.wire_count += 1;
-        let network = &mut self.paths.network;
+        let network = &mut self.topology.network;
         let mut out = Pipe::new(network, out, self.seed, entity);
         let mut back = Pipe::new(network, back, self.seed, entity + 1);
-        let is_listening = self.hosts[server as usize].is_started;
-        let outcome = connect(network, self.now.instant, &mut out, &mut back, is_listening);
+        let patience = self.now.instant + CONNECT_TIMEOUT;
+        let host = &self.hosts[server as usize];
+        let outcome = match host.is_silent() {
+            // Left out: that one of the later attempts of TCP may reach a host that is back.
+            true => ConnectOutcome::TimedOut(patience),
+            false => connect(network, self.now.instant, &mut out, &mut back, host.is_started),
+        };
         let kind = |host: u32| self.kinds[self.hosts[host as usize].id.0];
         let is_sv1 = kind(index) == Kind::Sv1Device
             || matches!(kind(server), Kind::Sv1Pool | Kind::Translator);
         let ends = [Terminal::new(index, out), Terminal::new(server, back)];
         let wire = self.wires.insert(Wire { ends, dial, is_sv1 });
         match outcome {
-            ConnectOutcome::Connected(Connected { client, server }) => {
+            ConnectOutcome::Connected(Connected { client, server }) if client <= patience => {
                 self.queue.push(client, Planned::Opened { wire });
                 if is_sv1 {
                     self.queue.push(server, Planned::Accepted { wire });
+                } else {
+                    for (end, at) in [(End::Client, client), (End::Server, server)] {
+                        self.queue.push(at + HANDSHAKE_TIMEOUT, Planned::Overdue { wire, end });
+                    }
                 }
             }
-            ConnectOutcome::Refused(at) | ConnectOutcome::TimedOut(at) => {
+            ConnectOutcome::Refused(at) if at <= patience => {
                 self.queue.push(at, Planned::Refused { wire });
             }
+            _ => self.queue.push(patience, Planned::Refused { wire }),
         }
     }
 
     /// TCP is there at the client.
     pub(super) fn opened(&mut self, id: WireId) {
         let Some(wire) = self.wires.get_mut(id) else { return };
+        if wire.end(End::Client).is_closed {
+            return;
+        }
         if wire.is_sv1 {
             let via = Via::Dial(wire.dial);
             self.connected(id, End::Client, via);
@@ -64,9 +82,23 @@ impl World {
     pub(super) fn refused(&mut self, id: WireId) {
         let Some(wire) = self.wires.remove(id) else { return };
         self.retire(&wire);
-        let reason = DialFailure::Unreachable("the connection was refused".to_owned());
+        if wire.end(End::Client).is_closed {
+            return;
+        }
+        let reason = DialFailure::Unreachable("refused, or not answered".to_owned());
         let failed = Input::DialFailed { dial: wire.dial, reason };
         self.inputs.push_back((wire.end(End::Client).host, failed));
+    }
+
+    /// A handshake that is not over is so by this.
+    pub(super) fn overdue(&mut self, id: WireId, end: End) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let terminal = wire.end(end);
+        if terminal.connection.is_none() && !terminal.is_closed {
+            let expected_len = if end == End::Client { ACT_2_LEN } else { ACT_1_LEN };
+            let error = ConnectionError::HandshakeTimedOut { received_len: 0, expected_len };
+            self.end(id, end, error.into());
+        }
     }
 
     fn connected(&mut self, id: WireId, end: End, via: Via) {
@@ -88,14 +120,21 @@ impl World {
         }
     }
 
-    fn put(&mut self, id: WireId, from: End, parcel: Parcel) {
+    pub(super) fn put(&mut self, id: WireId, from: End, parcel: Parcel) {
         let now = self.now.instant;
         let Some(wire) = self.wires.get_mut(id) else { return };
         let terminal = wire.end_mut(from);
-        let network = &mut self.paths.network;
-        match terminal.pipe.send(network, now, parcel.wire_len()) {
+        let network = &mut self.topology.network;
+        let len = parcel.wire_len();
+        let unsent_len = terminal.under_way_bytes + len;
+        if unsent_len > UNSENT_BYTES_MAX && len > 0 && !terminal.under_way.is_empty() {
+            let reason = CloseReason::TooSlow { unsent_len, limit: UNSENT_BYTES_MAX };
+            return self.end(id, from, reason);
+        }
+        match terminal.pipe.send(network, now, len) {
             Delivery::Arrives(at) => {
                 terminal.under_way.push_back((now, parcel));
+                terminal.under_way_bytes = unsent_len;
                 self.queue.push(at, Planned::Arrival { wire: id, from });
             }
             Delivery::TimesOut(at) => self.queue.push(at, Planned::GivenUp { wire: id, from }),
@@ -105,12 +144,15 @@ impl World {
     pub(super) fn arrive(&mut self, id: WireId, from: End) {
         let Some(wire) = self.wires.get_mut(id) else { return };
         let to = from.other();
-        let Some((sent_at, parcel)) = wire.end_mut(from).under_way.pop_front() else { return };
+        let sender = wire.end_mut(from);
+        let Some((sent_at, parcel)) = sender.under_way.pop_front() else { return };
+        let len = parcel.wire_len();
+        sender.under_way_bytes -= len;
         self.digest.word(parcel.kind());
-        self.digest.word(parcel.wire_len() as u64);
+        self.digest.word(len as u64);
         let terminal = wire.end(to);
-        let (host, connection, is_closed) =
-            (terminal.host, terminal.connection, terminal.is_closed);
+        let (host, connection) = (terminal.host, terminal.connection);
+        let (is_closed, is_mute) = (terminal.is_closed, terminal.is_mute);
         let (sender, dial) = (wire.end(from).host, wire.dial);
         let may_reset = terminal.under_way.is_empty() && !wire.end(from).is_closed;
         if parcel.is_tip() && !is_closed {
@@ -118,6 +160,8 @@ impl World {
         }
         self.is_share_excused = self.is_excused(sender, host, sent_at);
         match parcel {
+            // Nobody is there to answer, or to say that nobody is.
+            _ if is_mute => self.fall_silent(id, from),
             // A reset of a connection that is none: there is nobody to tell.
             Parcel::End if is_closed => {}
             Parcel::End => return self.end(id, to, CloseReason::ByPeer),
@@ -164,6 +208,16 @@ impl World {
         sender >= sent_at || judge > sender
     }
 
+    /// What was sent from this end has reached nobody: TCP sends it again for a quarter of an hour.
+    fn fall_silent(&mut self, id: WireId, from: End) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let sender = wire.end_mut(from);
+        if !sender.is_closed && !std::mem::replace(&mut sender.is_giving_up, true) {
+            let at = self.now.instant + RETRANSMISSION;
+            self.queue.push(at, Planned::GivenUp { wire: id, from });
+        }
+    }
+
     /// The other end never hears of it: the connection is half open.
     pub(super) fn give_up(&mut self, id: WireId, from: End) {
         let Some(wire) = self.wires.get_mut(id) else { return };
@@ -181,7 +235,7 @@ impl World {
     }
 
     /// Closes one end, and lets the other one know.
-    fn end(&mut self, id: WireId, end: End, reason: CloseReason) {
+    pub(super) fn end(&mut self, id: WireId, end: End, reason: CloseReason) {
         self.lose(id, end, reason);
         let Some(wire) = self.wires.get_mut(id) else { return };
         if wire.end(end.other()).is_closed {
@@ -210,7 +264,7 @@ impl World {
         }
     }
 
-    fn remove_if_over(&mut self, id: WireId) {
+    pub(super) fn remove_if_over(&mut self, id: WireId) {
         if self.wires.get_mut(id).is_some_and(|wire| wire.is_over())
             && let Some(wire) = self.wires.remove(id)
         {
@@ -241,3 +295,13 @@ fn decoded(connection: ConnectionId, frame: Frame) -> Input {
         Err(error) => Input::Undecodable { connection, frame, error },
     }
 }
+
+/// As on sockets (`sv2_net::Limits`).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Likewise.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is under way on a connection, at most: what a host keeps for it (`sv2_net::Limits`), and
+/// what Linux does on both sides (`tcp_wmem`, `tcp_rmem`).
+const UNSENT_BYTES_MAX: usize = (1 << 20) + (4 << 20) + (6 << 20);
+/// Until Linux gives up a connection whose other end is silent: `tcp_retries2`, 15 times.
+const RETRANSMISSION: Duration = Duration::from_millis(924_600);

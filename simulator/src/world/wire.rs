@@ -104,15 +104,30 @@ pub(super) struct Terminal {
     pub(super) connection: Option<ConnectionId>,
     /// Neither sends nor takes anything any more.
     pub(super) is_closed: bool,
+    /// Its host has vanished without a word: what arrives is lost.
+    pub(super) is_mute: bool,
+    /// That the other end has vanished is known from some moment on, which is planned.
+    pub(super) is_giving_up: bool,
     /// From this end to the other.
     pub(super) pipe: Pipe,
     /// In it and when it was sent, first in first out, as TCP has it.
     pub(super) under_way: VecDeque<(Instant, Parcel)>,
+    /// How much that is.
+    pub(super) under_way_bytes: usize,
 }
 
 impl Terminal {
     pub(super) fn new(host: u32, pipe: Pipe) -> Self {
-        Terminal { host, connection: None, is_closed: false, pipe, under_way: VecDeque::new() }
+        Terminal {
+            host,
+            connection: None,
+            is_closed: false,
+            is_mute: false,
+            is_giving_up: false,
+            pipe,
+            under_way: VecDeque::new(),
+            under_way_bytes: 0,
+        }
     }
 }
 
@@ -172,6 +187,13 @@ impl Wires {
         *generation = generation.wrapping_add(1);
         self.free.push(id.index);
         wire.take()
+    }
+
+    /// Names of those that are there.
+    pub(super) fn ids(&self) -> Vec<WireId> {
+        let places = (0_u32..).zip(&self.places);
+        let taken = places.filter(|(_, (_, wire))| wire.is_some());
+        taken.map(|(index, (generation, _))| WireId { index, generation: *generation }).collect()
     }
 
     /// Those that are there.

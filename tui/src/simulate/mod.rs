@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use simulator::scenario::{Overrides, Scenario};
 use simulator::units::parse_duration;
-use simulator::world::{QueueKind, World};
+use simulator::world::{QueueKind, World, WorldSettings};
 use sv2::time::Instant;
 
 use crate::event_json;
@@ -26,7 +26,7 @@ use report::Report;
 pub(crate) fn run(arguments: &Simulate) -> Outcome {
     prepare(arguments)
         .and_then(|(scenario, end)| match arguments.check_determinism {
-            true => check_determinism(&scenario, end),
+            true => check_determinism(arguments, &scenario, end),
             false => simulate(arguments, &scenario, end),
         })
         .unwrap_or_else(|outcome| outcome)
@@ -46,11 +46,18 @@ fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
         Ok(length) => length.unwrap_or(scenario.virtual_time.run.length),
         Err(error) => return Err(Outcome::usage(format!("--for: {error}"))),
     };
+    scenario.virtual_time.run.length = length;
     Ok((scenario, Instant::ZERO + length))
 }
 
-fn open(scenario: &Scenario, queue: QueueKind) -> Result<World, Outcome> {
-    World::new(scenario, queue).map_err(|error| Outcome::usage(format!("scenario: {error}")))
+fn open(arguments: &Simulate, scenario: &Scenario, queue: QueueKind) -> Result<World, Outcome> {
+    let folder = Path::new(&arguments.scenario).parent().unwrap_or(Path::new(""));
+    let mut read = |path: &Path| {
+        let path = folder.join(path);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let settings = WorldSettings { queue, read: &mut read, casting: None };
+    World::with(scenario, settings).map_err(|error| Outcome::usage(format!("scenario: {error}")))
 }
 
 fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
@@ -68,7 +75,7 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         }
         None => None,
     };
-    let mut world = open(scenario, QueueKind::Radix)?;
+    let mut world = open(arguments, scenario, QueueKind::Radix)?;
     if events.is_some() {
         world.keep_happenings();
     }
@@ -78,17 +85,17 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     while world.run(end, SLICE) && !interrupted.load(Ordering::Relaxed) {
         progress.tell(&world, started.elapsed());
         if let (Some(file), Some(path)) = (&mut events, &events_path) {
-            write_events(file, scenario, &mut world).map_err(|error| cannot(path, error))?;
+            write_events(file, &mut world).map_err(|error| cannot(path, error))?;
         }
     }
     if let (Some(file), Some(path)) = (&mut events, &events_path) {
-        let written = write_events(file, scenario, &mut world).and_then(|()| file.flush());
+        let written = write_events(file, &mut world).and_then(|()| file.flush());
         written.map_err(|error| cannot(path, error))?;
     }
     progress.end();
     let is_partial = interrupted.load(Ordering::Relaxed);
     let simulated = if is_partial { world.now() } else { end };
-    let report = Report::new(scenario, &world, simulated, started.elapsed(), is_partial);
+    let report = Report::new(&world, simulated, started.elapsed(), is_partial);
     if let Some(folder) = &arguments.output {
         let path = folder.join("summary.json");
         let text = format!("{:#}\n", report.json());
@@ -101,12 +108,9 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     Ok(if is_partial { Outcome::Code(INTERRUPTED) } else { Outcome::Done })
 }
 
-fn write_events(
-    file: &mut BufWriter<File>,
-    scenario: &Scenario,
-    world: &mut World,
-) -> std::io::Result<()> {
+fn write_events(file: &mut BufWriter<File>, world: &mut World) -> std::io::Result<()> {
     for happening in world.take_happenings() {
+        let scenario = world.scenario();
         let line = serde_json::json!({
             "at_seconds": happening.at.since(Instant::ZERO).as_secs_f64(),
             "role": scenario.role(happening.role).name,
@@ -119,9 +123,13 @@ fn write_events(
     Ok(())
 }
 
-fn check_determinism(scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
-    let mut one = open(scenario, QueueKind::Radix)?;
-    let mut other = open(scenario, QueueKind::Heap)?;
+fn check_determinism(
+    arguments: &Simulate,
+    scenario: &Scenario,
+    end: Instant,
+) -> Result<Outcome, Outcome> {
+    let mut one = open(arguments, scenario, QueueKind::Radix)?;
+    let mut other = open(arguments, scenario, QueueKind::Heap)?;
     loop {
         let steps = (one.step(end), other.step(end));
         if steps.0 != steps.1 || one.digest() != other.digest() {

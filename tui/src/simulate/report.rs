@@ -21,14 +21,13 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(
-        scenario: &'a Scenario,
-        world: &World,
+        world: &'a World,
         simulated: Instant,
         elapsed: Duration,
         is_partial: bool,
     ) -> Self {
         Report {
-            scenario,
+            scenario: world.scenario(),
             tally: world.tally(),
             heights: world.heights(),
             simulated: simulated.since(Instant::ZERO),
@@ -69,6 +68,7 @@ impl<'a> Report<'a> {
             "payload_bytes": tally.payload_bytes,
             "packet_bytes": tally.packet_bytes,
             "connections": tally.connection_count,
+            "faults": tally.fault_count,
             "foreign_blocks": tally.foreign_block_count,
             "stale_explained": tally.stale_explained_count,
             "stale_unexplained": tally.stale_unexplained_count,

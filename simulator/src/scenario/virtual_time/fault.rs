@@ -55,6 +55,55 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Whom it concerns.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        let (one, other) = match self {
+            FaultKind::Partition(one, other) | FaultKind::OneWayPartition(one, other) => {
+                (*one, Some(*other))
+            }
+            FaultKind::Crash(one)
+            | FaultKind::Restart(one)
+            | FaultKind::Pause(one)
+            | FaultKind::ClockStep(one, _)
+            | FaultKind::BandwidthDrop(one, _)
+            | FaultKind::ReconnectStorm(one)
+            | FaultKind::Curtailment(one, _) => (*one, None),
+        };
+        [Some(one), other].into_iter().flatten()
+    }
+
+    /// The same, to change them.
+    pub fn targets_mut(&mut self) -> impl Iterator<Item = &mut Target> {
+        let (one, other) = match self {
+            FaultKind::Partition(one, other) | FaultKind::OneWayPartition(one, other) => {
+                (one, Some(other))
+            }
+            FaultKind::Crash(one)
+            | FaultKind::Restart(one)
+            | FaultKind::Pause(one)
+            | FaultKind::ClockStep(one, _)
+            | FaultKind::BandwidthDrop(one, _)
+            | FaultKind::ReconnectStorm(one)
+            | FaultKind::Curtailment(one, _) => (one, None),
+        };
+        [Some(one), other].into_iter().flatten()
+    }
+
+    /// As scenarios write it.
+    pub fn name(&self) -> &'static str {
+        FAULT_KINDS[match self {
+            FaultKind::Crash(_) => 0,
+            FaultKind::Restart(_) => 1,
+            FaultKind::Pause(_) => 2,
+            FaultKind::Partition(..) => 3,
+            FaultKind::OneWayPartition(..) => 4,
+            FaultKind::ClockStep(..) => 5,
+            FaultKind::BandwidthDrop(..) => 6,
+            FaultKind::ReconnectStorm(_) => 7,
+            FaultKind::Curtailment(..) => 8,
+        }]
+    }
+
     /// Whether it is over as soon as it has happened.
     pub fn is_momentary(&self) -> bool {
         match self {
