@@ -5,6 +5,7 @@
 //! count the same way.
 
 pub mod build;
+pub mod checkers;
 pub mod compare;
 pub mod engine;
 pub mod faults;

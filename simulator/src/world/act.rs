@@ -6,10 +6,12 @@ use sv2::time::{Instant, Now, UnixTime};
 
 use super::event::Planned;
 use super::wire::{End, Parcel};
-use super::{Happening, World, tally};
+use super::{Happening, MOMENT_EVENTS_MAX, World};
+use crate::checkers::{Sight, Violation, Wire, is_stale};
 
 impl World {
     pub(super) fn handle(&mut self, at: Instant, planned: Planned) {
+        self.count_moment(at, planned);
         self.now = self.start.after(at - self.start.instant);
         self.tally.event_count += 1;
         self.digest.word(at.0);
@@ -18,6 +20,20 @@ impl World {
             self.happen(at, planned);
         }
         self.settle();
+    }
+
+    /// Time passes, or somebody is at fault.
+    fn count_moment(&mut self, at: Instant, planned: Planned) {
+        self.moment_count = if at == self.now.instant { self.moment_count + 1 } else { 0 };
+        let limit = MOMENT_EVENTS_MAX + 100 * self.hosts.len() as u64;
+        if self.moment_count > limit && self.stuck.is_none() {
+            self.stuck = Some(Violation {
+                checker: "progress",
+                what: format!("{limit} events at one moment, the last: {}", self.describe(planned)),
+                at,
+                event_number: self.tally.event_count,
+            });
+        }
     }
 
     /// Whether it waits, because the host that it is for is paused.
@@ -93,6 +109,9 @@ impl World {
             let news = self.nodes.all[home].chain.current(self.now);
             self.inputs.push_back((index, Input::Chain(news)));
         }
+        if !self.hosts[index as usize].is_started {
+            self.see(&Sight::Began { host: index });
+        }
         let host = &mut self.hosts[index as usize];
         host.is_started = true;
         if host.role.wake_at().is_some_and(|wake_at| wake_at <= at) {
@@ -127,6 +146,15 @@ impl World {
             self.plan_wake(index);
         }
         self.is_share_excused = false;
+        self.see(&Sight::Settled);
+    }
+
+    /// Shows something to checkers.
+    #[inline]
+    pub(super) fn see(&mut self, sight: &Sight<'_>) {
+        if let Some(checkers) = &mut self.checkers {
+            checkers.see(self.now.instant, self.tally.event_count, sight);
+        }
     }
 
     /// Both clocks as a host has them: its civil one may have been stepped.
@@ -161,7 +189,12 @@ impl World {
 
     fn told(&mut self, index: u32, event: Event) {
         let (role, member) = (self.hosts[index as usize].id, self.hosts[index as usize].member);
-        if tally::is_stale(&event) {
+        if self.checkers.is_some() {
+            let wire = self.server_wire(index, &event);
+            let is_excused = self.is_share_excused;
+            self.see(&Sight::Told { host: index, event: &event, wire, is_excused });
+        }
+        if is_stale(&event) {
             match self.is_share_excused {
                 true => self.tally.stale_explained_count += 1,
                 false => self.tally.stale_unexplained_count += 1,
@@ -174,6 +207,18 @@ impl World {
         if let Some(happenings) = &mut self.happenings {
             happenings.push(Happening { at: self.now.instant, role, member, event });
         }
+    }
+
+    /// The connection that an event is about, if this host is its server.
+    fn server_wire(&self, index: u32, event: &Event) -> Option<Wire> {
+        let (Event::ShareAccepted { connection, .. } | Event::ShareRejected { connection, .. }) =
+            event
+        else {
+            return None;
+        };
+        let (id, end) = self.hosts[index as usize].wire(*connection)?;
+        let wire = self.wires.get(id)?;
+        (end == End::Server).then(|| wire.card())
     }
 
     fn answer(&mut self, index: u32, request: RequestId, what: &Request) {
@@ -199,6 +244,10 @@ impl World {
             } else if host.is_started {
                 self.inputs.push_back((*follower, Input::Chain(news.clone())));
             }
+        }
+        let tip = self.nodes.all[node].chain.chain().tip();
+        if self.nodes.all[node].told_tip != tip {
+            self.see(&Sight::Tip);
         }
         for (number, delay) in self.nodes.relay(node) {
             self.queue.push(self.now.instant + delay, Planned::Branch { number });

@@ -9,6 +9,7 @@ use sv2::role::{CloseReason, Input};
 use super::World;
 use super::event::Planned;
 use super::wire::{End, Parcel, WireId};
+use crate::checkers::Sight;
 use crate::scenario::{FaultKind, RegionId, RoleId, Target};
 
 impl World {
@@ -21,7 +22,7 @@ impl World {
         }
     }
 
-    fn fault(&self, index: usize) -> FaultKind {
+    pub(super) fn fault(&self, index: usize) -> FaultKind {
         let occurrence = self.timeline[index];
         self.scenario.virtual_time.faults[occurrence.fault_index].kind.clone()
     }
@@ -34,7 +35,11 @@ impl World {
             let index = u32::try_from(index).expect("faults have a limit");
             self.queue.push(until, Planned::FaultEnds { index });
         }
-        match self.fault(index) {
+        let fault = self.fault(index);
+        let over = if fault.is_momentary() { Some(self.now.instant) } else { None };
+        let over = until.or(over);
+        self.see(&Sight::FaultBegan { what: fault.name(), until: over });
+        match fault {
             FaultKind::Crash(target) => self.take_down(&self.hosts_of(target), true),
             FaultKind::Curtailment(target, part) => {
                 self.take_down(&self.part_of(target, part), true);
@@ -49,6 +54,7 @@ impl World {
             FaultKind::Pause(target) => {
                 for host in self.hosts_of(target) {
                     self.hosts[host as usize].trouble.pause_count += 1;
+                    self.see(&Sight::Paused { host });
                 }
             }
             FaultKind::ClockStep(target, step) => self.step_clocks(target, step),
@@ -132,6 +138,7 @@ impl World {
             if is_ended[*index as usize] {
                 host.end();
                 self.tally.roles[host.id.0].member_ended(host.member);
+                self.see(&Sight::Ended { host: *index });
             }
         }
     }
@@ -187,16 +194,20 @@ impl World {
         if host.is_paused() || host.trouble.down_count > 0 {
             return;
         }
-        for news in std::mem::take(&mut host.trouble.held_news) {
+        let news = std::mem::take(&mut host.trouble.held_news);
+        let held = std::mem::take(&mut host.trouble.held);
+        let (is_started, planned_at) = (host.is_started, host.planned_at);
+        self.see(&Sight::WentOn { host: index });
+        for news in news {
             self.inputs.push_back((index, Input::Chain(news)));
         }
-        for planned in std::mem::take(&mut host.trouble.held) {
+        for planned in held {
             self.queue.push(now, planned);
         }
-        if host.is_started {
+        if is_started {
             self.plan_wake(index);
-        } else if host.planned_at.is_none() {
-            host.planned_at = Some(now);
+        } else if planned_at.is_none() {
+            self.hosts[index as usize].planned_at = Some(now);
             self.queue.push(now, Planned::Wake { host: index });
         }
     }

@@ -9,6 +9,7 @@ use super::World;
 use super::event::Planned;
 use super::host::Host;
 use crate::build::{Builder, authority_from_seed};
+use crate::checkers::Card;
 use crate::engine::{Purpose, Stream};
 use crate::scenario::{
     Fidelity, HeldBy, Kind, Role as RoleOfScenario, RoleId, RoleKind, Scenario, Target,
@@ -69,6 +70,9 @@ impl World {
                 if self.scenario.role(id).listen.is_some() {
                     let PeerAddress { host, port, .. } = address(&self.scenario, id);
                     self.listeners.insert((host, port), index);
+                }
+                if let Some(checkers) = &mut self.checkers {
+                    checkers.add_host(Card::new(self.scenario.role(id)));
                 }
                 self.homes.push(node.map(|node| node.0));
                 self.hosts.push(Host::new(role, id, member));

@@ -1,5 +1,6 @@
 //! What can happen in a world next.
 
+use super::World;
 use super::wire::{End, WireId};
 
 /// Planned for a moment. Small: there is one for each message under way.
@@ -48,6 +49,65 @@ impl Planned {
             Planned::Overdue { wire, end } => [10, of_wire(wire, end as u64)],
             Planned::FaultBegins { index } => [11, u64::from(index)],
             Planned::FaultEnds { index } => [12, u64::from(index)],
+        }
+    }
+}
+
+impl World {
+    /// What will happen, in words.
+    pub(super) fn describe(&self, planned: Planned) -> String {
+        let ends = |id: WireId, from: End| {
+            let wire = self.wires.get(id);
+            let name = |end| wire.map_or_else(String::new, |wire| self.name(wire.end(end).host));
+            (name(from), name(from.other()))
+        };
+        match planned {
+            Planned::Wake { host } => format!("{} wakes", self.name(host)),
+            Planned::Opened { wire } => {
+                let (client, server) = ends(wire, End::Client);
+                format!("{client} has reached {server}")
+            }
+            Planned::Accepted { wire } => {
+                let (client, server) = ends(wire, End::Client);
+                format!("{server} is reached by {client}")
+            }
+            Planned::Refused { wire } => {
+                let (client, server) = ends(wire, End::Client);
+                format!("{client} has not reached {server}")
+            }
+            Planned::Arrival { wire, from } => {
+                let parcel = self.wires.get(wire).and_then(|wire| wire.end(from).under_way.front());
+                let (what, len) =
+                    parcel.map_or(("nothing", 0), |(_, parcel)| (parcel.name(), parcel.wire_len()));
+                let (from, to) = ends(wire, from);
+                format!("{from} to {to}: {what} ({len} bytes)")
+            }
+            Planned::Overdue { wire, end } => {
+                format!("the handshake of {} should be over", ends(wire, end).0)
+            }
+            Planned::GivenUp { wire, from } => {
+                let (from, to) = ends(wire, from);
+                format!("{from} would give up {to}")
+            }
+            Planned::Transaction { node } => format!("a transaction reaches node {node}"),
+            Planned::Block => "somebody else finds a block".to_owned(),
+            Planned::Branch { number } => format!("blocks arrive (message {number} of nodes)"),
+            Planned::FaultBegins { index } => {
+                format!("fault {index} begins: {}", self.fault(index as usize).name())
+            }
+            Planned::FaultEnds { index } => {
+                format!("fault {index} ends: {}", self.fault(index as usize).name())
+            }
+        }
+    }
+
+    /// Of a host: its role's, with a number in a fleet.
+    fn name(&self, host: u32) -> String {
+        let host = &self.hosts[host as usize];
+        let role = self.scenario.role(host.id);
+        match role.kind.member_count() {
+            1 => role.name.clone(),
+            _ => format!("{}.{}", role.name, host.member),
         }
     }
 }

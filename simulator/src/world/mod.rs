@@ -29,6 +29,7 @@ use self::host::Host;
 use self::node::Nodes;
 use self::wire::Wires;
 use crate::build::Proofs;
+use crate::checkers::{Checkers, Violation};
 use crate::engine::{Digest, EventQueue, HeapQueue, RadixQueue};
 use crate::faults::{Occurrence, timeline};
 use crate::link::{Latency, Topology};
@@ -49,6 +50,9 @@ pub enum WorldError {
     /// A file of delays cannot be used.
     #[error("{0}")]
     Delays(String),
+    /// A checker is named that there is not.
+    #[error("{0}")]
+    UnknownCheck(String),
 }
 
 /// How a scenario is run.
@@ -59,6 +63,8 @@ pub struct WorldSettings<'a> {
     pub read: &'a mut dyn FnMut(&Path) -> Result<String, String>,
     /// What stands around roles.
     pub casting: Option<Casting>,
+    /// Whether checkers look on: those that the scenario names, or all.
+    pub has_checks: bool,
 }
 
 /// What keeps that which is planned. The order is the same; the second is there to show it.
@@ -104,6 +110,10 @@ pub struct World {
     /// Whether the share that is being judged was sent before its sender knew of the tip.
     is_share_excused: bool,
     happenings: Option<Vec<Happening>>,
+    checkers: Option<Box<Checkers>>,
+    /// Events of the present moment.
+    moment_count: u64,
+    stuck: Option<Violation>,
 }
 
 /// Something that a role has told.
@@ -137,7 +147,10 @@ impl World {
     /// [`WorldError`].
     pub fn new(scenario: &Scenario, queue: QueueKind) -> Result<Self, WorldError> {
         let mut read = |path: &Path| Err(format!("{} was not read", path.display()));
-        World::with(scenario, WorldSettings { queue, read: &mut read, casting: None })
+        World::with(
+            scenario,
+            WorldSettings { queue, read: &mut read, casting: None, has_checks: false },
+        )
     }
 
     /// Everything is there and nothing has happened yet. Faults that are drawn are so for the
@@ -152,7 +165,10 @@ impl World {
         if let Some(role) = scenario.roles.iter().find(|role| role.held_by != HeldBy::Us) {
             return Err(WorldError::HeldByOthers(role.name.clone()));
         }
-        let WorldSettings { queue, read, casting } = settings;
+        let WorldSettings { queue, read, casting, has_checks } = settings;
+        let checks = &scenario.virtual_time.run.checks;
+        let checkers = has_checks.then(|| Checkers::new(checks)).transpose();
+        let checkers = checkers.map_err(WorldError::UnknownCheck)?.map(Box::new);
         let scenario = Box::new(cast::with_fleets(scenario));
         let proofs = Proofs::drawn_for(&scenario);
         let start = Now { instant: Instant::ZERO, unix: START };
@@ -192,6 +208,9 @@ impl World {
             tally: Tally::new(&scenario),
             is_share_excused: false,
             happenings: None,
+            checkers,
+            moment_count: 0,
+            stuck: None,
             scenario,
             proofs,
             casting,
@@ -214,21 +233,32 @@ impl World {
         &self.scenario
     }
 
-    /// Lets happen what comes next; `None` if nothing does until `end`, which is then the present.
+    /// Lets happen what comes next; `None` if nothing does until `end`.
     pub fn step(&mut self, end: Instant) -> Option<Step> {
         let (at, planned) = self.pop(end)?;
+        let what = self.describe(planned);
         self.handle(at, planned);
         let number = self.tally.event_count;
-        Some(Step { number, at, what: format!("{planned:?}") })
+        Some(Step { number, at, what })
     }
 
-    /// Lets up to `count` events happen; whether there are more before `end`.
+    /// Lets up to `count` events happen; whether there are more before `end`. Nothing happens
+    /// after a [violation](World::violation).
     pub fn run(&mut self, end: Instant, count: u64) -> bool {
         for _ in 0..count {
+            if self.violation().is_some() {
+                return false;
+            }
             let Some((at, planned)) = self.pop(end) else { return false };
             self.handle(at, planned);
         }
         true
+    }
+
+    /// The first rule of the checkers that does not hold; or, also without checkers, that time
+    /// does not pass.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.stuck.as_ref().or_else(|| self.checkers.as_ref()?.violation())
     }
 
     /// The virtual present.
@@ -287,5 +317,8 @@ impl World {
     }
 }
 
+/// Of one moment, beside some for each host: a role that wants to be woken at once, again and
+/// again, is at fault.
+const MOMENT_EVENTS_MAX: u64 = 100_000;
 /// When every world begins: a Wednesday in 2023, above the times of the first blocks.
 const START: UnixTime = UnixTime(1_700_000_000);

@@ -50,9 +50,3 @@ fn side(role: &Role) -> Side {
         _ => Side::Server,
     }
 }
-
-/// Whether an event says that a share came too late, whichever protocol it came by.
-pub(super) fn is_stale(event: &Event) -> bool {
-    matches!(event, Event::ShareRejected { error_code, .. }
-        if *error_code == "stale-share" || error_code.starts_with("21 "))
-}

@@ -6,12 +6,14 @@ use sv2::connection::ConnectionError;
 use sv2::message::{Decoded, Message};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN};
 use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, PeerAddress, Via};
+use sv2::sv1;
 use sv2::time::Instant;
 use sv2::wire::Frame;
 
 use super::World;
 use super::event::Planned;
 use super::wire::{End, Parcel, Terminal, Wire, WireId};
+use crate::checkers::Sight;
 use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, Place, connect};
 use crate::scenario::Kind;
 
@@ -42,7 +44,8 @@ impl World {
         let is_sv1 = kind(index) == Kind::Sv1Device
             || matches!(kind(server), Kind::Sv1Pool | Kind::Translator);
         let ends = [Terminal::new(index, out), Terminal::new(server, back)];
-        let wire = self.wires.insert(Wire { ends, dial, is_sv1 });
+        let number = self.wire_count;
+        let wire = self.wires.insert(Wire { number, ends, dial, is_sv1 });
         match outcome {
             ConnectOutcome::Connected(Connected { client, server }) if client <= patience => {
                 self.queue.push(client, Planned::Opened { wire });
@@ -123,6 +126,7 @@ impl World {
     pub(super) fn put(&mut self, id: WireId, from: End, parcel: Parcel) {
         let now = self.now.instant;
         let Some(wire) = self.wires.get_mut(id) else { return };
+        let card = wire.card();
         let terminal = wire.end_mut(from);
         let network = &mut self.topology.network;
         let len = parcel.wire_len();
@@ -130,6 +134,23 @@ impl World {
         if unsent_len > UNSENT_BYTES_MAX && len > 0 && !terminal.under_way.is_empty() {
             let reason = CloseReason::TooSlow { unsent_len, limit: UNSENT_BYTES_MAX };
             return self.end(id, from, reason);
+        }
+        if let Some(checkers) = &mut self.checkers {
+            let mut see = |sight: &Sight<'_>| checkers.see(now, self.tally.event_count, sight);
+            match (&parcel, from) {
+                (Parcel::Message(message, _), End::Server) => {
+                    see(&Sight::Said { wire: card, message });
+                }
+                (Parcel::Message(message, _), End::Client) if is_share(message) => {
+                    see(&Sight::Submitted { host: terminal.host });
+                }
+                (Parcel::Line(line), End::Server) => {
+                    if let Ok(message) = sv1::Message::parse(line) {
+                        see(&Sight::SaidLine { wire: card, message: &message });
+                    }
+                }
+                _ => {}
+            }
         }
         match terminal.pipe.send(network, now, len) {
             Delivery::Arrives(at) => {
@@ -158,7 +179,19 @@ impl World {
         if parcel.is_tip() && !is_closed {
             self.hosts[host as usize].tip_at = self.now.instant;
         }
+        let card = wire.card();
         self.is_share_excused = self.is_excused(sender, host, sent_at);
+        if to == End::Server && !is_closed && self.checkers.is_some() {
+            match &parcel {
+                Parcel::Message(message, _) => self.see(&Sight::Heard { wire: card, message }),
+                Parcel::Line(line) => {
+                    if let Ok(message) = sv1::Message::parse(line) {
+                        self.see(&Sight::HeardLine { wire: card, message: &message });
+                    }
+                }
+                _ => {}
+            }
+        }
         match parcel {
             // Nobody is there to answer, or to say that nobody is.
             _ if is_mute => self.fall_silent(id, from),
@@ -247,13 +280,16 @@ impl World {
     /// Closes one end, which hears of it if it knew the connection.
     fn lose(&mut self, id: WireId, end: End, reason: CloseReason) {
         let Some(wire) = self.wires.get_mut(id) else { return };
-        let dial = wire.dial;
+        let (dial, card) = (wire.dial, wire.card());
         let terminal = wire.end_mut(end);
         terminal.is_closed = true;
         let host = terminal.host;
         match terminal.connection.take() {
             Some(connection) => {
                 self.hosts[host as usize].forget(connection);
+                if end == End::Server {
+                    self.see(&Sight::Closed { wire: card });
+                }
                 self.inputs.push_back((host, Input::Closed { connection, reason }));
             }
             None if end == End::Client => {
@@ -279,6 +315,10 @@ impl World {
             self.tally.packet_bytes += end.pipe.packet_bytes;
         }
     }
+}
+
+fn is_share(message: &Message) -> bool {
+    matches!(message, Message::SubmitSharesStandard(_) | Message::SubmitSharesExtended(_))
 }
 
 fn received(connection: ConnectionId, message: Message, tlvs: sv2::wire::Tlvs) -> Input {

@@ -9,6 +9,7 @@ use sv2::role::{ConnectionId, DialId};
 use sv2::time::Instant;
 use sv2::wire::{Frame, Tlvs};
 
+use crate::checkers;
 use crate::link::Pipe;
 
 /// What travels from one end of a connection to the other.
@@ -36,6 +37,18 @@ impl Parcel {
             Parcel::Frame(frame) => sealed(frame.payload.len()),
             Parcel::Line(line) => line.len() + 1,
             Parcel::End => 0,
+        }
+    }
+
+    /// In words.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Parcel::FirstAct => "the first act of Noise",
+            Parcel::SecondAct => "the second act of Noise",
+            Parcel::Message(message, _) => message.descriptor().name,
+            Parcel::Frame(_) => "a frame",
+            Parcel::Line(_) => "a line",
+            Parcel::End => "the end of the connection",
         }
     }
 
@@ -89,6 +102,8 @@ impl End {
 /// A connection, also while it comes about.
 #[derive(Debug)]
 pub(super) struct Wire {
+    /// No other one of a run has it.
+    pub(super) number: u64,
     /// By [`End`].
     pub(super) ends: [Terminal; 2],
     /// The client's name for it.
@@ -140,6 +155,11 @@ impl Wire {
         &mut self.ends[end as usize]
     }
 
+    /// As checkers know it.
+    pub(super) fn card(&self) -> checkers::Wire {
+        checkers::Wire { number: self.number, server: self.end(End::Server).host }
+    }
+
     /// Nothing is left that anybody could wait for.
     pub(super) fn is_over(&self) -> bool {
         self.ends.iter().all(|end| end.is_closed && end.under_way.is_empty())
@@ -177,6 +197,11 @@ impl Wires {
     pub(super) fn get_mut(&mut self, id: WireId) -> Option<&mut Wire> {
         let (generation, wire) = self.places.get_mut(id.index as usize)?;
         wire.as_deref_mut().filter(|_| *generation == id.generation)
+    }
+
+    pub(super) fn get(&self, id: WireId) -> Option<&Wire> {
+        let (generation, wire) = self.places.get(id.index as usize)?;
+        wire.as_deref().filter(|_| *generation == id.generation)
     }
 
     pub(super) fn remove(&mut self, id: WireId) -> Option<Box<Wire>> {

@@ -56,7 +56,7 @@ fn open(arguments: &Simulate, scenario: &Scenario, queue: QueueKind) -> Result<W
         let path = folder.join(path);
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let settings = WorldSettings { queue, read: &mut read, casting: None };
+    let settings = WorldSettings { queue, read: &mut read, casting: None, has_checks: false };
     World::with(scenario, settings).map_err(|error| Outcome::usage(format!("scenario: {error}")))
 }
 

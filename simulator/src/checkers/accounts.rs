@@ -1,0 +1,136 @@
+//! Every share that reaches a judge is judged, and told so; every share that a proxy accepts goes
+//! up, is filtered, or is lost in so many words (spec 5.3.13, 5.3.14).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sv2::event::Event;
+use sv2::message::Message;
+use sv2::sv1;
+use sv2::time::Instant;
+
+use super::{Card, Checker, Sight, Wire};
+use crate::scenario::Kind;
+
+/// Counts of one connection at its server.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    arrived: u64,
+    accepted: u64,
+    rejected: u64,
+    /// As the client is told.
+    told_accepted: u64,
+    told_rejected: u64,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Accounts {
+    wires: BTreeMap<Wire, Counts>,
+    /// Those whose counts have changed since everything was said.
+    changed: BTreeSet<Wire>,
+    /// Of each proxy, since everything was said: accepted, and passed on in some way.
+    passing: BTreeMap<u32, (u64, u64)>,
+}
+
+impl Checker for Accounts {
+    fn name(&self) -> &'static str {
+        "accounts"
+    }
+
+    fn see(&mut self, _now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {
+        match sight {
+            Sight::Heard {
+                wire,
+                message: Message::SubmitSharesStandard(_) | Message::SubmitSharesExtended(_),
+            } => self.counts(hosts, *wire, |counts| counts.arrived += 1),
+            Sight::HeardLine {
+                wire,
+                message: sv1::Message::Call { call: sv1::Call::Submit(_), .. },
+            } => self.counts(hosts, *wire, |counts| {
+                counts.arrived += 1;
+                // Stratum V1 has an answer for each, whose outcome stands in the event.
+            }),
+            Sight::Said { wire, message: Message::SubmitSharesSuccess(success) } => {
+                let count = u64::from(success.new_submits_accepted_count);
+                self.counts(hosts, *wire, |counts| counts.told_accepted += count);
+            }
+            Sight::Said { wire, message: Message::SubmitSharesError(_) } => {
+                self.counts(hosts, *wire, |counts| counts.told_rejected += 1);
+            }
+            Sight::Told { host, event, wire, .. } if hosts[*host as usize].is_judge => {
+                self.told(*host, *wire, event, hosts);
+            }
+            Sight::Submitted { host } => self.passed_on(*host, 1),
+            Sight::Closed { wire } => {
+                self.wires.remove(wire);
+                self.changed.remove(wire);
+            }
+            Sight::Ended { host } => {
+                self.wires.retain(|wire, _| wire.server != *host);
+                self.changed.retain(|wire| wire.server != *host);
+                self.passing.remove(host);
+            }
+            Sight::Settled => return self.balance(hosts),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Accounts {
+    fn counts(&mut self, hosts: &[Card], wire: Wire, change: impl FnOnce(&mut Counts)) {
+        if hosts[wire.server as usize].is_judge {
+            change(self.wires.entry(wire).or_default());
+            self.changed.insert(wire);
+        }
+    }
+
+    fn told(&mut self, host: u32, wire: Option<Wire>, event: &Event, hosts: &[Card]) {
+        match (event, wire) {
+            (Event::ShareAccepted { .. }, Some(wire)) => {
+                self.counts(hosts, wire, |counts| counts.accepted += 1);
+                self.passing.entry(host).or_default().0 += 1;
+            }
+            (Event::ShareRejected { .. }, Some(wire)) => {
+                self.counts(hosts, wire, |counts| counts.rejected += 1);
+            }
+            (Event::ShareFiltered { .. }, _) => self.passed_on(host, 1),
+            (Event::SharesLost { count }, _) => self.passed_on(host, *count as u64),
+            _ => {}
+        }
+    }
+
+    fn passed_on(&mut self, host: u32, count: u64) {
+        self.passing.entry(host).or_default().1 += count;
+    }
+
+    fn balance(&mut self, hosts: &[Card]) -> Result<(), String> {
+        while let Some(wire) = self.changed.pop_first() {
+            let counts = self.wires.get(&wire).copied().unwrap_or_default();
+            let Counts { arrived, accepted, rejected, told_accepted, told_rejected } = counts;
+            let is_sv1 = hosts[wire.server as usize].kind == Kind::Sv1Pool
+                || hosts[wire.server as usize].kind == Kind::Translator;
+            let is_judged = arrived == accepted + rejected;
+            let is_told = is_sv1 || (told_accepted <= accepted && told_rejected == rejected);
+            if !is_judged || !is_told {
+                return Err(format!(
+                    "on connection {} {arrived} shares have arrived, {accepted} were accepted \
+                     and {rejected} refused; the client was told of {told_accepted} and \
+                     {told_rejected}",
+                    wire.number
+                ));
+            }
+        }
+        for (host, (accepted, passed)) in std::mem::take(&mut self.passing) {
+            let passes_all =
+                matches!(hosts[host as usize].kind, Kind::MiningProxy | Kind::Translator);
+            if passes_all && accepted > passed {
+                return Err(format!(
+                    "host {host} has accepted {accepted} shares and sent up, filtered or lost \
+                     {passed}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
