@@ -15,6 +15,7 @@ pub mod goal;
 pub mod link;
 pub mod scenario;
 pub mod statistics;
+pub mod swarm;
 pub mod sweep;
 pub mod units;
 pub mod vardiff;

@@ -1,8 +1,10 @@
 //! The scenarios that ship with the program, in virtual time.
 
-use simulator::scenario::{Kind, Overrides, Scenario, builtin};
-use simulator::world::{QueueKind, Tally, World};
-use sv2::time::Instant;
+use simulator::scenario::{BUILTIN, Kind, Overrides, Scenario, builtin};
+use simulator::world::{Casting, Difference, Player, QueueKind, Tally, World, WorldSettings};
+use sv2::message::Message;
+use sv2::role::{Input, Outbox, Output, Role};
+use sv2::time::{Instant, Now};
 
 /// A shipped scenario, with roles apart from each other.
 fn scenario(name: &str, seed: u64) -> Scenario {
@@ -64,7 +66,7 @@ fn every_configuration_finds_blocks_and_rejects_late_shares_alone() {
 
 #[test]
 fn the_same_seed_is_the_same_run_and_another_one_is_not() {
-    for name in CONFIGS {
+    for name in BUILTIN.iter().map(|builtin| builtin.name) {
         let digest = |seed, queue| {
             let mut world = open(&scenario(name, seed), queue);
             world.run(minute(5), u64::MAX);
@@ -77,6 +79,59 @@ fn the_same_seed_is_the_same_run_and_another_one_is_not() {
         assert_eq!(digest(7, QueueKind::Heap), first, "{name}: the other queue");
         assert_ne!(digest(8, QueueKind::Radix), first, "{name}: another seed");
     }
+}
+
+/// Keeps one message to itself.
+struct Forgetful {
+    inner: Player,
+    inner_out: Outbox,
+    share_count: u32,
+}
+
+impl Role for Forgetful {
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.inner.handle(now, input, &mut self.inner_out);
+        for output in self.inner_out.take() {
+            if let Output::Send { message: Message::SubmitSharesStandard(_), .. } = &output {
+                self.share_count += 1;
+                if self.share_count == 5 {
+                    continue;
+                }
+            }
+            out.put(output);
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.inner.wake_at()
+    }
+}
+
+#[test]
+fn the_first_event_in_which_two_runs_differ_is_named() {
+    let scenario = scenario("pool", 7);
+    let casting: Casting = Box::new(|_, member, inner| match member {
+        2 => Box::new(Forgetful { inner, inner_out: Outbox::new(), share_count: 0 }),
+        _ => inner,
+    });
+    let mut read = |_: &std::path::Path| Err("no file".to_owned());
+    let settings = WorldSettings {
+        queue: QueueKind::Heap,
+        read: &mut read,
+        casting: Some(casting),
+        has_checks: false,
+    };
+    let mut other = World::with(&scenario, settings).expect("it has a world");
+    let mut one = open(&scenario, QueueKind::Radix);
+
+    let difference = Difference::first(&mut one, &mut other, minute(5)).expect("a share less");
+
+    let (one, other) = (difference.one.expect("it goes on"), difference.other.expect("it too"));
+    assert_eq!(one.what, "miners.2 to pool: SubmitSharesStandard (62 bytes)");
+    assert!(one.number == other.number && one.what != other.what, "{one:?}, {other:?}");
+    let mut again = open(&scenario, QueueKind::Heap);
+    let mut same = open(&scenario, QueueKind::Radix);
+    assert_eq!(Difference::first(&mut again, &mut same, minute(5)), None);
 }
 
 #[test]

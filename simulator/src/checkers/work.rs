@@ -22,6 +22,8 @@ struct OfWire {
     channels: BTreeMap<u32, Channel>,
     /// Job ids of shares that are being judged, by channel and sequence number.
     judged: BTreeMap<(u32, u32), u32>,
+    /// A block is credited whatever the target of its channel.
+    network_target: Target,
 }
 
 #[derive(Default)]
@@ -53,6 +55,10 @@ impl Checker for Work {
                     }
                     Message::SubmitSharesExtended(share) => {
                         (share.channel_id, share.sequence_number, share.job_id)
+                    }
+                    Message::SetCustomMiningJob(job) => {
+                        of.network_target = Target::from_compact(job.nbits).unwrap_or_default();
+                        return Ok(());
                     }
                     Message::CloseChannel(close) => {
                         of.close(close.channel_id);
@@ -107,10 +113,13 @@ impl OfWire {
             Message::SetCustomMiningJobSuccess(job) => {
                 self.each(job.channel_id, |channel| channel.add(job.job_id, true));
             }
-            Message::SetNewPrevHash(tip) => self.each(tip.channel_id, |channel| {
-                channel.jobs.retain(|(job_id, _)| *job_id == tip.job_id);
-                channel.jobs.iter_mut().for_each(|job| job.1 = Some(channel.target));
-            }),
+            Message::SetNewPrevHash(tip) => {
+                self.network_target = Target::from_compact(tip.nbits).unwrap_or_default();
+                self.each(tip.channel_id, |channel| {
+                    channel.jobs.retain(|(job_id, _)| *job_id == tip.job_id);
+                    channel.jobs.iter_mut().for_each(|job| job.1 = Some(channel.target));
+                });
+            }
             Message::CloseChannel(close) => self.close(close.channel_id),
             Message::SubmitSharesSuccess(success) => {
                 let Some(channel) = self.channels.get_mut(&success.channel_id) else {
@@ -145,7 +154,7 @@ impl OfWire {
                          {job_id}, which is not valid"
                     ));
                 };
-                if !target.is_met_by(hash) {
+                if !target.is_met_by(hash) && !self.network_target.is_met_by(hash) {
                     return Err(format!(
                         "share {sequence_number} of channel {channel_id} is accepted with the \
                          hash {hash}, which misses the target {target} of its job"

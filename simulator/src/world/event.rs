@@ -77,8 +77,8 @@ impl World {
             }
             Planned::Arrival { wire, from } => {
                 let parcel = self.wires.get(wire).and_then(|wire| wire.end(from).under_way.front());
-                let (what, len) =
-                    parcel.map_or(("nothing", 0), |(_, parcel)| (parcel.name(), parcel.wire_len()));
+                let (what, len) = parcel
+                    .map_or(("nothing", 0), |sent| (sent.parcel.name(), sent.parcel.wire_len()));
                 let (from, to) = ends(wire, from);
                 format!("{from} to {to}: {what} ({len} bytes)")
             }

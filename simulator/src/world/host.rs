@@ -2,6 +2,7 @@
 
 use sv2::role::{ChainEvent, ConnectionId};
 use sv2::time::Instant;
+use sv2::wire::U256;
 
 use super::cast::Player;
 use super::event::Planned;
@@ -18,8 +19,8 @@ pub(super) struct Host {
     pub(super) planned_at: Option<Instant>,
     /// It takes part from then on.
     pub(super) is_started: bool,
-    /// When news of a tip came last, from whomever.
-    pub(super) tip_at: Instant,
+    /// The last block to build on that it has heard of, from whomever.
+    pub(super) tip: U256,
     /// How often it has begun anew.
     pub(super) generation: u32,
     pub(super) trouble: Trouble,
@@ -52,7 +53,7 @@ impl Host {
             member,
             planned_at: None,
             is_started: false,
-            tip_at: Instant::ZERO,
+            tip: U256::ZERO,
             generation: 0,
             trouble: Trouble::default(),
             connections,
@@ -64,7 +65,7 @@ impl Host {
     pub(super) fn end(&mut self) {
         self.planned_at = None;
         self.is_started = false;
-        self.tip_at = Instant::ZERO;
+        self.tip = U256::ZERO;
         self.connections.clear();
         self.free.clear();
         self.trouble.held.clear();

@@ -9,6 +9,7 @@
 mod act;
 mod breakage;
 mod cast;
+mod difference;
 mod event;
 mod host;
 mod node;
@@ -36,6 +37,7 @@ use crate::link::{Latency, Topology};
 use crate::scenario::{ChainKind, HeldBy, Kind, LatencyText, RoleId, Scenario};
 
 pub use cast::{Casting, Player};
+pub use difference::Difference;
 pub use tally::Tally;
 
 /// Why a scenario has no world.

@@ -7,12 +7,11 @@ use sv2::message::{Decoded, Message};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN};
 use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, PeerAddress, Via};
 use sv2::sv1;
-use sv2::time::Instant;
 use sv2::wire::Frame;
 
 use super::World;
 use super::event::Planned;
-use super::wire::{End, Parcel, Terminal, Wire, WireId};
+use super::wire::{End, Parcel, Sent, Terminal, Wire, WireId};
 use crate::checkers::Sight;
 use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, Place, connect};
 use crate::scenario::Kind;
@@ -127,6 +126,7 @@ impl World {
         let now = self.now.instant;
         let Some(wire) = self.wires.get_mut(id) else { return };
         let card = wire.card();
+        let heard_count = wire.end(from.other()).news_heard_count;
         let terminal = wire.end_mut(from);
         let network = &mut self.topology.network;
         let len = parcel.wire_len();
@@ -154,7 +154,10 @@ impl World {
         }
         match terminal.pipe.send(network, now, len) {
             Delivery::Arrives(at) => {
-                terminal.under_way.push_back((now, parcel));
+                let tip = self.hosts[terminal.host as usize].tip;
+                terminal.news_count = terminal.news_count.wrapping_add(u32::from(parcel.is_news()));
+                let is_excused = self.is_share_excused;
+                terminal.under_way.push_back(Sent { tip, heard_count, is_excused, parcel });
                 terminal.under_way_bytes = unsent_len;
                 self.queue.push(at, Planned::Arrival { wire: id, from });
             }
@@ -166,21 +169,29 @@ impl World {
         let Some(wire) = self.wires.get_mut(id) else { return };
         let to = from.other();
         let sender = wire.end_mut(from);
-        let Some((sent_at, parcel)) = sender.under_way.pop_front() else { return };
+        let Some(sent) = sender.under_way.pop_front() else { return };
+        let Sent { tip, heard_count, is_excused, parcel } = sent;
         let len = parcel.wire_len();
         sender.under_way_bytes -= len;
+        let news = u32::from(parcel.is_news());
+        sender.news_heard_count = sender.news_heard_count.wrapping_add(news);
         self.digest.word(parcel.kind());
         self.digest.word(len as u64);
         let terminal = wire.end(to);
         let (host, connection) = (terminal.host, terminal.connection);
         let (is_closed, is_mute) = (terminal.is_closed, terminal.is_mute);
-        let (sender, dial) = (wire.end(from).host, wire.dial);
+        let dial = wire.dial;
+        let is_awaiting = terminal.news_count != heard_count;
         let may_reset = terminal.under_way.is_empty() && !wire.end(from).is_closed;
-        if parcel.is_tip() && !is_closed {
-            self.hosts[host as usize].tip_at = self.now.instant;
+        if let Some(tip) = parcel.tip().filter(|_| !is_closed) {
+            self.hosts[host as usize].tip = tip;
         }
         let card = wire.card();
-        self.is_share_excused = self.is_excused(sender, host, sent_at);
+        // A share may be late where sender and judge know of different tips, which come to them
+        // on different ways where a miner has a node; or where the sender has not heard of all
+        // the work that the judge has sent.
+        let is_awaiting = is_awaiting || tip != self.hosts[host as usize].tip;
+        self.is_share_excused = is_excused || is_awaiting;
         if to == End::Server && !is_closed && self.checkers.is_some() {
             match &parcel {
                 Parcel::Message(message, _) => self.see(&Sight::Heard { wire: card, message }),
@@ -231,14 +242,6 @@ impl World {
             }
         }
         self.remove_if_over(id);
-    }
-
-    /// Whether a share may be late, that is judged now: its sender has heard of a tip only after
-    /// it was sent, or has not heard yet of the one that the judge knows. Tips come to them on
-    /// different ways where a miner has a node.
-    fn is_excused(&self, sender: u32, judge: u32, sent_at: Instant) -> bool {
-        let [sender, judge] = [sender, judge].map(|host| self.hosts[host as usize].tip_at);
-        sender >= sent_at || judge > sender
     }
 
     /// What was sent from this end has reached nobody: TCP sends it again for a quarter of an hour.

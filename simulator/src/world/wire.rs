@@ -6,8 +6,8 @@ use bytes::Bytes;
 use sv2::message::Message;
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::role::{ConnectionId, DialId};
-use sv2::time::Instant;
-use sv2::wire::{Frame, Tlvs};
+use sv2::sv1;
+use sv2::wire::{Frame, Tlvs, U256};
 
 use crate::checkers;
 use crate::link::Pipe;
@@ -52,17 +52,29 @@ impl Parcel {
         }
     }
 
-    /// Whether it ends all work on the block before (spec 5.3.17), or may do so.
-    pub(super) fn is_tip(&self) -> bool {
+    /// The block to build on, where it is news of that (spec 5.3.17, 7.6).
+    pub(super) fn tip(&self) -> Option<U256> {
         match self {
-            // The mining protocol's, or that of template distribution (spec 7.6).
-            Parcel::Message(Message::SetNewPrevHash(_) | Message::TemplateSetNewPrevHash(_), _) => {
-                true
-            }
-            Parcel::Line(line) => {
-                let has = |word: &[u8]| line.windows(word.len()).any(|found| found == word);
-                has(b"mining.notify") && has(b"true]")
-            }
+            Parcel::Message(Message::SetNewPrevHash(tip), _) => Some(tip.prev_hash),
+            Parcel::Message(Message::TemplateSetNewPrevHash(tip), _) => Some(tip.prev_hash),
+            Parcel::Line(line) if is_notify(line) => match sv1::Message::parse(line) {
+                Ok(sv1::Message::Call { call: sv1::Call::Notify(job), .. }) => Some(job.prev_hash),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether it is news of a job or of a tip, which ends other work.
+    pub(super) fn is_news(&self) -> bool {
+        match self {
+            Parcel::Message(message, _) => matches!(
+                message,
+                Message::SetNewPrevHash(_)
+                    | Message::NewMiningJob(_)
+                    | Message::NewExtendedMiningJob(_)
+            ),
+            Parcel::Line(line) => is_notify(line),
             _ => false,
         }
     }
@@ -81,6 +93,27 @@ impl Parcel {
             }
         }
     }
+}
+
+/// Without a look at all of it: most lines are no jobs.
+fn is_notify(line: &[u8]) -> bool {
+    let has = |word: &[u8]| line.windows(word.len()).any(|found| found == word);
+    line.len() > NOTIFY_LEN_MIN && has(b"mining.notify\"")
+}
+
+/// A job has hashes and a coinbase transaction.
+const NOTIFY_LEN_MIN: usize = 200;
+
+/// A parcel under way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// That its sender knew of.
+    pub(super) tip: U256,
+    /// How much news had come the other way.
+    pub(super) heard_count: u32,
+    /// It passes on, unread, what was sent before its sender knew of the tip.
+    pub(super) is_excused: bool,
+    pub(super) parcel: Parcel,
 }
 
 /// Which end of a connection.
@@ -126,9 +159,12 @@ pub(super) struct Terminal {
     /// From this end to the other.
     pub(super) pipe: Pipe,
     /// In it and when it was sent, first in first out, as TCP has it.
-    pub(super) under_way: VecDeque<(Instant, Parcel)>,
+    pub(super) under_way: VecDeque<Sent>,
     /// How much that is.
     pub(super) under_way_bytes: usize,
+    /// News of jobs and tips that was sent from this end, and that has arrived at the other.
+    pub(super) news_count: u32,
+    pub(super) news_heard_count: u32,
 }
 
 impl Terminal {
@@ -142,6 +178,8 @@ impl Terminal {
             pipe,
             under_way: VecDeque::new(),
             under_way_bytes: 0,
+            news_count: 0,
+            news_heard_count: 0,
         }
     }
 }

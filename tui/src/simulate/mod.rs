@@ -2,6 +2,8 @@
 
 mod options;
 mod report;
+mod swarm;
+mod verdict;
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use simulator::scenario::{Overrides, Scenario};
 use simulator::units::parse_duration;
-use simulator::world::{QueueKind, World, WorldSettings};
+use simulator::world::{Difference, QueueKind, World, WorldSettings};
 use sv2::time::Instant;
 
 use crate::event_json;
@@ -24,6 +26,9 @@ use report::Report;
 
 /// Runs `assay simulate`.
 pub(crate) fn run(arguments: &Simulate) -> Outcome {
+    if arguments.swarm {
+        return swarm::run(arguments).unwrap_or_else(|outcome| outcome);
+    }
     prepare(arguments)
         .and_then(|(scenario, end)| match arguments.check_determinism {
             true => check_determinism(arguments, &scenario, end),
@@ -33,7 +38,7 @@ pub(crate) fn run(arguments: &Simulate) -> Outcome {
 }
 
 fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
-    let (file, text) = read_scenario(&arguments.scenario)?;
+    let (file, text) = read_scenario(arguments.file())?;
     let overrides = Overrides { seed: arguments.seed, ..Overrides::default() };
     let mut scenario = Scenario::load(&file, &text, &overrides)
         .map_err(|error| Outcome::usage(format!("scenario {error}")))?;
@@ -50,13 +55,18 @@ fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
     Ok((scenario, Instant::ZERO + length))
 }
 
-fn open(arguments: &Simulate, scenario: &Scenario, queue: QueueKind) -> Result<World, Outcome> {
-    let folder = Path::new(&arguments.scenario).parent().unwrap_or(Path::new(""));
+fn open(
+    arguments: &Simulate,
+    scenario: &Scenario,
+    queue: QueueKind,
+    has_checks: bool,
+) -> Result<World, Outcome> {
+    let folder = Path::new(arguments.file()).parent().unwrap_or(Path::new(""));
     let mut read = |path: &Path| {
         let path = folder.join(path);
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let settings = WorldSettings { queue, read: &mut read, casting: None, has_checks: false };
+    let settings = WorldSettings { queue, read: &mut read, casting: None, has_checks };
     World::with(scenario, settings).map_err(|error| Outcome::usage(format!("scenario: {error}")))
 }
 
@@ -75,7 +85,7 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         }
         None => None,
     };
-    let mut world = open(arguments, scenario, QueueKind::Radix)?;
+    let mut world = open(arguments, scenario, QueueKind::Radix, !arguments.no_checks)?;
     if events.is_some() {
         world.keep_happenings();
     }
@@ -93,7 +103,8 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         written.map_err(|error| cannot(path, error))?;
     }
     progress.end();
-    let is_partial = interrupted.load(Ordering::Relaxed);
+    let is_interrupted = interrupted.load(Ordering::Relaxed);
+    let is_partial = is_interrupted || world.violation().is_some();
     let simulated = if is_partial { world.now() } else { end };
     let report = Report::new(&world, simulated, started.elapsed(), is_partial);
     if let Some(folder) = &arguments.output {
@@ -105,7 +116,24 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         true => crate::print::line(report.json()),
         false => crate::print::text(report.text()),
     }
+    if let Some(violation) = world.violation() {
+        let mut again = open(arguments, scenario, QueueKind::Radix, false)?;
+        let text = verdict::text(violation, &mut again, end, &replay(arguments, scenario));
+        return Ok(Outcome::Said(text, BROKEN));
+    }
     Ok(if is_partial { Outcome::Code(INTERRUPTED) } else { Outcome::Done })
+}
+
+/// The command that runs the same again.
+fn replay(arguments: &Simulate, scenario: &Scenario) -> String {
+    let mut command = format!("assay simulate {} --seed {}", arguments.file(), scenario.seed);
+    if let Some(count) = arguments.devices {
+        command += &format!(" --devices {count}");
+    }
+    if let Some(duration) = &arguments.duration {
+        command += &format!(" --for {duration}");
+    }
+    command
 }
 
 fn write_events(file: &mut BufWriter<File>, world: &mut World) -> std::io::Result<()> {
@@ -128,30 +156,14 @@ fn check_determinism(
     scenario: &Scenario,
     end: Instant,
 ) -> Result<Outcome, Outcome> {
-    let mut one = open(arguments, scenario, QueueKind::Radix)?;
-    let mut other = open(arguments, scenario, QueueKind::Heap)?;
-    loop {
-        let steps = (one.step(end), other.step(end));
-        if steps.0 != steps.1 || one.digest() != other.digest() {
-            let told = |step: Option<simulator::world::Step>| match step {
-                Some(step) => {
-                    let at = step.at.since(Instant::ZERO).as_secs_f64();
-                    format!("event {} at {at} s: {}", step.number, step.what)
-                }
-                None => "the end".to_owned(),
-            };
-            let (one, other) = (told(steps.0), told(steps.1));
-            let text = format!("two runs differ\n  one:   {one}\n  other: {other}");
-            return Ok(Outcome::Said(text, DIFFERENT));
-        }
-        if steps.0.is_none() {
-            let (count, digest) = (one.tally().event_count, one.digest());
-            crate::print::text(format!(
-                "two runs are the same: {count} events, digest {digest:016x}\n"
-            ));
-            return Ok(Outcome::Done);
-        }
+    let mut one = open(arguments, scenario, QueueKind::Radix, false)?;
+    let mut other = open(arguments, scenario, QueueKind::Heap, false)?;
+    if let Some(difference) = Difference::first(&mut one, &mut other, end) {
+        return Ok(Outcome::Said(format!("two runs differ{difference}"), DIFFERENT));
     }
+    let (count, digest) = (one.event_count(), one.digest());
+    crate::print::text(format!("two runs are the same: {count} events, digest {digest:016x}\n"));
+    Ok(Outcome::Done)
 }
 
 /// Becomes true at Ctrl-C.
@@ -212,5 +224,7 @@ const SLICE: u64 = 20_000;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// Two runs differ.
 const DIFFERENT: u8 = 1;
+/// A rule does not hold.
+const BROKEN: u8 = 1;
 /// As shells have it for Ctrl-C.
 const INTERRUPTED: u8 = 130;

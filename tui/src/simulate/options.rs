@@ -12,13 +12,24 @@ use std::path::PathBuf;
         assay simulate config-b --for 10min --seed 42\n  \
         assay simulate my-network.toml --devices 10000 --for 1d --output run-1\n  \
         assay simulate config-d --for 1h --check-determinism\n\n\
-        Exit codes: 0 the run is over, 1 two runs differ, 4 usage or scenario error, 130 \
-        interrupted: what is reported is marked as partial."
+        assay simulate --swarm --for 10min\n\n\
+        Exit codes: 0 the run is over, 1 a rule does not hold or two runs differ, 4 usage or \
+        scenario error, 130 interrupted: what is reported is marked as partial."
 )]
 pub(crate) struct Simulate {
     /// A scenario's file, or the name of one that comes with assay: pool, or config-a
     /// to config-d
-    pub(crate) scenario: String,
+    #[arg(required_unless_present = "swarm")]
+    pub(crate) scenario: Option<String>,
+
+    /// Draw scenarios, sizes and faults from seeds, and stop at the first that breaks a rule;
+    /// --for is then time on your clock
+    #[arg(long, conflicts_with_all = ["scenario", "devices", "check_determinism", "events"])]
+    pub(crate) swarm: bool,
+
+    /// Let no checkers look on
+    #[arg(long)]
+    pub(crate) no_checks: bool,
 
     /// How much simulated time, such as 10min or 1d, instead of the scenario's
     #[arg(long = "for", value_name = "DURATION")]
@@ -47,4 +58,11 @@ pub(crate) struct Simulate {
     /// Print one JSON object at the end
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Simulate {
+    /// The scenario's; clap has seen to it that there is one where it is asked for.
+    pub(crate) fn file(&self) -> &str {
+        self.scenario.as_deref().unwrap_or_default()
+    }
 }
