@@ -23,6 +23,7 @@ use crate::scenario::{RoleId, RoleKind, Scenario};
 
 pub use key::authority_from_seed;
 pub use proofs::Proofs;
+pub(crate) use proofs::shares_per_minute;
 
 /// What the roles of a scenario need to know of the place where they run.
 pub struct Builder<'a> {

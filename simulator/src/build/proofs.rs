@@ -74,7 +74,7 @@ impl Proofs {
 }
 
 /// What a server grants each of its devices.
-fn shares_per_minute(scenario: &Scenario, id: RoleId) -> f64 {
+pub(crate) fn shares_per_minute(scenario: &Scenario, id: RoleId) -> f64 {
     let server = || MiningServerConfig::default().shares_per_minute;
     match &scenario.role(id).kind {
         RoleKind::Pool(role) => role.shares_per_minute.unwrap_or_else(server),

@@ -1,12 +1,11 @@
 //! Arms, run by run.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use sv2::time::Instant;
 
-use super::predict;
-use crate::fleet::{Sizes, Star, StarSettings, Tally};
+use super::{Figure, Figures, predict};
+use crate::fleet::{Sizes, Star, StarSettings};
 use crate::statistics::{Interval, Sample, paired_differences, paired_ratios};
 
 /// One side of an experiment.
@@ -18,32 +17,14 @@ pub struct Arm {
     pub settings: StarSettings,
 }
 
-/// What is compared; of a device where it is an amount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Figure {
-    /// Bytes a second in both directions, without TCP.
-    PayloadBytes,
-    /// The same, from devices to the pool.
-    UplinkBytes,
-    /// The same, from the pool to devices.
-    DownlinkBytes,
-    /// Bytes a second in both directions, with headers and acknowledgements.
-    PacketBytes,
-    /// Shares a second: arms that differ in it are not comparable.
-    ShareRate,
-    /// Stale work over all work, integrated.
-    StalePart,
-    /// Seconds from the pool's new tip to the device's, on average.
-    SwitchTime,
-}
-
-/// Arms that were run.
+/// Arms that were run with the same seeds; the first is what the others are compared to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    arms: Vec<Arm>,
+    names: Vec<String>,
     /// By arm and run.
-    tallies: Vec<Vec<Tally>>,
-    length: Duration,
+    runs: Vec<Vec<Figures>>,
+    /// By arm.
+    predicted: Vec<Figures>,
 }
 
 /// A star for each protocol, otherwise the same: equal rate of shares, equal rounding.
@@ -55,38 +36,74 @@ pub fn arms(settings: &StarSettings, protocols: &[Sizes]) -> Vec<Arm> {
     protocols.iter().map(arm).collect()
 }
 
-/// Runs every arm with every seed, for so much simulated time.
-pub fn compare(arms: Vec<Arm>, seeds: Range<u64>, length: Duration) -> Comparison {
+/// Runs every arm with every seed, for so much simulated time, of which the first part is not
+/// counted.
+pub fn compare(
+    arms: &[Arm],
+    seeds: impl Iterator<Item = u64> + Clone,
+    length: Duration,
+    warm_up: Duration,
+) -> Comparison {
     let run = |arm: &Arm, seed| {
         let mut star: Star = Star::new(StarSettings { seed, ..arm.settings.clone() });
+        star.run_until(Instant::ZERO + warm_up);
+        let before = *star.tally();
         star.run_until(Instant::ZERO + length);
-        *star.tally()
+        let tally = star.tally().since(&before);
+        let seconds = length.saturating_sub(warm_up).as_secs_f64();
+        Figures::of_star(&tally, arm.settings.device_count, seconds)
     };
-    let tallies =
-        arms.iter().map(|arm| seeds.clone().map(|seed| run(arm, seed)).collect()).collect();
-    Comparison { arms, tallies, length }
+    let predicted = |arm: &Arm| {
+        let of = |figure| predict(figure, &arm.settings).map(|value| (figure, value));
+        Figures::of(&Figure::ALL.into_iter().filter_map(of).collect::<Vec<_>>())
+    };
+    let runs = arms.iter().map(|arm| seeds.clone().map(|seed| run(arm, seed)).collect());
+    Comparison {
+        names: arms.iter().map(|arm| arm.name.clone()).collect(),
+        runs: runs.collect(),
+        predicted: arms.iter().map(predicted).collect(),
+    }
 }
 
 impl Comparison {
-    /// The arms, in their order.
-    pub fn arms(&self) -> &[Arm] {
-        &self.arms
+    /// Of arms that were run elsewhere, with their names and closed forms; each arm has as many
+    /// runs, in the order of their seeds.
+    ///
+    /// # Panics
+    /// If they are not.
+    pub fn new(arms: Vec<(String, Vec<Figures>, Figures)>) -> Self {
+        let mut comparison =
+            Comparison { names: Vec::new(), runs: Vec::new(), predicted: Vec::new() };
+        for (name, runs, predicted) in arms {
+            let count = comparison.runs.first().map_or(runs.len(), Vec::len);
+            assert_eq!(count, runs.len(), "each run of one arm has its pair in the others");
+            comparison.names.push(name);
+            comparison.runs.push(runs);
+            comparison.predicted.push(predicted);
+        }
+        comparison
     }
 
-    /// A figure of an arm, for each run.
+    /// Names of the arms, in their order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many runs each arm has.
+    pub fn run_count(&self) -> usize {
+        self.runs.first().map_or(0, Vec::len)
+    }
+
+    /// A figure of an arm, for each run; nothing if it was not measured in all of them.
     pub fn values(&self, arm_index: usize, figure: Figure) -> Vec<f64> {
-        let devices = f64::from(self.arms[arm_index].settings.device_count);
-        let time = devices * self.length.as_secs_f64();
-        let value = |tally: &Tally| match figure {
-            Figure::PayloadBytes => (tally.up_bytes + tally.down_bytes) as f64 / time,
-            Figure::UplinkBytes => tally.up_bytes as f64 / time,
-            Figure::DownlinkBytes => tally.down_bytes as f64 / time,
-            Figure::PacketBytes => tally.packet_bytes as f64 / time,
-            Figure::ShareRate => tally.found_count as f64 / time,
-            Figure::StalePart => tally.stale_part(),
-            Figure::SwitchTime => tally.switch_ns_sum / (tally.switch_count.max(1)) as f64 / 1e9,
-        };
-        self.tallies[arm_index].iter().map(value).collect()
+        let values: Option<Vec<f64>> =
+            self.runs[arm_index].iter().map(|run| run.value(figure)).collect();
+        values.unwrap_or_default()
+    }
+
+    /// Whether a figure was measured in all arms.
+    pub fn has(&self, figure: Figure) -> bool {
+        (0..self.names.len()).all(|index| !self.values(index, figure).is_empty())
     }
 
     /// A figure of an arm, at 95 %.
@@ -94,22 +111,41 @@ impl Comparison {
         self.values(arm_index, figure).into_iter().collect::<Sample>().interval()
     }
 
-    /// A figure of an arm over that of the first, paired by run.
-    pub fn ratio(&self, arm_index: usize, figure: Figure) -> Interval {
-        let (first, second) = (self.values(0, figure), self.values(arm_index, figure));
-        paired_ratios(&first, &second).interval()
+    /// A figure of an arm over that of another, paired by run.
+    pub fn ratio(&self, arm_index: usize, other_index: usize, figure: Figure) -> Interval {
+        let (other, arm) = (self.values(other_index, figure), self.values(arm_index, figure));
+        paired_ratios(&other, &arm).interval()
     }
 
-    /// A figure of an arm less that of the first, paired by run.
-    pub fn difference(&self, arm_index: usize, figure: Figure) -> Interval {
-        let (first, second) = (self.values(0, figure), self.values(arm_index, figure));
-        paired_differences(&first, &second).interval()
+    /// A figure of an arm less that of another, paired by run.
+    pub fn difference(&self, arm_index: usize, other_index: usize, figure: Figure) -> Interval {
+        let (other, arm) = (self.values(other_index, figure), self.values(arm_index, figure));
+        paired_differences(&other, &arm).interval()
+    }
+
+    /// What a closed form gives for a figure of an arm.
+    pub fn predicted(&self, arm_index: usize, figure: Figure) -> Option<f64> {
+        self.predicted[arm_index].value(figure)
     }
 
     /// What closed forms give for the ratio.
-    pub fn predicted_ratio(&self, arm_index: usize, figure: Figure) -> Option<f64> {
-        let first = predict(figure, &self.arms[0].settings)?;
-        let second = predict(figure, &self.arms[arm_index].settings)?;
-        (first > 0.0).then_some(second / first)
+    pub fn predicted_ratio(
+        &self,
+        arm_index: usize,
+        other_index: usize,
+        figure: Figure,
+    ) -> Option<f64> {
+        let other = self.predicted(other_index, figure).filter(|value| *value > 0.0)?;
+        Some(self.predicted(arm_index, figure)? / other)
+    }
+
+    /// What closed forms give for the difference.
+    pub fn predicted_difference(
+        &self,
+        arm_index: usize,
+        other_index: usize,
+        figure: Figure,
+    ) -> Option<f64> {
+        Some(self.predicted(arm_index, figure)? - self.predicted(other_index, figure)?)
     }
 }

@@ -59,14 +59,18 @@ impl Claim {
 impl Expectation {
     /// What an interval says of it.
     pub fn judge(self, interval: Interval) -> Verdict {
-        let (low, high) = match self {
-            Expectation::Below(bound) => (f64::NEG_INFINITY, bound),
-            Expectation::Above(bound) => (bound, f64::INFINITY),
-            Expectation::Between(low, high) => (low, high),
+        let (is_supported, is_contradicted) = match self {
+            // No difference at all is not "less".
+            Expectation::Below(bound) => (interval.high < bound, interval.low >= bound),
+            Expectation::Above(bound) => (interval.low > bound, interval.high <= bound),
+            Expectation::Between(low, high) => (
+                low < interval.low && interval.high < high,
+                interval.high < low || high < interval.low,
+            ),
         };
-        if low < interval.low && interval.high < high {
+        if is_supported {
             Verdict::Supported
-        } else if interval.high < low || high < interval.low {
+        } else if is_contradicted {
             Verdict::Contradicted
         } else {
             Verdict::Inconclusive
@@ -74,8 +78,22 @@ impl Expectation {
     }
 }
 
+impl std::fmt::Display for Expectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expectation::Below(bound) => write!(f, "below {bound}"),
+            Expectation::Above(bound) => write!(f, "above {bound}"),
+            Expectation::Between(low, high) => write!(f, "between {low} and {high}"),
+        }
+    }
+}
+
 impl Verdict {
-    /// As reports write it.
+    /// All of them.
+    pub const ALL: [Verdict; 3] =
+        [Verdict::Supported, Verdict::Contradicted, Verdict::Inconclusive];
+
+    /// As reports and scenarios write it.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Supported => "supported",

@@ -7,10 +7,16 @@
 
 mod arms;
 mod claim;
+mod figure;
 mod predict;
+mod report;
+mod roles;
 #[cfg(test)]
 mod tests;
 
-pub use arms::{Arm, Comparison, Figure, arms, compare};
+pub use arms::{Arm, Comparison, arms, compare};
 pub use claim::{Claim, Expectation, Finding, Verdict};
+pub use figure::{Figure, Figures};
 pub use predict::predict;
+pub use report::{Report, documented};
+pub use roles::{compare_roles, run_roles};

@@ -3,6 +3,7 @@
 
 use super::Figure;
 use crate::fleet::StarSettings;
+use crate::link::Latency;
 
 /// Of a star whose targets stay and whose card is not busy for long; none where no closed form is
 /// known.
@@ -38,21 +39,34 @@ pub fn predict(figure: Figure, settings: &StarSettings) -> Option<f64> {
         Figure::DownlinkBytes => Some(payload(&down)),
         Figure::PacketBytes => Some(packets(&up) + packets(&down)),
         Figure::ShareRate => Some(shares),
-        Figure::StalePart => {
-            let way = settings.up.mean() + settings.down.mean() + settings.switch.mean();
-            Some((way.as_secs_f64() + card_wait(settings)) * blocks)
+        Figure::StalePart | Figure::StaleCounted => {
+            Some((settings.up.mean().as_secs_f64() + switch_time(settings)) * blocks)
         }
-        Figure::SwitchTime => {
-            let way = settings.down.mean() + settings.switch.mean();
-            Some(way.as_secs_f64() + card_wait(settings))
+        Figure::SwitchTime => Some(switch_time(settings)),
+        Figure::LastSwitch => {
+            let (Latency::Constant(down), Latency::Constant(switch)) =
+                (&settings.down, &settings.switch)
+            else {
+                // The longest of many draws grows with their number.
+                return None;
+            };
+            let way = settings.pool_delay + *down + *switch;
+            Some(way.as_secs_f64() + transfer_time(settings) * f64::from(settings.device_count))
         }
     }
 }
 
-/// Until the pool's card has told a device of a block, on average: half of them are before it.
-fn card_wait(settings: &StarSettings) -> f64 {
+/// From the node's new tip to a device's, on average.
+fn switch_time(settings: &StarSettings) -> f64 {
+    let way = settings.pool_delay + settings.down.mean() + settings.switch.mean();
+    // Half of the devices are before it.
+    let wait = transfer_time(settings) * (f64::from(settings.device_count) + 1.0) / 2.0;
+    way.as_secs_f64() + wait
+}
+
+/// Until the pool's card has told one device of a block.
+fn transfer_time(settings: &StarSettings) -> f64 {
     let Some(nic) = settings.nic else { return 0.0 };
     let bytes = settings.framing.link_bytes(u64::from(settings.sizes.tip));
-    let each = nic.transfer(bytes) as f64 / 1e9;
-    each * (f64::from(settings.device_count) + 1.0) / 2.0
+    nic.transfer(bytes) as f64 / 1e9
 }

@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Off,
     /// And comes back.
     On,
+    /// The pool sends the tip of this number.
+    Announce,
 }
 
 impl StarEvent {
@@ -46,7 +48,8 @@ impl StarEvent {
             5 => Kind::Refresh,
             6 => Kind::Look,
             7 => Kind::Off,
-            _ => Kind::On,
+            8 => Kind::On,
+            _ => Kind::Announce,
         }
     }
 

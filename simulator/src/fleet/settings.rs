@@ -39,6 +39,8 @@ pub struct StarSettings {
     pub up: Latency,
     /// From the pool to a device.
     pub down: Latency,
+    /// Between the pool's node and what the pool sends about a new tip.
+    pub pool_delay: Duration,
     /// Until a device works on what it was told.
     pub switch: Latency,
     /// The pool's card; unlimited if none.
@@ -80,6 +82,7 @@ impl StarSettings {
             block_interval: Some(Duration::from_secs(600)),
             up: away.clone(),
             down: away,
+            pool_delay: Duration::ZERO,
             switch: Latency::Constant(Duration::ZERO),
             nic: None,
             framing: Framing::TIMESTAMPS,

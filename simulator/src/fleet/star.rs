@@ -151,6 +151,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
             Kind::Look => self.look(),
             Kind::Off => self.turn(event.number() as usize, false),
             Kind::On => self.turn(event.number() as usize, true),
+            Kind::Announce => self.announce(event.number()),
         }
     }
 
@@ -197,11 +198,20 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         }
     }
 
-    /// A block of the network: the pool has a new tip, and says so to everybody.
+    /// A block of the network: from now on, shares on the last tip are stale.
     fn block(&mut self) {
         self.tally.block_count += 1;
         self.tips.push(self.now);
         let tip = u32::try_from(self.tips.len() - 1).expect("fewer than 2^32 blocks in a run");
+        match self.settings.pool_delay {
+            Duration::ZERO => self.announce(tip),
+            delay => self.plan(delay, Kind::Announce, tip),
+        }
+        self.plan_block();
+    }
+
+    /// The pool tells everybody of a tip.
+    fn announce(&mut self, tip: u32) {
         for index in 0..self.devices.len() {
             let arrival = self.tell(index, self.costs.tip);
             let counter = u64::from(self.devices[index].message_count);
@@ -214,7 +224,6 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
                 self.tell(index, self.costs.future_job);
             }
         }
-        self.plan_block();
     }
 
     #[inline]

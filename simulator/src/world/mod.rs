@@ -8,6 +8,7 @@
 
 mod act;
 mod breakage;
+mod bytes;
 mod cast;
 mod difference;
 mod event;
@@ -36,6 +37,7 @@ use crate::faults::{Occurrence, timeline};
 use crate::link::{Latency, Topology};
 use crate::scenario::{ChainKind, HeldBy, Kind, LatencyText, RoleId, Scenario};
 
+pub use bytes::Carried;
 pub use cast::{Casting, Player};
 pub use difference::Difference;
 pub use tally::Tally;

@@ -1,5 +1,6 @@
 //! `assay simulate`: a whole network in virtual time, and what comes of it.
 
+mod compare;
 mod options;
 mod report;
 mod swarm;
@@ -31,6 +32,9 @@ pub(crate) fn run(arguments: &Simulate) -> Outcome {
     }
     prepare(arguments)
         .and_then(|(scenario, end)| match arguments.check_determinism {
+            _ if !arguments.compare.arms.is_empty() => {
+                compare::run(&arguments.compare, scenario, end, arguments.json)
+            }
             true => check_determinism(arguments, &scenario, end),
             false => simulate(arguments, &scenario, end),
         })

@@ -11,8 +11,13 @@ use std::path::PathBuf;
         Examples:\n  \
         assay simulate config-b --for 10min --seed 42\n  \
         assay simulate my-network.toml --devices 10000 --for 1d --output run-1\n  \
-        assay simulate config-d --for 1h --check-determinism\n\n\
-        assay simulate --swarm --for 10min\n\n\
+        assay simulate config-d --for 1h --check-determinism
+  \
+        assay simulate farm.toml --compare sv1,sv2-standard,sv2-extended --runs 20
+  \
+        assay simulate --swarm --for 10min
+
+\
         Exit codes: 0 the run is over, 1 a rule does not hold or two runs differ, 4 usage or \
         scenario error, 130 interrupted: what is reported is marked as partial."
 )]
@@ -46,6 +51,9 @@ pub(crate) struct Simulate {
     /// Run twice, with both kinds of event queues, and name the first event that differs
     #[arg(long, conflicts_with = "output")]
     pub(crate) check_determinism: bool,
+
+    #[command(flatten)]
+    pub(crate) compare: super::compare::Compare,
 
     /// Folder for summary.json, and events.jsonl if asked for
     #[arg(long, value_name = "FOLDER")]
