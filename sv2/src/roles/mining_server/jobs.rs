@@ -57,8 +57,9 @@ impl MiningServer {
     ) -> Result<(), UnknownWork> {
         self.stock.advance(work_id)?;
         out.tell(Event::TipChanged { prev_hash: tip.prev_hash });
+        let is_new = self.stock.tip.as_ref().is_none_or(|last| last.prev_hash != tip.prev_hash);
         self.stock.tip = Some(tip);
-        self.send_tip(out);
+        self.send_tip(is_new, out);
         self.open_waiting(now, out);
         Ok(())
     }
@@ -133,7 +134,8 @@ impl MiningServer {
         }
     }
 
-    fn send_tip(&mut self, out: &mut Outbox) {
+    /// A source of work that was lost and is back names the tip that there was before.
+    fn send_tip(&mut self, is_new: bool, out: &mut Outbox) {
         for connection in self.connections_for_work() {
             let Some(downstream) = slot(&mut self.connections, connection) else { continue };
             let (Some(tip), Some(source)) = (&self.stock.tip, &mut self.stock.current) else {
@@ -142,6 +144,10 @@ impl MiningServer {
             for at in 0..downstream.groups.len() {
                 start_tip(connection, downstream, at, source, tip, out);
             }
+        }
+        if !is_new {
+            // Custom jobs are for this very tip, and whoever has made them hears of nothing.
+            return;
         }
         // Custom jobs are never future ones, so none is left.
         for downstream in self.connections.iter_mut().flatten() {
