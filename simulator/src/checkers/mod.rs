@@ -112,6 +112,11 @@ pub enum Sight<'a> {
         /// Which.
         wire: Wire,
     },
+    /// A connection is closed at its client.
+    Left {
+        /// Which.
+        host: u32,
+    },
     /// A host ends; its connections are closed.
     Ended {
         /// Which.

@@ -68,7 +68,9 @@ impl Checker for SearchSpace {
                 channels.into_iter().for_each(|channel| self.release(*wire, channel));
                 Ok(())
             }
-            Sight::Ended { host } => {
+            // What was given out belonged to the upstream that is gone: nothing found with it
+            // is worth anything, and the next one may give the same anew.
+            Sight::Left { host } | Sight::Ended { host } => {
                 self.owners.retain(|(server, _), _| server != host);
                 self.prefixes.retain(|(wire, _), _| wire.server != *host);
                 Ok(())

@@ -290,8 +290,9 @@ impl World {
         match terminal.connection.take() {
             Some(connection) => {
                 self.hosts[host as usize].forget(connection);
-                if end == End::Server {
-                    self.see(&Sight::Closed { wire: card });
+                match end {
+                    End::Server => self.see(&Sight::Closed { wire: card }),
+                    End::Client => self.see(&Sight::Left { host }),
                 }
                 self.inputs.push_back((host, Input::Closed { connection, reason }));
             }
