@@ -70,6 +70,9 @@ pub(crate) enum Command {
     Rules(crate::rules::Rules),
     /// Draw who says what to whom in a capture: text, Mermaid, Markdown
     Ladder(crate::ladder::Ladder),
+    /// Test what is claimed of Stratum V2 by simulation
+    #[command(subcommand)]
+    Experiments(crate::experiments::Experiments),
     /// Run one role alone
     #[command(subcommand)]
     Node(Node),

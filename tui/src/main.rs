@@ -8,6 +8,7 @@ mod check;
 mod clauses;
 mod decode;
 mod event_json;
+mod experiments;
 mod inspect;
 mod interruption;
 mod key;
@@ -53,6 +54,7 @@ fn main() -> std::process::ExitCode {
         Command::Load(arguments) => load::run(&arguments),
         Command::LoadPool { starter } => load::serve(starter),
         Command::Sweep(command) => sweep::run(&command),
+        Command::Experiments(command) => experiments::run(&command),
         Command::Node(command) => node::run(command),
         Command::Tap(options) => tap::run(&options),
         Command::RunChild { program } => return sv2_net::child::run_child_main(program),

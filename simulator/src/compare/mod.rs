@@ -19,4 +19,5 @@ pub use claim::{Claim, Expectation, Finding, Verdict};
 pub use figure::{Figure, Figures};
 pub use predict::predict;
 pub use report::{Report, documented};
+pub(crate) use report::{bracket, number};
 pub use roles::{compare_roles, run_roles};

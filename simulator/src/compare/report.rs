@@ -187,7 +187,7 @@ fn plus_minus(interval: Interval) -> String {
 }
 
 /// A mean and its interval.
-fn bracket(interval: Interval) -> String {
+pub(crate) fn bracket(interval: Interval) -> String {
     let Interval { mean, low, high } = interval;
     format!("{} [{}, {}]", number(mean), number(low), number(high))
 }
@@ -197,7 +197,7 @@ fn number_or_dash(value: Option<f64>) -> String {
 }
 
 /// Four digits that count.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }

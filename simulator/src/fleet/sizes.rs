@@ -61,7 +61,24 @@ impl Sizes {
         ..Sizes::SV2_STANDARD
     };
 
-    /// All that experiments compare.
+    /// As [`Sizes::SV1`], where a pool sends an empty template first (a `mining.notify` without
+    /// branches) and the whole one behind it.
+    pub const SV1_EMPTY_FIRST: Sizes =
+        Sizes { name: "sv1-empty-first", tip: 641, future_job: 1_444, ..Sizes::SV1 };
+
+    /// As [`Sizes::SV2_EXTENDED`], where a pool did not send a job ahead of the tip: devices wait
+    /// for the job as well.
+    pub const SV2_EXTENDED_LATE: Sizes = Sizes {
+        name: "sv2-extended-late",
+        tip: noise(EXTENDED_JOB) + noise(48),
+        future_job: 0,
+        ..Sizes::SV2_EXTENDED
+    };
+
+    /// Ways to tell of a block that are worse than they could be, or better.
+    pub const VARIANTS: [Sizes; 2] = [Sizes::SV1_EMPTY_FIRST, Sizes::SV2_EXTENDED_LATE];
+
+    /// All that protocols are compared by.
     pub const ALL: [Sizes; 3] = [Sizes::SV1, Sizes::SV2_STANDARD, Sizes::SV2_EXTENDED];
 }
 

@@ -214,8 +214,8 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
     fn announce(&mut self, tip: u32) {
         for index in 0..self.devices.len() {
             let arrival = self.tell(index, self.costs.tip);
-            let counter = u64::from(self.devices[index].message_count);
-            let mut draws = self.draws.switches.at(index as u64, counter);
+            // By the tip: protocols with other messages have the same switches.
+            let mut draws = self.draws.switches.at(index as u64, u64::from(tip));
             let switched = arrival + self.settings.switch.draw(&mut draws);
             self.queue.push(Instant(switched), StarEvent::new(Kind::Tip, index, tip));
         }

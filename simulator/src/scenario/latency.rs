@@ -8,7 +8,7 @@ use crate::link::Latency;
 use crate::units::parse_duration;
 
 /// A duration, or one of `uniform`, `lognormal`, `pareto` and `file` with its arguments.
-pub(super) fn parse(text: &str, directory: &Path) -> Result<LatencyText, String> {
+pub(crate) fn parse(text: &str, directory: &Path) -> Result<LatencyText, String> {
     let Some((name, rest)) = text.split_once('(') else {
         let delay = parse_duration(text).map_err(|_| expected(text))?;
         return bounded(delay, text)

@@ -35,7 +35,8 @@ impl Scenario {
         let (nodes, roles) = (table(nodes)?, table(roles)?);
         let names = names(&document, nodes, roles)?;
 
-        let beside = [&["chain", "node", "role"], virtual_time::TABLES].concat();
+        let tables = [virtual_time::TABLES, crate::experiments::TABLES].concat();
+        let beside = [&["chain", "node", "role"], &tables[..]].concat();
         let known = keys::SCENARIO.to_vec();
         let mut top = Reader::beside(&beside, &document, document.root(), known, &names)?;
         let title = top.text("title")?.unwrap_or_default();

@@ -50,6 +50,7 @@ use sv2::noise::StratumUrl;
 pub use sv2_document::LoadError;
 
 pub use builtin::{BUILTIN, Builtin, builtin};
+pub(crate) use latency::parse as parse_latency;
 pub use overrides::{Overrides, Ports, parse_replacement};
 pub use role::{
     ChannelKind, DeclarationMode, DifficultySteps, JobDeclaratorClient, JobDeclaratorServer, Kind,
@@ -57,6 +58,7 @@ pub use role::{
     Translator, TranslatorMode,
 };
 pub use schema::schema;
+pub(crate) use virtual_time::matrix_of;
 pub use virtual_time::{
     Axis, Failures, Fault, FaultKind, Fidelity, Fleet, LatencyText, LinkSettings, NetworkSettings,
     Region, RegionId, RunSettings, Standing, Target, VirtualTime, When,

@@ -11,7 +11,7 @@ pub struct Axis {
     pub values: Vec<String>,
 }
 
-pub(super) fn load(document: &Document, node: Option<&Node>) -> Result<Vec<Axis>, LoadError> {
+pub(crate) fn load(document: &Document, node: Option<&Node>) -> Result<Vec<Axis>, LoadError> {
     let Some(node) = node else { return Ok(Vec::new()) };
     let mut axes = Vec::new();
     let mut run_count = 1_usize;

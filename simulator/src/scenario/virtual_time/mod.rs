@@ -22,6 +22,7 @@ use super::reader::{Names, Reader};
 pub use fault::{Fault, FaultKind, Target, When};
 pub use fleet::{Failures, Fidelity, Fleet};
 pub use matrix::Axis;
+pub(crate) use matrix::load as matrix_of;
 pub use network::{LatencyText, LinkSettings, NetworkSettings, Region, RegionId, Standing};
 
 /// See the module.
