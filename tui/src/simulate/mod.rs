@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use simulator::report::{Timeline, html};
 use simulator::scenario::{Overrides, Scenario};
 use simulator::units::parse_duration;
 use simulator::world::{Difference, QueueKind, World, WorldSettings};
@@ -96,8 +97,12 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     let interrupted = interruption()?;
     let started = std::time::Instant::now();
     let mut progress = Progress::new(end);
+    let mut timeline = Timeline::new(end.since(Instant::ZERO));
     while world.run(end, SLICE) && !interrupted.load(Ordering::Relaxed) {
         progress.tell(&world, started.elapsed());
+        if arguments.output.is_some() && timeline.is_due(world.now()) {
+            timeline.sample(world.now(), &world.tally());
+        }
         if let (Some(file), Some(path)) = (&mut events, &events_path) {
             write_events(file, &mut world).map_err(|error| cannot(path, error))?;
         }
@@ -113,8 +118,12 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     let report = Report::new(&world, simulated, started.elapsed(), is_partial);
     if let Some(folder) = &arguments.output {
         let path = folder.join("summary.json");
-        let text = format!("{:#}\n", report.json());
-        std::fs::write(&path, text).map_err(|error| cannot(&path, error))?;
+        timeline.sample(simulated, &world.tally());
+        let mut summary = report.json();
+        summary["series"] = timeline.json();
+        std::fs::write(&path, format!("{summary:#}\n")).map_err(|error| cannot(&path, error))?;
+        let path = folder.join("report.html");
+        std::fs::write(&path, html(&summary)).map_err(|error| cannot(&path, error))?;
     }
     match arguments.json {
         true => crate::print::line(report.json()),

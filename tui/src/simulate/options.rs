@@ -55,7 +55,7 @@ pub(crate) struct Simulate {
     #[command(flatten)]
     pub(crate) compare: super::compare::Compare,
 
-    /// Folder for summary.json, and events.jsonl if asked for
+    /// Folder for summary.json and report.html, and events.jsonl if asked for
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
 
