@@ -1,5 +1,7 @@
 //! Sweeps as processes: shards that are merged, killed and named by cluster engines.
 
+#![allow(clippy::unwrap_used, reason = "a test says where it failed")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -9,8 +9,7 @@ mod verdict;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use simulator::report::{Timeline, html};
@@ -20,6 +19,7 @@ use simulator::world::{Difference, QueueKind, World, WorldSettings};
 use sv2::time::Instant;
 
 use crate::event_json;
+use crate::interruption::{self, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::up::read_scenario;
 
@@ -94,7 +94,7 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     if events.is_some() {
         world.keep_happenings();
     }
-    let interrupted = interruption()?;
+    let interrupted = interruption::flag()?;
     let started = std::time::Instant::now();
     let mut progress = Progress::new(end);
     let mut timeline = Timeline::new(end.since(Instant::ZERO));
@@ -179,21 +179,6 @@ fn check_determinism(
     Ok(Outcome::Done)
 }
 
-/// Becomes true at Ctrl-C.
-fn interruption() -> Result<Arc<AtomicBool>, Outcome> {
-    let failed = |error| Outcome::Internal(format!("cannot listen for Ctrl-C: {error}"));
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&flag);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(failed)?;
-    std::thread::spawn(move || {
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            raised.store(true, Ordering::Relaxed);
-        }
-    });
-    Ok(flag)
-}
-
 /// Lines on standard error, where somebody watches.
 struct Progress {
     end: Instant,
@@ -239,5 +224,3 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 const DIFFERENT: u8 = 1;
 /// A rule does not hold.
 const BROKEN: u8 = 1;
-/// As shells have it for Ctrl-C.
-const INTERRUPTED: u8 = 130;

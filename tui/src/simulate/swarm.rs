@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use simulator::swarm::{Case, Verdict, shrink, try_out};
 use simulator::units::parse_duration;
 
+use super::BROKEN;
 use super::options::Simulate;
-use super::{BROKEN, INTERRUPTED, interruption};
+use crate::interruption::{self, INTERRUPTED};
 use crate::outcome::Outcome;
 
 /// Draws cases from one seed after the other.
@@ -17,7 +18,7 @@ pub(super) fn run(arguments: &Simulate) -> Result<Outcome, Outcome> {
         Ok(limit) => limit.unwrap_or(DEFAULT_LENGTH),
         Err(error) => return Err(Outcome::usage(format!("--for: {error}"))),
     };
-    let interrupted = interruption()?;
+    let interrupted = interruption::flag()?;
     let (started, first) = (Instant::now(), arguments.seed.unwrap_or_default());
     let (mut seed, mut events) = (first, 0_u64);
     while seed == first || started.elapsed() < limit {
