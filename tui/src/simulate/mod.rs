@@ -1,6 +1,7 @@
 //! `assay simulate`: a whole network in virtual time, and what comes of it.
 
 mod compare;
+mod explain;
 mod options;
 mod report;
 mod swarm;
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: &Simulate) -> Outcome {
                 compare::run(&arguments.compare, scenario, end, arguments.json)
             }
             true => check_determinism(arguments, &scenario, end),
+            false if arguments.explain => explain(arguments, &scenario, end),
             false => simulate(arguments, &scenario, end),
         })
         .unwrap_or_else(|outcome| outcome)
@@ -135,6 +137,13 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         return Ok(Outcome::Said(text, BROKEN));
     }
     Ok(if is_partial { Outcome::Code(INTERRUPTED) } else { Outcome::Done })
+}
+
+fn explain(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
+    let memory_before = explain::resident_bytes();
+    let mut world = open(arguments, scenario, QueueKind::Radix, !arguments.no_checks)?;
+    crate::print::text(explain::text(&mut world, end, memory_before));
+    Ok(Outcome::Done)
 }
 
 /// The command that runs the same again.

@@ -32,6 +32,10 @@ pub(crate) struct Simulate {
     #[arg(long, conflicts_with_all = ["scenario", "devices", "check_determinism", "events"])]
     pub(crate) swarm: bool,
 
+    /// Say how many events, how much memory and about how long, and do not start
+    #[arg(long, conflicts_with_all = ["swarm", "check_determinism", "output", "json"])]
+    pub(crate) explain: bool,
+
     /// Let no checkers look on
     #[arg(long)]
     pub(crate) no_checks: bool,
