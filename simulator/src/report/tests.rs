@@ -107,7 +107,7 @@ fn a_long_run_has_no_more_samples_than_a_page_can_show() {
     let mut timeline = Timeline::new(Duration::from_secs(10_000));
     for second in 0..=10_000_u64 {
         let now = Instant::ZERO + Duration::from_secs(second);
-        if timeline.is_due(now) {
+        if now >= timeline.next_at() {
             let mut pool = Figures::default();
             pool.accepted_count = 2 * second;
             timeline.sample(now, &Tally { roles: vec![pool], ..Tally::default() });

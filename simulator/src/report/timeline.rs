@@ -29,12 +29,13 @@ struct Sample {
 impl Timeline {
     /// Of a run of this length.
     pub fn new(length: Duration) -> Self {
-        Timeline { samples: Vec::new(), step: length / SAMPLE_COUNT, next_at: Instant::ZERO }
+        let step = (length / SAMPLE_COUNT).max(Duration::from_nanos(1));
+        Timeline { samples: Vec::new(), step, next_at: Instant::ZERO }
     }
 
-    /// Whether it is time for another sample: to count costs something.
-    pub fn is_due(&self, now: Instant) -> bool {
-        now >= self.next_at
+    /// When it is time for another sample.
+    pub fn next_at(&self) -> Instant {
+        self.next_at
     }
 
     /// Takes in how things stand.

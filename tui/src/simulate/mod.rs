@@ -100,14 +100,26 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     let started = std::time::Instant::now();
     let mut progress = Progress::new(end);
     let mut timeline = Timeline::new(end.since(Instant::ZERO));
-    while world.run(end, SLICE) && !interrupted.load(Ordering::Relaxed) {
+    // Where nobody looks at samples, none is taken.
+    let stop_of = |timeline: &Timeline| match arguments.output {
+        Some(_) => timeline.next_at().min(end),
+        None => end,
+    };
+    let mut stop = stop_of(&timeline);
+    while !interrupted.load(Ordering::Relaxed) {
+        let has_more = world.run(stop, SLICE);
         progress.tell(&world, started.elapsed());
-        if arguments.output.is_some() && timeline.is_due(world.now()) {
-            timeline.sample(world.now(), &world.tally());
-        }
         if let (Some(file), Some(path)) = (&mut events, &events_path) {
             write_events(file, &mut world).map_err(|error| cannot(path, error))?;
         }
+        if has_more {
+            continue;
+        }
+        timeline.sample(stop, &world.tally());
+        if stop == end {
+            break;
+        }
+        stop = stop_of(&timeline);
     }
     if let (Some(file), Some(path)) = (&mut events, &events_path) {
         let written = write_events(file, &mut world).and_then(|()| file.flush());
@@ -120,7 +132,6 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     let report = Report::new(&world, simulated, started.elapsed(), is_partial);
     if let Some(folder) = &arguments.output {
         let path = folder.join("summary.json");
-        timeline.sample(simulated, &world.tally());
         let mut summary = report.json();
         summary["series"] = timeline.json();
         std::fs::write(&path, format!("{summary:#}\n")).map_err(|error| cannot(&path, error))?;
