@@ -83,14 +83,27 @@ fn channel(kind: ChannelKind, target: Target) -> Channel {
     let extranonce = extranonce.expect("none is in use");
     let mut channel = Channel::new(2, kind, 1, extranonce, target, (1 << 20, 7));
     channel.add_future_job(1, work());
-    channel.activate(1);
+    channel.activate(1, &tip());
     channel
 }
 
-/// A tip comes and all is judged anew, so that the memory of shares stays as real ones are.
+fn tip() -> Tip {
+    Tip {
+        prev_hash: leaf(9),
+        nbits: 0x1703_4219,
+        min_ntime: MIN_NTIME,
+        network_target: Target::HARDEST,
+        since: NOW.instant,
+    }
+}
+
+/// Another tip comes and all is judged anew, so that the memory of shares stays as real ones are.
 fn next_tip(channel: &mut Channel) {
-    channel.add_future_job(1, work());
-    channel.activate(1);
+    let other = Tip { prev_hash: leaf(10), ..tip() };
+    for tip in [other, tip()] {
+        channel.add_future_job(1, work());
+        channel.activate(1, &tip);
+    }
 }
 
 fn standard(nonce: u32, version: u32) -> SubmitSharesStandard {
@@ -119,13 +132,7 @@ fn extended(nonce: u32) -> SubmitSharesExtended {
 }
 
 fn judgement(criterion: &mut Criterion) {
-    let tip = Tip {
-        prev_hash: leaf(9),
-        nbits: 0x1703_4219,
-        min_ntime: MIN_NTIME,
-        network_target: Target::HARDEST,
-        since: NOW.instant,
-    };
+    let tip = tip();
     let mut group = criterion.benchmark_group("judge");
     // The floor that the rest is compared to: 127 ns on the machine of the targets, at rest.
     group.bench_function("nothing but the hash of 80 bytes", |bencher| {

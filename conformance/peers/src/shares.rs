@@ -164,7 +164,7 @@ impl Pair {
             coinbase,
         });
         self.ours.add_future_job(job_id, Arc::clone(&work));
-        self.ours.activate(job_id);
+        self.ours.activate(job_id, &self.tip);
 
         let prev_hash = SetNewPrevHash {
             template_id: template.template_id,

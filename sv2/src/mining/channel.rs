@@ -162,26 +162,26 @@ impl Channel {
         self.jobs.push(Job::new(job_id, work, self.extranonce.prefix(), Some(self.target)));
     }
 
-    /// The tip has changed: of all jobs only this one is valid (spec 5.3.17; AMB-24).
+    /// The tip has changed to this one: of all jobs only that one is valid (spec 5.3.17; AMB-24).
     ///
     /// # Panics
     /// If the job is none of the channel's future ones: the server must not name such a job.
-    pub fn activate(&mut self, job_id: u32) {
+    pub fn activate(&mut self, job_id: u32, tip: &Tip) {
         let is_future = |job: &Job| job.id == job_id && job.pinned.is_none();
         let at = self.jobs.iter().position(is_future);
         let at = at.expect("only a job that was sent as a future one is activated");
         let mut activated = self.jobs.swap_remove(at);
         activated.pinned = Some(self.target);
-        self.retire_jobs();
+        self.retire_jobs(tip);
         self.jobs.push(activated);
     }
 
-    /// The tip has changed and there is no job for it: none is valid.
-    pub fn retire_jobs(&mut self) {
+    /// The tip has changed to this one and there is no job for it: none is valid.
+    pub fn retire_jobs(&mut self, tip: &Tip) {
         for job in std::mem::take(&mut self.jobs) {
             self.remember_stale(job.id);
         }
-        self.seen.clear();
+        self.seen.turn_to(&tip.prev_hash);
     }
 
     /// The work of a job that is valid now, with the prefix that it was given with.

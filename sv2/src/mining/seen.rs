@@ -14,6 +14,8 @@ pub(crate) struct SeenShares {
     slots: Vec<[u64; 2]>,
     count: usize,
     limit: usize,
+    /// The block that all of them build on.
+    prev_hash: U256,
     /// Secret and odd: who grinds headers must not choose where they fall.
     multiplier: u64,
 }
@@ -24,7 +26,8 @@ impl SeenShares {
     const BLOCKS_BEYOND_LIMIT: usize = 64;
 
     pub(crate) fn new(limit: usize, seed: u64) -> Self {
-        SeenShares { slots: Vec::new(), count: 0, limit, multiplier: seed | 1 }
+        let prev_hash = U256::ZERO;
+        SeenShares { slots: Vec::new(), count: 0, limit, prev_hash, multiplier: seed | 1 }
     }
 
     /// Remembers a header.
@@ -45,6 +48,15 @@ impl SeenShares {
         self.slots[free] = key;
         self.count += 1;
         Ok(())
+    }
+
+    /// Forgets all if the tip is another one. The same may be named again, when a source of work
+    /// was lost and is back: what was paid is not paid again for the same work under another id.
+    pub(crate) fn turn_to(&mut self, prev_hash: &U256) {
+        if self.prev_hash != *prev_hash {
+            self.prev_hash = *prev_hash;
+            self.clear();
+        }
     }
 
     /// Forgets all: the tip has changed. A busy tip does not hold its memory for ever.

@@ -39,6 +39,11 @@ fn tip() -> Tip {
     }
 }
 
+/// Another block; shares are judged against [`tip`] all the same, whose hashes these tests know.
+fn next_tip(block: u64) -> Tip {
+    Tip { prev_hash: U256::from_limbs([block, 0, 0, 0]), ..tip() }
+}
+
 fn channel(kind: ChannelKind, target: Target) -> Channel {
     let mut allocator = ExtranonceAllocator::new(ExtranonceLayout::default());
     let extranonce = match kind {
@@ -47,7 +52,7 @@ fn channel(kind: ChannelKind, target: Target) -> Channel {
     };
     let mut channel = Channel::new(1, kind, 2, extranonce.unwrap(), target, (SEEN_LIMIT, 0));
     channel.add_future_job(1, work(vec![]));
-    channel.activate(1);
+    channel.activate(1, &tip());
     channel
 }
 
@@ -169,8 +174,25 @@ fn a_full_memory_of_shares_has_a_name_and_still_takes_blocks() {
     assert!(channel.judge_standard(&numbered(6), &easy, START).unwrap().is_block);
 
     channel.add_future_job(2, work(vec![]));
-    channel.activate(2);
+    channel.activate(2, &next_tip(2));
     assert!(judge(&mut channel, &SubmitSharesStandard { job_id: 2, ..share() }).is_ok());
+}
+
+/// A source of work that was lost and is back names the tip that there was, and may send what it
+/// sent before.
+#[test]
+fn nothing_is_paid_twice_when_the_same_tip_is_named_again() {
+    let mut channel = channel(ChannelKind::Standard, Target::MAX);
+    judge(&mut channel, &share()).unwrap();
+
+    channel.add_future_job(2, work(vec![]));
+    channel.activate(2, &tip());
+    let again = SubmitSharesStandard { job_id: 2, ..share() };
+    assert_eq!(code(judge(&mut channel, &again)), "duplicate-share");
+
+    channel.add_future_job(3, work(vec![]));
+    channel.activate(3, &next_tip(3));
+    assert!(judge(&mut channel, &SubmitSharesStandard { job_id: 3, ..share() }).is_ok());
 }
 
 #[test]
@@ -182,7 +204,7 @@ fn unknown_future_and_stale_jobs_are_told_apart() {
 
     assert_eq!(code(judge(&mut channel, &for_job(4))), "invalid-job-id");
     assert_eq!(code(judge(&mut channel, &for_job(2))), "invalid-job-id");
-    channel.activate(2);
+    channel.activate(2, &next_tip(2));
 
     assert!(judge(&mut channel, &for_job(2)).is_ok());
     assert_eq!(code(judge(&mut channel, &for_job(1))), "stale-share");
@@ -280,7 +302,7 @@ fn a_target_reaches_future_jobs_and_jobs_to_come_but_not_active_ones() {
 
     assert!(judge(&mut channel, &for_job(1)).is_ok(), "an active job keeps its target");
     assert_eq!(code(judge(&mut channel, &for_job(3))), "difficulty-too-low");
-    channel.activate(2);
+    channel.activate(2, &next_tip(2));
     assert_eq!(code(judge(&mut channel, &for_job(2))), "difficulty-too-low");
     channel.set_target(Target::MAX);
     assert_eq!(code(judge(&mut channel, &for_job(2))), "difficulty-too-low");

@@ -101,7 +101,7 @@ impl MiningServer {
         channel.add_future_job(job_id, work);
         let min_ntime = current.min_ntime(tip);
         out.send(connection, prev_hash_message(tip, min_ntime, channel_id, job_id));
-        channel.activate(job_id);
+        channel.activate(job_id, tip);
 
         // The future jobs of the group were sent before this member came, so they are sent to
         // all again, under new ids: no message to a group means different things to members.
@@ -149,11 +149,12 @@ impl MiningServer {
             // Custom jobs are for this very tip, and whoever has made them hears of nothing.
             return;
         }
+        let Some(tip) = &self.stock.tip else { return };
         // Custom jobs are never future ones, so none is left.
         for downstream in self.connections.iter_mut().flatten() {
             if downstream.selects_work() {
                 let channels = downstream.channels.values_mut();
-                channels.for_each(|served| served.channel.retire_jobs());
+                channels.for_each(|served| served.channel.retire_jobs(tip));
             }
         }
     }
@@ -184,7 +185,7 @@ fn start_tip(
         // Members wait for work with their prefix; what they find until then is stale.
         for channel_id in group.members() {
             let served = downstream.channels.get_mut(&channel_id);
-            served.expect("members are open").channel.retire_jobs();
+            served.expect("members are open").channel.retire_jobs(tip);
         }
         return;
     };
@@ -197,7 +198,7 @@ fn start_tip(
             out.send(connection, prev_hash_message(tip, min_ntime, channel_id, job_id));
         }
         let served = downstream.channels.get_mut(&channel_id);
-        served.expect("members are open").channel.activate(job_id);
+        served.expect("members are open").channel.activate(job_id, tip);
     }
 }
 

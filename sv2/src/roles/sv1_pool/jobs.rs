@@ -85,7 +85,7 @@ impl Sv1Pool {
             let Some(client) = client.as_deref_mut().filter(|client| client.is_working()) else {
                 continue;
             };
-            give(client, &job, is_new_tip);
+            give(client, &job, is_new_tip.then_some(tip));
             out.put(Output::Line { connection: ConnectionId(index), line: line.clone() });
         }
         self.job = Some(job);
@@ -102,9 +102,9 @@ impl Sv1Pool {
     ) {
         let id = self.take_job_id();
         let Some(client) = slot(&mut self.clients, connection) else { return };
-        let Some(job) = &mut self.job else { return };
+        let (Some(job), Some(tip)) = (&mut self.job, &self.stock.tip) else { return };
         (job.id, job.notify.job_id) = (id, job_name(id));
-        give(client, job, clean_jobs);
+        give(client, job, clean_jobs.then_some(tip));
         out.put(Output::Line { connection, line: job.line(clean_jobs) });
     }
 
@@ -159,11 +159,12 @@ impl Sv1Pool {
     }
 }
 
-/// What shares of this connection name from now on.
-fn give(client: &mut Client, job: &PresentJob, is_new_tip: bool) {
+/// What shares of this connection name from now on; with the tip if older jobs end here, though it
+/// be the same as before.
+fn give(client: &mut Client, job: &PresentJob, ended_by: Option<&Tip>) {
     let Some(channel) = &mut client.channel else { return };
-    if is_new_tip {
-        channel.retire_jobs();
+    if let Some(tip) = ended_by {
+        channel.retire_jobs(tip);
     }
     channel.add_active_job(job.id, job.work.clone());
 }
