@@ -9,7 +9,7 @@ use sv2_capture::rules::Policy;
 use crate::outcome::Outcome;
 
 /// What is read.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Input {
     /// Captures; - is standard input, tap:SOCKET a tap that runs
     #[arg(value_name = "FILE")]

@@ -52,17 +52,12 @@ pub(crate) fn read(
         let file = u32::try_from(index).unwrap_or(u32::MAX);
         sources.push(Source::open(file, path, input.follow)?);
     }
-    let mut flow = Flow::GoOn;
-    let mut sink = |found: &Found<'_>| {
-        if flow == Flow::GoOn {
-            flow = show(found);
-        }
-    };
+    let mut audience = Audience { show, flow: Flow::GoOn };
     match sources.as_mut_slice() {
-        [source] => source.read_alone(&mut dissector, &mut end, &mut sink, idle),
-        sources => merge(sources, &mut dissector, &mut end, &mut sink),
+        [source] => source.read_alone(&mut dissector, &mut end, &mut audience, idle),
+        sources => merge(sources, &mut dissector, &mut end, &mut audience),
     }
-    dissector.finish(&mut sink);
+    dissector.finish(&mut |found| audience.take(found));
     end.tally = dissector.tally();
     end.note_tally();
     Ok(end)
@@ -110,6 +105,20 @@ impl End {
     }
 }
 
+/// Who is shown what is found, until they have seen enough.
+struct Audience<'a> {
+    show: &'a mut dyn FnMut(&Found<'_>) -> Flow,
+    flow: Flow,
+}
+
+impl Audience<'_> {
+    fn take(&mut self, found: &Found<'_>) {
+        if self.flow == Flow::GoOn {
+            self.flow = (self.show)(found);
+        }
+    }
+}
+
 struct Source {
     file: u32,
     path: PathBuf,
@@ -138,17 +147,19 @@ impl Source {
         &mut self,
         dissector: &mut Dissector,
         end: &mut End,
-        sink: &mut dyn FnMut(&Found<'_>),
+        audience: &mut Audience<'_>,
         idle: &mut dyn FnMut() -> Flow,
     ) {
-        loop {
+        while audience.flow == Flow::GoOn {
             match self.reader.next_item() {
-                Ok(Some(Item::Packet(packet))) => dissector.packet(self.file, &packet, sink),
+                Ok(Some(Item::Packet(packet))) => {
+                    dissector.packet(self.file, &packet, &mut |found| audience.take(found));
+                }
                 Ok(Some(Item::Secrets(text))) => dissector.key_log(text),
                 Ok(Some(Item::Skipped(what))) => self.skipped(what, end),
                 Ok(Some(Item::Other)) => {}
-                Ok(None) => break self.note_end(end),
-                Err(error) => break end.complain(&self.path, &error),
+                Ok(None) => return self.note_end(end),
+                Err(error) => return end.complain(&self.path, &error),
             }
             if self.is_live && idle() == Flow::Stop {
                 break;
@@ -202,12 +213,12 @@ fn merge(
     sources: &mut [Source],
     dissector: &mut Dissector,
     end: &mut End,
-    sink: &mut dyn FnMut(&Found<'_>),
+    audience: &mut Audience<'_>,
 ) {
     for source in sources.iter_mut() {
         source.advance(dissector, end);
     }
-    loop {
+    while audience.flow == Flow::GoOn {
         let first = sources
             .iter_mut()
             .filter(|source| source.next.is_some())
@@ -216,7 +227,7 @@ fn merge(
         if let Some(Kept { number, position, at, link_type, data }) = &source.next {
             let (number, position, at, link_type) = (*number, *position, *at, *link_type);
             let packet = Packet { number, position, at, link_type, data };
-            dissector.packet(source.file, &packet, sink);
+            dissector.packet(source.file, &packet, &mut |found| audience.take(found));
         }
         source.advance(dissector, end);
     }
@@ -249,10 +260,8 @@ fn unpacked(path: &Path, follow: bool) -> Result<(Box<dyn Read>, bool), String> 
     let input: Box<dyn Read> = if is_gzip {
         Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(128 << 10, input)))
     } else if is_zstd {
-        Box::new(Zstd {
-            input: Some(Box::new(BufReader::with_capacity(128 << 10, input))),
-            frame: None,
-        })
+        let input = Box::new(BufReader::with_capacity(128 << 10, input));
+        Box::new(Zstd { input: Some(Peeked { next: None, input }), frame: None })
     } else {
         Box::new(input)
     };
@@ -273,11 +282,11 @@ impl Read for Growing {
     }
 }
 
-type ZstdFrame = ruzstd::decoding::StreamingDecoder<Box<dyn Read>, ruzstd::decoding::FrameDecoder>;
+type ZstdFrame = ruzstd::decoding::StreamingDecoder<Peeked, ruzstd::decoding::FrameDecoder>;
 
-/// Frames of zstd, one after the other.
+/// Frames of zstd, one after the other, all through one reader: nothing grows with their number.
 struct Zstd {
-    input: Option<Box<dyn Read>>,
+    input: Option<Peeked>,
     frame: Option<Box<ZstdFrame>>,
 }
 
@@ -291,13 +300,39 @@ impl Read for Zstd {
                 }
             }
             let Some(mut input) = self.input.take() else { return Ok(0) };
-            let mut first = [0];
-            if input.read(&mut first)? == 0 {
+            if input.is_at_end()? {
                 return Ok(0);
             }
-            let input: Box<dyn Read> = Box::new(Cursor::new(first).chain(input));
             let frame = ZstdFrame::new(input).map_err(io::Error::other)?;
             self.frame = Some(Box::new(frame));
+        }
+    }
+}
+
+/// A stream whose next byte can be looked at.
+struct Peeked {
+    next: Option<u8>,
+    input: Box<dyn Read>,
+}
+
+impl Peeked {
+    fn is_at_end(&mut self) -> io::Result<bool> {
+        if self.next.is_none() {
+            let mut byte = [0];
+            self.next = (self.input.read(&mut byte)? > 0).then_some(byte[0]);
+        }
+        Ok(self.next.is_none())
+    }
+}
+
+impl Read for Peeked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match buffer.first_mut() {
+            Some(place) if self.next.is_some() => {
+                *place = self.next.take().unwrap_or_default();
+                Ok(1)
+            }
+            _ => self.input.read(buffer),
         }
     }
 }
@@ -339,3 +374,39 @@ fn seed() -> u64 {
 
 /// Packets that are skipped are told one by one up to here.
 const COMPLAINTS_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_many_small_frames_of_zstd_needs_no_more_stack_than_one() {
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let frame = ruzstd::encoding::compress_to_vec(&b"x"[..], level);
+        let input = Box::new(Cursor::new(frame.repeat(FRAMES)));
+        let mut zstd = Zstd { input: Some(Peeked { next: None, input }), frame: None };
+
+        let mut bytes = Vec::new();
+        zstd.read_to_end(&mut bytes).unwrap();
+
+        assert_eq!(bytes, [b'x'; FRAMES]);
+    }
+
+    #[test]
+    fn reading_stops_when_nobody_listens_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.pcapng");
+        let mut sample = sv2_capture::sample::ShareCapture::new(1, false);
+        std::fs::write(&file, sample.next_piece(500)).unwrap();
+        let files = vec![file.clone(), file];
+
+        for files in [&files[..1], &files[..]] {
+            let input = Input { files: files.to_vec(), ..Input::default() };
+            let end = read(&input, &mut |_| Flow::Stop, &mut || Flow::GoOn).unwrap();
+
+            assert!(end.tally.packets < 10, "{:?}", end.tally);
+        }
+    }
+
+    const FRAMES: usize = 20_000;
+}
