@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test runs a program")]
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use sv2_capture::sample::ShareCapture;
 
 /// Of `vectors/captures`.
 fn capture(name: &str) -> String {
@@ -28,7 +31,7 @@ fn a_capture_is_counted() {
     assert_eq!(code, 0);
 
     let (text, _) = assay(&["stats", &file, "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["shares"]["refused"]["difficulty-too-low"], 1);
     assert_eq!(json["latencies"]["SubmitShares.Error"]["p50_us"], 1_000);
 }
@@ -45,14 +48,13 @@ fn a_capture_is_judged() {
     assert_eq!(assay(&["rules", &file, "--filter", "rule == 33"]).1, 1, "the same message");
 
     insta::assert_snapshot!("rules_junit", assay(&["rules", &file, "-o", "junit"]).0);
-    let sarif: serde_json::Value =
-        serde_json::from_str(&assay(&["rules", &file, "-o", "sarif"]).0).unwrap();
+    let sarif: Value = serde_json::from_str(&assay(&["rules", &file, "-o", "sarif"]).0).unwrap();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     assert_eq!(results[1]["ruleId"], "SV2-21");
     assert_eq!(results[1]["level"], "warning");
     for line in assay(&["rules", &file, "-o", "jsonl"]).0.lines() {
-        let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+        let finding: Value = serde_json::from_str(line).unwrap();
         assert_eq!(finding["n"], 9);
     }
 }
@@ -136,4 +138,93 @@ fn standard_input_is_read_as_it_comes() {
 
     assert!(text.contains("W21"), "{text}");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_file_that_grows_is_shown_as_it_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.pcapng");
+    let mut sample = ShareCapture::new(1, true);
+    std::fs::write(&file, sample.next_piece(1)).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["decode", "--follow", "-o", "csv", "--fields", "msg,seq"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut is_shown = |wanted: &str| out.any(|line| line.unwrap().trim_end() == wanted);
+
+    assert!(is_shown("SubmitSharesExtended,1"));
+    let mut growing = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+    std::io::Write::write_all(&mut growing, &sample.next_piece(1)).unwrap();
+    assert!(is_shown("SubmitSharesExtended,2"));
+
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_socket_of_a_tap_is_read_like_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("tap.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["decode", "-o", "csv", "--fields", "msg,mac,seq"])
+        .arg(format!("tap:{}", socket.display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    let (mut stream, _) = listener.accept().unwrap();
+    std::io::Write::write_all(&mut stream, &ShareCapture::new(1, true).next_piece(2)).unwrap();
+    drop(stream);
+    let output = child.wait_with_output().unwrap();
+
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("SubmitSharesExtended,ok,1\r\nSubmitSharesExtended,ok,2\r\n"), "{text}");
+}
+
+#[test]
+fn json_of_every_capture_keeps_to_the_schema() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../vectors/decode.schema.json")).unwrap();
+    let known = schema["properties"].as_object().unwrap();
+    let mut count = 0;
+    for entry in std::fs::read_dir(capture("").replace(".pcapng", "")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "pcapng") {
+            continue;
+        }
+        let (text, code) = assay(&["decode", "-o", "jsonl", "--raw", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{}", path.display());
+        for line in text.lines() {
+            let object: Value = serde_json::from_str(line).unwrap();
+            for (key, value) in object.as_object().unwrap() {
+                let row = known.get(key).unwrap_or_else(|| panic!("{key} is not in the schema"));
+                assert!(is_of_type(value, row), "{key} of {line}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 1_000, "{count} lines");
+}
+
+/// As far as the schema's types go.
+fn is_of_type(value: &Value, row: &Value) -> bool {
+    let is = |kind: &Value| match kind.as_str() {
+        Some("integer") => value.is_u64(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("null") => value.is_null(),
+        other => panic!("a type that is not known here: {other:?}"),
+    };
+    match (&row["enum"], &row["type"]) {
+        (Value::Array(words), _) => words.contains(value),
+        (_, Value::Array(kinds)) => kinds.iter().any(is),
+        (_, Value::Null) => *value == row["const"],
+        (_, kind) => is(kind),
+    }
 }
