@@ -161,14 +161,18 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `ch:7` is short for `ch == 7`.
+    /// `ch:7` is short for `ch == 7`, and so are `ch: 7` and `user:"a name"`.
     fn short(
-        &self,
+        &mut self,
         name: &str,
         value: &str,
         span: Range<usize>,
     ) -> Result<Expression, FilterError> {
         let field = Field::parse(name).expect("the caller has found the column");
+        if value.is_empty() {
+            let literal = self.literal(Operator::Equal, field.kind())?;
+            return Ok(Expression::Compare(field, Operator::Equal, literal));
+        }
         let literal = Literal::read(value, false, Operator::Equal, field.kind())
             .map_err(|what| FilterError { span, problem: Problem::Expected { what } })?;
         Ok(Expression::Compare(field, Operator::Equal, literal))
