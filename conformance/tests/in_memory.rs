@@ -198,6 +198,16 @@ fn every_case_for_translators_kills_the_mutants_that_it_names() {
 }
 
 #[test]
+fn our_job_declarator_client_passes_every_case() {
+    check_passes(TargetRole::JobDeclaratorClient);
+}
+
+#[test]
+fn every_case_for_job_declarator_clients_kills_the_mutants_that_it_names() {
+    check_kills(TargetRole::JobDeclaratorClient);
+}
+
+#[test]
 fn our_mining_proxy_passes_every_case() {
     check_passes(TargetRole::MiningProxy);
 }

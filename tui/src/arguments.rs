@@ -200,6 +200,10 @@ pub(crate) enum CheckedRole {
     /// Serves devices of Stratum V1 as a client of an SV2 pool: the suite is that pool, and the
     /// devices.
     Translator,
+    /// Brings jobs of its own to the pool that it dials: the suite is that pool, and the miners;
+    /// template provider and job declarator server are ours.
+    #[value(alias = "jdc")]
+    JobDeclaratorClient,
     /// A device of Stratum V1: the suite is the pool that it dials.
     Sv1Device,
 }

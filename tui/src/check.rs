@@ -248,6 +248,7 @@ impl CheckedRole {
             CheckedRole::MiningDevice => TargetRole::MiningDevice,
             CheckedRole::MiningProxy => TargetRole::MiningProxy,
             CheckedRole::Translator => TargetRole::Translator,
+            CheckedRole::JobDeclaratorClient => TargetRole::JobDeclaratorClient,
             CheckedRole::Sv1Device => TargetRole::Sv1Device,
         }
     }

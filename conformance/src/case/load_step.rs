@@ -515,7 +515,7 @@ const COMMON: &[&str] = &["on", "repeat"];
 
 /// Variables that the runner always has.
 const BUILT_IN: &[&str] =
-    &["channel", "job", "tip", "now", "i", "user", "target", "upstream", "backup"];
+    &["channel", "job", "tip", "now", "i", "user", "target", "upstream", "backup", "payout"];
 
 /// Parts of a frame that a case may look at.
 pub(crate) static FRAME_PARTS: &[(&str, Kind)] = &[

@@ -109,9 +109,20 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "outputs",
-        arguments: &["bytes"],
-        text: "outputs that came with a token: is_well_formed (a count and so many outputs), \
-               count, first_script, is_first_spendable, value (of all).",
+        arguments: &["bytes", "script"],
+        text: "outputs that came with a token, or of a custom job: is_well_formed (a count and so \
+               many outputs), count, first_script, is_first_spendable, value (of all), paid (of \
+               those with the script).",
+    },
+    Function {
+        name: "refuse",
+        arguments: &["code"],
+        text: "from now on the suite refuses every custom job, with this code.",
+    },
+    Function {
+        name: "by-hand",
+        arguments: &["message"],
+        text: "from now on the case answers this message of a target that has dialled.",
     },
     Function {
         name: "examine-template",

@@ -108,6 +108,10 @@ pub struct WorldSettings {
     pub names_worker: bool,
     /// A device was told no authority key.
     pub has_no_key: bool,
+    /// A job declarator client reveals no transactions.
+    pub is_coinbase_only: bool,
+    /// The job declarator server of a job declarator client's first upstream cannot be reached.
+    pub has_no_declarator: bool,
 }
 
 /// How hard a block is on the embedded chain.
@@ -143,6 +147,8 @@ impl WorldSettings {
             ("needs_version_rolling", &mut settings.needs_version_rolling),
             ("names_worker", &mut settings.names_worker),
             ("no_key", &mut settings.has_no_key),
+            ("coinbase_only", &mut settings.is_coinbase_only),
+            ("no_declarator", &mut settings.has_no_declarator),
         ] {
             if let Some(node) = keys.take(name) {
                 *flag = document.boolean(node)?;
@@ -176,6 +182,8 @@ impl WorldSettings {
             "needs_version_rolling",
             "names_worker",
             "no_key",
+            "coinbase_only",
+            "no_declarator",
         ])?;
         Ok(settings)
     }

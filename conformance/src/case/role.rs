@@ -52,6 +52,19 @@ impl TargetRole {
         }
     }
 
+    /// Whether it has clients of its own besides.
+    pub fn dials_and_listens(self) -> bool {
+        matches!(
+            self,
+            TargetRole::MiningProxy | TargetRole::Translator | TargetRole::JobDeclaratorClient
+        )
+    }
+
+    /// Whether it takes its jobs from a node of its own instead of the suite's.
+    pub fn has_own_chain(self) -> bool {
+        self == TargetRole::JobDeclaratorClient
+    }
+
     /// Whether it speaks Stratum V1 where it dials.
     pub fn dials_with_lines(self) -> bool {
         self == TargetRole::Sv1Device
@@ -69,8 +82,9 @@ impl TargetRole {
             | TargetRole::MiningDevice
             | TargetRole::MiningProxy
             | TargetRole::Translator
-            | TargetRole::Sv1Device => 0,
-            TargetRole::JobDeclaratorServer | TargetRole::JobDeclaratorClient => 1,
+            | TargetRole::Sv1Device
+            | TargetRole::JobDeclaratorClient => 0,
+            TargetRole::JobDeclaratorServer => 1,
             TargetRole::TemplateProvider => 2,
         }
     }

@@ -165,6 +165,8 @@ pub enum Refusal {
     Setup,
     /// Every channel.
     Channels,
+    /// Every custom job.
+    CustomJobs,
 }
 
 impl Refusal {
@@ -173,6 +175,7 @@ impl Refusal {
         ("nothing", Refusal::Nothing),
         ("setup", Refusal::Setup),
         ("channels", Refusal::Channels),
+        ("custom-jobs", Refusal::CustomJobs),
     ];
 }
 

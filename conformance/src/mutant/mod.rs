@@ -13,6 +13,7 @@ mod device_work;
 mod edge;
 mod extranonces;
 mod frames;
+mod job_clients;
 mod lines;
 mod proxies;
 mod recipe;
@@ -40,6 +41,7 @@ pub fn in_code() -> Vec<Mutant> {
         device_work::mutants(),
         extranonces::mutants(),
         frames::mutants(),
+        job_clients::mutants(),
         lines::mutants(),
         proxies::mutants(),
         set_up::mutants(),

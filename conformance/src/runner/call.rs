@@ -96,6 +96,8 @@ impl Session<'_> {
             "build-job" => self.build_job(&arguments)?,
             "solve-job" => self.solve_job(on, &arguments)?,
             "outputs" => self.outputs(&arguments)?,
+            "refuse" => self.refuse_custom_jobs(on, &arguments)?,
+            "by-hand" => self.leave_to_case(on, &arguments)?,
             "examine-template" => self.examine_template(&arguments)?,
             "solve-template" => self.solve_template(on, &arguments)?,
             "channel" => {

@@ -489,7 +489,8 @@ impl<'a> Session<'a> {
 
     /// Of a target that dials us, the chain is ours.
     fn control(&mut self, kind: ControlKind) -> Result<(), Stop> {
-        if kind == ControlKind::NewBlock && self.profile.role.dials() {
+        let role = self.profile.role;
+        if kind == ControlKind::NewBlock && role.dials() && !role.has_own_chain() {
             let now = self.world.now();
             self.mint().new_block(now);
             return Ok(());

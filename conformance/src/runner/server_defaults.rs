@@ -30,6 +30,9 @@ impl Session<'_> {
             (name, "request_id") if name.starts_with("Open") => {
                 int(asked(connection, name)?.number("request_id")?)
             }
+            ("SetCustomMiningJob.Success" | "SetCustomMiningJob.Error", "request_id") => {
+                int(asked(connection, message.name)?.number("request_id")?)
+            }
             (_, "channel_id") if is_open => int(connection.service.as_mut()?.fresh_id()),
             (_, "target") if is_open => {
                 let asked = asked(connection, message.name)?;
@@ -54,7 +57,9 @@ impl Session<'_> {
             }
             ("SetGroupChannel", "group_channel_id") => int(connection.service.as_mut()?.fresh_id()),
             ("SetGroupChannel", "channel_ids") => Value::List(vec![int(channel?.id)]),
-            ("NewMiningJob" | "NewExtendedMiningJob", "job_id") => int(self.mint().job_id()),
+            ("NewMiningJob" | "NewExtendedMiningJob" | "SetCustomMiningJob.Success", "job_id") => {
+                int(self.mint().job_id())
+            }
             ("NewMiningJob" | "NewExtendedMiningJob", "min_ntime") => {
                 let template = self.mint().template(now);
                 Value::List(vec![int(template.current_time)])
@@ -107,10 +112,13 @@ impl Session<'_> {
 
 /// The open request of the kind that a message answers which nobody has answered yet.
 fn asked(connection: &Connection, answer: &str) -> Option<MessageView> {
-    let wanted = answer.strip_suffix(".Success");
+    let kind = |name: &str| match name.starts_with("SetCustomMiningJob") {
+        true => "SetCustomMiningJob",
+        false => "Open",
+    };
     let is_answered = |request: &MessageView| {
         connection.sent.iter().any(|(_, sent)| {
-            sent.descriptor.name.starts_with("Open")
+            sent.descriptor.name.starts_with(kind(answer))
                 && sent.number("request_id") == request.number("request_id")
         })
     };
@@ -119,10 +127,10 @@ fn asked(connection: &Connection, answer: &str) -> Option<MessageView> {
         _ => None,
     });
     requests
-        .filter(|message| match wanted {
+        .filter(|message| match answer.strip_suffix(".Success") {
             Some(name) => message.descriptor.name == name,
-            // One error for both.
-            None => message.descriptor.name.starts_with("Open"),
+            // One error for both kinds of channels.
+            None => message.descriptor.name.starts_with(kind(answer)),
         })
         .find(|message| !is_answered(message))
         .cloned()

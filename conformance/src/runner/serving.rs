@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sv2::message::by_name;
-use sv2::mining::error_code;
+use sv2::mining::{error_code, setup_flag};
 use sv2::wire::{Target, U256};
 
 use super::call::Arguments;
@@ -24,8 +24,12 @@ pub(super) struct Service {
     /// Messages that the case answers.
     by_hand: Vec<&'static str>,
     refuses: Refusal,
+    /// Of custom jobs, where the case names one.
+    refusal_code: Option<Value>,
     /// Items that were looked at.
     served: usize,
+    /// The target brings its own jobs.
+    selects_work: bool,
     extensions: Vec<u16>,
     /// Between two shares of a channel, on average.
     pub(super) share_seconds: f64,
@@ -45,7 +49,9 @@ impl Service {
         Service {
             by_hand: accept.by_hand.clone(),
             refuses: accept.refuses,
+            refusal_code: None,
             served: 0,
+            selects_work: false,
             extensions: accept.extensions.clone(),
             share_seconds,
             groups: BTreeMap::new(),
@@ -156,7 +162,17 @@ impl Session<'_> {
             "RequestExtensions" => self.answer_extensions(on, message),
             name @ ("OpenStandardMiningChannel" | "OpenExtendedMiningChannel") => {
                 self.say(on, &format!("{name}.Success"), &[])?;
-                self.give_work(on)
+                // Who selects their own work is given none (AMB-07).
+                match self.service(on).is_some_and(|service| service.selects_work) {
+                    true => Ok(()),
+                    false => self.give_work(on),
+                }
+            }
+            "SetCustomMiningJob" if refuses == Refusal::CustomJobs => {
+                self.answer_custom_job(on, message, "SetCustomMiningJob.Error")
+            }
+            "SetCustomMiningJob" => {
+                self.answer_custom_job(on, message, "SetCustomMiningJob.Success")
             }
             "UpdateChannel" => {
                 let rate = rate_of(message);
@@ -171,6 +187,48 @@ impl Session<'_> {
             name if name.starts_with("SubmitShares") => self.answer_share(on, message),
             _ => Ok(()),
         }
+    }
+
+    /// What `refuse` does.
+    pub(super) fn refuse_custom_jobs(
+        &mut self,
+        on: &str,
+        arguments: &Arguments,
+    ) -> Result<Value, Stop> {
+        self.drain(on);
+        if let Some(service) = self.service(on) {
+            service.refuses = Refusal::CustomJobs;
+            service.refusal_code = arguments.get("code").cloned();
+        }
+        Ok(Value::Bool(true))
+    }
+
+    /// What `by-hand` does: what has come until now is answered as before.
+    pub(super) fn leave_to_case(&mut self, on: &str, arguments: &Arguments) -> Result<Value, Stop> {
+        self.drain(on);
+        let name = arguments.word("message").unwrap_or_default();
+        let Some(descriptor) = by_name(&name, None) else {
+            return Err(EvaluationError(format!("`{name}` is no message")).into());
+        };
+        if let Some(service) = self.service(on) {
+            service.by_hand.push(descriptor.name);
+        }
+        Ok(Value::Bool(true))
+    }
+
+    fn answer_custom_job(
+        &mut self,
+        on: &str,
+        message: &MessageView,
+        answer: &str,
+    ) -> Result<(), Stop> {
+        let field = |name| (name, message.field(name).cloned().unwrap_or(Value::Int(0)));
+        let mut fields = vec![field("channel_id"), field("request_id")];
+        if answer.ends_with(".Error") {
+            let code = self.service(on).and_then(|service| service.refusal_code.clone());
+            fields.extend(code.map(|code| ("error_code", code)));
+        }
+        self.say(on, answer, &fields)
     }
 
     fn answer_extensions(&mut self, on: &str, message: &MessageView) -> Result<(), Stop> {
@@ -338,6 +396,10 @@ fn next_request(connection: &mut Connection) -> Option<MessageView> {
         service.served += 1;
         let ItemWhat::Frame(frame) = &item.what else { continue };
         let Some(message) = frame.message() else { continue };
+        if message.descriptor.name == "SetupConnection" {
+            service.selects_work =
+                message.number("flags").unwrap_or(0) & setup_flag::REQUIRES_WORK_SELECTION != 0;
+        }
         if let Some(rate) = message.field("nominal_hash_rate").map(|_| rate_of(message)) {
             match (message.number("channel_id"), message.number("request_id")) {
                 (Some(channel), _) => service.rates.insert(channel, rate),

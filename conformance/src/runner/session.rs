@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use sv2::roles::pool::PoolConfig;
 
 use super::Session;
 use super::connection::Connection;
@@ -71,6 +72,8 @@ impl Scope for View<'_> {
             }
             "upstream" => self.door(Door::Upstream)?,
             "backup" => self.door(Door::Backup)?,
+            // Of our own job declarator server.
+            "payout" => Value::Bytes(PoolConfig::default().payout_script.into()),
             "channel" => channel()?.record(),
             "job" => {
                 let channel = channel()?;

@@ -133,12 +133,18 @@ impl Session<'_> {
         let outputs = outputs.unwrap_or_default();
         let first = outputs.first().map(|first| first.script_pubkey.clone()).unwrap_or_default();
         let value: u64 = outputs.iter().map(|output| output.value.to_sat()).sum();
+        let script = arguments.get("script").and_then(Value::as_bytes);
+        let is_meant = |output: &&TxOut| {
+            script.is_none_or(|script| output.script_pubkey.as_bytes() == &script[..])
+        };
+        let paid: u64 = outputs.iter().filter(is_meant).map(|one| one.value.to_sat()).sum();
         Ok(Value::record([
             ("is_well_formed", is_well_formed),
             ("count", Value::Int(outputs.len() as u64)),
             ("first_script", Value::Bytes(Bytes::copy_from_slice(first.as_bytes()))),
             ("is_first_spendable", Value::Bool(!first.is_empty() && !first.is_op_return())),
             ("value", Value::Int(value)),
+            ("paid", Value::Int(paid)),
         ]))
     }
 }

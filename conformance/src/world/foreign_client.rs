@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use sv2::entropy::Entropy;
 use sv2::noise::{AuthoritySecretKey, StratumUrl};
 use sv2_net::recipe::{Endpoint, Need, Recipe, Surroundings};
 use tokio::runtime::Runtime;
 
+use super::backstage::{self, Backstage};
 use super::controls::{Controls, Either, Hooks};
 use super::doors::Doors;
 use super::own_provider::runtime;
@@ -55,7 +57,13 @@ impl ForeignClientTarget {
             client;
         let doors = Doors::open(&[(Door::Upstream, &listen), (Door::Backup, ANY_PORT)])?;
         let mut controls = hooks.kinds();
-        controls.push(ControlKind::NewBlock);
+        let has_backstage = role.has_own_chain() && recipe.is_some();
+        match (has_backstage, role.has_own_chain()) {
+            (true, _) => controls.extend(backstage::KINDS),
+            // Of a chain that somebody else has, no block is ours.
+            (false, true) => {}
+            (false, false) => controls.push(ControlKind::NewBlock),
+        }
         let program = match recipe {
             // Who has us for a server is ready when it has dialled, and perhaps not before.
             Some(recipe) => {
@@ -74,7 +82,7 @@ impl ForeignClientTarget {
             identities,
             controls,
             job_declarator: None,
-            has_templates: false,
+            has_templates: has_backstage,
             hash_rate: super::DEVICE_HASH_RATE.into(),
             keeps_connections: program.is_none(),
             is_ours: false,
@@ -101,7 +109,7 @@ impl ForeignClientTarget {
 }
 
 impl Target for ForeignClientTarget {
-    fn world(&self, _: &WorldSettings, _: u64) -> Result<Box<dyn World>, WorldError> {
+    fn world(&self, settings: &WorldSettings, seed: u64) -> Result<Box<dyn World>, WorldError> {
         let Some((recipe, runtime)) = &self.program else {
             let controls = Arc::new(self.hooks.clone());
             return Ok(Box::new(ServedWorld::new(
@@ -111,10 +119,21 @@ impl Target for ForeignClientTarget {
             )));
         };
         self.doors.forget();
-        let (program, endpoint) =
-            OwnProgram::start(Arc::clone(runtime), recipe, self.surroundings())?;
+        let mut surroundings = self.surroundings();
+        let backstage = match (self.profile.role.has_own_chain(), &self.profile.suite_authority) {
+            (true, Some(suite)) => {
+                let entropy = Entropy::from_seed(seed).fork("backstage", 0);
+                let backstage = Backstage::start(Arc::clone(runtime), settings, suite, &entropy)?;
+                backstage.join(&mut surroundings);
+                Some(backstage)
+            }
+            _ => None,
+        };
+        let (program, endpoint) = OwnProgram::start(Arc::clone(runtime), recipe, surroundings)?;
         let address = endpoint.map(|one| format!("{}:{}", one.host, one.port));
-        let controls: Arc<dyn Controls> = Arc::new(Either(self.hooks.clone(), program));
+        // The program ends before what it needs.
+        let controls: Arc<dyn Controls> =
+            Arc::new(Either(self.hooks.clone(), Either(program, backstage)));
         Ok(Box::new(ServedWorld::new(Arc::clone(&self.doors), address, controls)))
     }
 

@@ -22,7 +22,8 @@ use sv2::wire::Frame;
 
 use super::link_end::LinkEnd;
 use super::{
-    Arrival, ChainView, LinkId, PeerProfile, Ready, Target, TargetProfile, World, WorldError,
+    Arrival, ChainView, ClientPeers, LinkId, PeerProfile, Ready, Target, TargetProfile, World,
+    WorldError,
 };
 use crate::case::step::{CloseHow, ControlKind, Door, Peer};
 use crate::case::{Chain as ChainKind, TargetRole, WorldSettings};
@@ -185,6 +186,27 @@ struct Parts {
 }
 
 impl Parts {
+    /// Where the suite's servers are, as a subject is told.
+    fn doors(&self) -> Vec<PeerAddress> {
+        let authority = (!self.settings.has_no_key).then_some(self.suite_authority);
+        let doors =
+            DOORS.map(|(_, port)| PeerAddress { host: DOORS_HOST.to_owned(), port, authority });
+        doors.to_vec()
+    }
+
+    /// The member that another means by an address, if it is one.
+    fn inner_peer(&self, member: usize, peer: &PeerAddress) -> Option<usize> {
+        match (self.role, member, peer.port) {
+            (TargetRole::Pool, SUBJECT, _) => Some(PROVIDER),
+            (TargetRole::JobDeclaratorClient, SUBJECT, PROVIDER_PORT) => Some(PROVIDER),
+            (TargetRole::JobDeclaratorClient, SUBJECT, port) => {
+                let at = DECLARATOR_PORTS.iter().position(|known| *known == port)?;
+                (at > 0 || !self.settings.has_no_declarator).then_some(DECLARATOR)
+            }
+            _ => None,
+        }
+    }
+
     /// What is wrong beneath the messages of a member.
     fn fault(&self, member: usize) -> Option<ConnectionFault> {
         match &self.mutant {
@@ -262,15 +284,15 @@ impl MemoryWorld {
         let mut members = match role {
             TargetRole::JobDeclaratorServer => vec![declarator()],
             TargetRole::TemplateProvider => vec![provider()],
+            role if role.has_own_chain() => {
+                let (pools, entropy) = (self.parts.doors(), entropy("client"));
+                let client =
+                    super::own_job_declarator_client(settings, pools, inner_peers(), entropy);
+                vec![Member::new(client, false), provider(), declarator()]
+            }
             role if role.dials() => {
-                let authority = (!settings.has_no_key).then_some(self.parts.suite_authority);
-                let upstreams = DOORS.map(|(_, port)| PeerAddress {
-                    host: DOORS_HOST.to_owned(),
-                    port,
-                    authority,
-                });
                 let role =
-                    super::own_client(*role, settings, upstreams.to_vec(), entropy("client"));
+                    super::own_client(*role, settings, self.parts.doors(), entropy("client"));
                 vec![Member::boxed(role, false)]
             }
             _ => {
@@ -367,8 +389,9 @@ impl MemoryWorld {
                 self.tell(&format!("closes {connection:?}: {reason}"));
                 self.queue.push_back((role, Input::Closed { connection, reason }));
             }
-            Output::Dial { dial, .. } if self.parts.role == TargetRole::Pool && role == SUBJECT => {
-                let ends = [(PROVIDER, Via::Listener(0)), (SUBJECT, Via::Dial(dial))];
+            Output::Dial { dial, peer } if self.parts.inner_peer(role, &peer).is_some() => {
+                let peer = self.parts.inner_peer(role, &peer).unwrap_or(PROVIDER);
+                let ends = [(peer, Via::Listener(0)), (role, Via::Dial(dial))];
                 let ends = ends.map(|(member, via)| {
                     let connection = self.new_connection(member);
                     self.queue.push_back((member, Input::Connected { connection, via }));
@@ -779,6 +802,24 @@ const PROVIDER: usize = 1;
 
 /// Beside a pool that takes custom jobs.
 const DECLARATOR: usize = 2;
+
+/// What a job declarator client needs beside the suite's pools, one declarator for each.
+fn inner_peers() -> ClientPeers {
+    let peer = |port| PeerAddress { host: INNER_HOST.to_owned(), port, authority: None };
+    ClientPeers {
+        template_provider: peer(PROVIDER_PORT),
+        job_declarators: DECLARATOR_PORTS.map(peer).to_vec(),
+    }
+}
+
+/// Of the provider, as a subject that dials it is told.
+const PROVIDER_PORT: u16 = 8442;
+
+/// Of the job declarator server, once for each pool.
+const DECLARATOR_PORTS: [u16; 2] = [34264, 34265];
+
+/// Where members beside the subject are, as it is told.
+const INNER_HOST: &str = "beside.memory";
 
 /// Ports of the suite's servers, as a subject that dials them is told.
 const DOORS: [(Door, u16); 2] = [(Door::Upstream, 34254), (Door::Backup, 34255)];

@@ -1,6 +1,7 @@
 //! Where a case runs: bytes to and from the target, time, and what can be asked of the world
 //! around it. Everything above bytes is shared by all worlds.
 
+mod backstage;
 pub mod controls;
 mod doors;
 mod faulty_end;
@@ -35,6 +36,9 @@ use sv2::entropy::Entropy;
 use sv2::job_declaration::token::TokenKey;
 use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey};
 use sv2::role::{PeerAddress, Role};
+use sv2::roles::job_declarator_client::{
+    JobDeclarationMode, JobDeclaratorClient, JobDeclaratorClientConfig, JobDeclaratorUpstream,
+};
 use sv2::roles::job_declarator_server::{JobDeclaratorServer, JobDeclaratorServerConfig};
 use sv2::roles::mining_device::{ChannelKind, MiningDevice, MiningDeviceConfig, VersionRolling};
 use sv2::roles::mining_proxy::{MiningProxy, MiningProxyConfig, MiningProxyMode};
@@ -362,17 +366,57 @@ pub(crate) fn own_client(
     }
 }
 
+/// Whom a job declarator client needs beside its pools.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientPeers {
+    /// Of its own node.
+    pub(crate) template_provider: PeerAddress,
+    /// One for each pool.
+    pub(crate) job_declarators: Vec<PeerAddress>,
+}
+
+/// Our job declarator client as a case wants it; `pools` are the suite's.
+pub(crate) fn own_job_declarator_client(
+    settings: &WorldSettings,
+    pools: Vec<PeerAddress>,
+    peers: ClientPeers,
+    entropy: Entropy,
+) -> JobDeclaratorClient {
+    let upstreams = pools.into_iter().zip(peers.job_declarators);
+    let upstreams = upstreams
+        .map(|(pool, job_declarator)| JobDeclaratorUpstream { pool, job_declarator })
+        .collect();
+    let mode = match settings.is_coinbase_only {
+        true => JobDeclarationMode::CoinbaseOnly,
+        false => JobDeclarationMode::FullTemplate,
+    };
+    let config = JobDeclaratorClientConfig {
+        template_provider: peers.template_provider,
+        upstreams,
+        mode,
+        payout_script: MINERS_SCRIPT.to_vec(),
+        server: cheap_server(),
+        ..JobDeclaratorClientConfig::default()
+    };
+    JobDeclaratorClient::new(config, entropy)
+}
+
+/// A server of miners whose shares cost next to nothing.
+fn cheap_server() -> MiningServerConfig {
+    MiningServerConfig {
+        easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
+        shares_per_minute: 60.0,
+        vardiff: None,
+        ..MiningServerConfig::default()
+    }
+}
+
 fn own_proxy(
     settings: &WorldSettings,
     upstreams: Vec<PeerAddress>,
     entropy: Entropy,
 ) -> MiningProxy {
-    let server = MiningServerConfig {
-        easiest_target: ShareTarget::from_expected_hashes(EASIEST_HASHES),
-        shares_per_minute: 60.0,
-        vardiff: None,
-        ..MiningServerConfig::default()
-    };
+    let server = cheap_server();
     let mode = match settings.is_transparent {
         true => MiningProxyMode::Transparent,
         false => MiningProxyMode::Aggregated,
@@ -444,6 +488,9 @@ fn own_identities() -> Vec<(String, String)> {
         .map(|(name, identity)| (name.to_owned(), identity.to_owned()))
         .to_vec()
 }
+
+/// What is mined for nobody else pays this: OP_TRUE twice, which no pool of ours asks for.
+const MINERS_SCRIPT: &[u8] = b"\x51\x51";
 
 /// Of the further output that our job declarator server asks for: OP_RETURN, a push of five.
 const FURTHER_SCRIPT: &[u8] = b"\x6a\x05assay";

@@ -4,19 +4,21 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sv2::chain::BlockTemplate;
 use sv2::entropy::Entropy;
 use sv2::noise::{AuthoritySecretKey, CipherSuite};
-use sv2::role::PeerAddress;
+use sv2::role::{PeerAddress, Role};
 use sv2_net::host::{DialSecurity, Handle, Host, HostConfig, ListenerConfig, ListenerSecurity};
 use sv2_net::identity::Certifier;
 use sv2_net::world::Worlds;
 use tokio::runtime::Runtime;
 
+use super::backstage::{self, Backstage};
 use super::controls::Controls;
 use super::doors::Doors;
 use super::own_provider::{certifier, not_started, runtime};
 use super::served::ServedWorld;
-use super::{Target, TargetProfile, World, WorldError};
+use super::{ChainView, Target, TargetProfile, World, WorldError};
 use crate::case::step::{ControlKind, Door};
 use crate::case::{TargetRole, WorldSettings};
 
@@ -36,6 +38,12 @@ impl OwnClientTarget {
     pub fn new(role: TargetRole, entropy: Entropy) -> Result<Self, WorldError> {
         let authority = AuthoritySecretKey::generate(&mut entropy.fork("authority", 0));
         let suite = AuthoritySecretKey::generate(&mut entropy.fork("suite authority", 0));
+        let has_chain = role == TargetRole::JobDeclaratorClient;
+        let mut controls = vec![ControlKind::Restart];
+        match has_chain {
+            true => controls.extend(backstage::KINDS),
+            false => controls.push(ControlKind::NewBlock),
+        }
         let profile = TargetProfile {
             role,
             name: format!("our {}, over TCP and Noise", role.title()),
@@ -44,9 +52,9 @@ impl OwnClientTarget {
             authority: Some(authority.public_key()),
             suite_authority: Some(Arc::new(suite)),
             identities: super::own_identities(),
-            controls: vec![ControlKind::NewBlock, ControlKind::Restart],
+            controls,
             job_declarator: None,
-            has_templates: false,
+            has_templates: has_chain,
             hash_rate: super::DEVICE_HASH_RATE.into(),
             keeps_connections: false,
             is_ours: true,
@@ -65,6 +73,13 @@ impl Target for OwnClientTarget {
             let port = doors.address(door)?.port();
             Some(PeerAddress { host: LOOPBACK.to_owned(), port, authority })
         });
+        let backstage = match (self.profile.role, &self.profile.suite_authority) {
+            (TargetRole::JobDeclaratorClient, Some(suite)) => {
+                let entropy = self.entropy.fork("backstage", seed);
+                Some(Backstage::start(Arc::clone(&self.runtime), settings, suite, &entropy)?)
+            }
+            _ => None,
+        };
         let running = RunningClient {
             role: self.profile.role,
             settings: settings.clone(),
@@ -73,6 +88,7 @@ impl Target for OwnClientTarget {
             runtime: Arc::clone(&self.runtime),
             entropy: self.entropy.fork("client", seed),
             life: Mutex::new(Life { number: 0, handle: None }),
+            backstage,
         };
         let address = running.start(ANY_PORT)?.map(|address| address.to_string());
         Ok(Box::new(ServedWorld::new(Arc::new(doors), address, Arc::new(running))))
@@ -92,6 +108,8 @@ struct RunningClient {
     runtime: Arc<Runtime>,
     entropy: Entropy,
     life: Mutex<Life>,
+    /// Outlives the client.
+    backstage: Option<Backstage>,
 }
 
 struct Life {
@@ -110,7 +128,7 @@ impl RunningClient {
         if self.role.dials_with_lines() {
             host.dial_security = DialSecurity::Sv1;
         }
-        if matches!(self.role, TargetRole::MiningProxy | TargetRole::Translator) {
+        if self.role.dials_and_listens() {
             let certifier = Arc::clone(&self.certifier);
             let security = match self.role.serves_lines() {
                 true => ListenerSecurity::Sv1,
@@ -120,12 +138,14 @@ impl RunningClient {
             // All connections of the suite come from one address.
             host.limits.connections_per_address_max = host.limits.connections_max;
         }
-        let role = super::own_client(
-            self.role,
-            &self.settings,
-            self.upstreams.clone(),
-            self.entropy.fork("role", life.number),
-        );
+        let (upstreams, entropy) = (self.upstreams.clone(), self.entropy.fork("role", life.number));
+        let role: Box<dyn Role + Send> = match &self.backstage {
+            Some(backstage) => {
+                let (settings, peers) = (&self.settings, backstage.peers());
+                Box::new(super::own_job_declarator_client(settings, upstreams, peers, entropy))
+            }
+            None => super::own_client(self.role, &self.settings, upstreams, entropy),
+        };
         self.runtime.block_on(async {
             let host = Host::bind(host).await.map_err(not_started)?;
             let address = host.addresses().first().copied();
@@ -137,12 +157,26 @@ impl RunningClient {
 
 impl Controls for RunningClient {
     fn kinds(&self) -> Vec<ControlKind> {
-        vec![ControlKind::Restart]
+        let mut kinds = vec![ControlKind::Restart];
+        kinds.extend(self.backstage.kinds());
+        kinds
+    }
+
+    fn chain(&self) -> Option<ChainView> {
+        self.backstage.chain()
+    }
+
+    fn has_templates(&self) -> bool {
+        self.backstage.has_templates()
+    }
+
+    fn template(&self) -> Option<Arc<BlockTemplate>> {
+        self.backstage.template()
     }
 
     fn apply(&self, kind: ControlKind) -> Result<(), WorldError> {
         if kind != ControlKind::Restart {
-            return Err(WorldError::NoControl(kind));
+            return self.backstage.apply(kind);
         }
         let handle = self.life.lock().unwrap_or_else(PoisonError::into_inner).handle.take();
         let address = handle.as_ref().and_then(|handle| handle.addresses().first().copied());

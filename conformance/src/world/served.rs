@@ -8,13 +8,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sv2::chain::BlockTemplate;
 use sv2::time::{Instant, Now};
 use sv2_net::clock::Clock;
 
 use super::controls::Controls;
 use super::doors::Doors;
 use super::live::LiveWorld;
-use super::{Arrival, LinkId, Ready, World, WorldError};
+use super::{Arrival, ChainView, LinkId, Ready, World, WorldError};
 use crate::case::step::{CloseHow, ControlKind, Door, Peer};
 
 /// What a thread tells the world.
@@ -192,6 +193,14 @@ impl World for ServedWorld {
 
     fn told(&mut self) -> Vec<String> {
         self.controls.last_words()
+    }
+
+    fn chain(&mut self) -> Option<ChainView> {
+        self.controls.chain()
+    }
+
+    fn template(&mut self) -> Option<Arc<BlockTemplate>> {
+        self.controls.template()
     }
 }
 

@@ -35,6 +35,13 @@ pub(super) const PROXY_FACTS: &[Fact] = &[
     Fact { name: "proxy.extended_channels", text: "extended channels can be opened below" },
 ];
 
+pub(super) const JOB_DECLARATOR_CLIENT_FACTS: &[Fact] = &[
+    Fact { name: "device.flags", text: "flags of its SetupConnection" },
+    Fact { name: "proxy.opens_first", text: "it opens a channel before any client asks for one" },
+    Fact { name: "proxy.standard_channels", text: "standard channels can be opened below" },
+    Fact { name: "proxy.extended_channels", text: "extended channels can be opened below" },
+];
+
 pub(super) const SV1_DEVICE_FACTS: &[Fact] = &[
     Fact { name: "sv1.user_agent", text: "what it calls itself in mining.subscribe" },
     Fact { name: "sv1.configures", text: "it asks for extensions (BIP 310)" },
@@ -108,20 +115,27 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What it opens upstream, before a client has come or for the first one.
-    pub(super) fn learn_proxy(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
-        // One that dials without a client may also listen only once it has an upstream.
-        let _ = self.knock();
+    /// What it opens upstream before a client has come, and for whom it works.
+    pub(super) fn learn_job_declarator_client(
+        &mut self,
+        probe: &mut Probe,
+    ) -> Result<(), ProbeError> {
         self.learn_set_up_of_client(probe)?;
         let soon = self.world.now().instant + FIRST_WORDS;
         let open = self.open_request(soon);
         probe.learn("proxy.opens_first", Value::Bool(open.is_some()));
+        self.learn_channels_below(probe);
+        Ok(())
+    }
+
+    /// Which channels its own clients can open; how many of the two kinds.
+    fn learn_channels_below(&mut self, probe: &mut Probe) -> usize {
         let mut open_count = 0;
-        for (name, message, flag) in [
-            ("proxy.extended_channels", "OpenExtendedMiningChannel", 0),
-            ("proxy.standard_channels", "OpenStandardMiningChannel", 0),
+        for (name, message) in [
+            ("proxy.extended_channels", "OpenExtendedMiningChannel"),
+            ("proxy.standard_channels", "OpenStandardMiningChannel"),
         ] {
-            let answer = self.set_up(flag).and_then(|_| {
+            let answer = self.set_up(0).and_then(|_| {
                 let success = format!("{message}.Success");
                 self.ask(message, &[], &[success.as_str(), "OpenMiningChannel.Error"])
             });
@@ -132,6 +146,18 @@ impl Session<'_> {
                 probe.learn(name, Value::Bool(is_open));
             }
         }
+        open_count
+    }
+
+    /// What it opens upstream, before a client has come or for the first one.
+    pub(super) fn learn_proxy(&mut self, probe: &mut Probe) -> Result<(), ProbeError> {
+        // One that dials without a client may also listen only once it has an upstream.
+        let _ = self.knock();
+        self.learn_set_up_of_client(probe)?;
+        let soon = self.world.now().instant + FIRST_WORDS;
+        let open = self.open_request(soon);
+        probe.learn("proxy.opens_first", Value::Bool(open.is_some()));
+        let open_count = self.learn_channels_below(probe);
         if let Some(open) = open.or_else(|| self.open_request(self.world.now().instant)) {
             probe.learn("proxy.upstream_channel", kind_of(&open));
         }
