@@ -47,6 +47,11 @@ fn our_mining_proxy_passes_every_case_over_tcp() {
     check(TargetRole::MiningProxy);
 }
 
+#[test]
+fn our_job_declarator_client_passes_every_case_over_tcp() {
+    check(TargetRole::JobDeclaratorClient);
+}
+
 fn own(role: TargetRole) -> Box<dyn Target> {
     let entropy = Entropy::from_seed(1);
     match role.dials() {
