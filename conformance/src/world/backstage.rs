@@ -84,10 +84,7 @@ impl Backstage {
             authority: Some(self.authority),
         };
         let declarator = peer(self.declarator);
-        let first = match self.has_no_declarator {
-            true => PeerAddress { port: CLOSED_PORT, ..declarator.clone() },
-            false => declarator.clone(),
-        };
+        let first = PeerAddress { port: self.first_declarator().port(), ..declarator.clone() };
         ClientPeers {
             template_provider: peer(self.provider.address()),
             job_declarators: vec![first, declarator],
@@ -103,7 +100,15 @@ impl Backstage {
             cookie: None,
         };
         surroundings.insert(Need::TemplateProvider, endpoint(self.provider.address()));
-        surroundings.insert(Need::JobDeclaratorServer, endpoint(self.declarator));
+        surroundings.insert(Need::JobDeclaratorServer, endpoint(self.first_declarator()));
+    }
+
+    /// Of the first pool: nobody answers there, if the case wants it so.
+    fn first_declarator(&self) -> SocketAddr {
+        match self.has_no_declarator {
+            true => SocketAddr::new(self.declarator.ip(), CLOSED_PORT),
+            false => self.declarator,
+        }
     }
 }
 
