@@ -12,7 +12,7 @@ use sv2::chain::{BlockTemplate, Chain, ChainConfig, ChainHost};
 use sv2::connection::Received;
 use sv2::entropy::Entropy;
 use sv2::message::Message;
-use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, Certificate, Identity, StaticKey};
+use sv2::noise::{AuthorityPublicKey, AuthoritySecretKey, Identity};
 use sv2::role::{
     Answer, ChainEvent, CloseReason, ConnectionId, DialFailure, DialId, Input, Outbox, Output,
     PeerAddress, Request, Role, Via,
@@ -21,138 +21,10 @@ use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::Frame;
 
 use super::link_end::LinkEnd;
-use super::{
-    Arrival, ChainView, ClientPeers, LinkId, PeerProfile, Ready, Target, TargetProfile, World,
-    WorldError,
-};
+use super::{Arrival, ChainView, ClientPeers, LinkId, Ready, World, WorldError};
 use crate::case::step::{CloseHow, ControlKind, Door, Peer};
 use crate::case::{Chain as ChainKind, TargetRole, WorldSettings};
-use crate::mutant::{CertificateFault, ConnectionFault, Make, Mutant, MutantRole};
-
-/// One of our roles in memory, clean or as a mutant.
-#[derive(Debug)]
-pub struct MemoryTarget {
-    profile: TargetProfile,
-    authority: Arc<AuthoritySecretKey>,
-    suite_authority: Arc<AuthoritySecretKey>,
-    mutant: Option<Mutant>,
-}
-
-impl MemoryTarget {
-    /// Our pool as it is.
-    pub fn pool() -> Self {
-        MemoryTarget::of(TargetRole::Pool)
-    }
-
-    /// Our own of a role, as it is.
-    pub fn of(role: TargetRole) -> Self {
-        MemoryTarget::with(role, None)
-    }
-
-    /// Our own of a role, with one broken behaviour.
-    pub fn mutant(role: TargetRole, mutant: Mutant) -> Self {
-        MemoryTarget::with(role, Some(mutant))
-    }
-
-    /// One that dials, and keeps its connections from case to case.
-    #[must_use]
-    pub fn keeping_connections(mut self) -> Self {
-        self.profile.keeps_connections = true;
-        self
-    }
-
-    fn with(role: TargetRole, mutant: Option<Mutant>) -> Self {
-        let authority = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED));
-        let suite = AuthoritySecretKey::generate(&mut Entropy::from_seed(AUTHORITY_SEED + 1));
-        let suite_authority = Arc::new(suite);
-        let name = match &mutant {
-            None => format!("our {}, in memory", role.title()),
-            Some(mutant) => format!("our {} as the mutant {}, in memory", role.title(), mutant.id),
-        };
-        let profile = TargetProfile {
-            role,
-            name,
-            host: "target.memory".to_owned(),
-            port: 34254,
-            authority: Some(authority.public_key()),
-            suite_authority: Some(Arc::clone(&suite_authority)),
-            identities: super::own_identities(),
-            controls: vec![
-                ControlKind::NewBlock,
-                ControlKind::Reorg,
-                ControlKind::AddTransaction,
-                ControlKind::AddSigops,
-                ControlKind::Restart,
-                ControlKind::RenewExtranoncePrefix,
-                ControlKind::MoveToGroup,
-                ControlKind::Reconnect,
-            ],
-            job_declarator: Some(PeerProfile { authority: Some(authority.public_key()) }),
-            has_templates: true,
-            hash_rate: super::DEVICE_HASH_RATE.into(),
-            keeps_connections: false,
-            is_ours: true,
-            is_virtual: true,
-        };
-        MemoryTarget { profile, authority: Arc::new(authority), suite_authority, mutant }
-    }
-}
-
-impl Target for MemoryTarget {
-    fn world(&self, settings: &WorldSettings, seed: u64) -> Result<Box<dyn World>, WorldError> {
-        let mut settings = settings.clone();
-        if let Some(Mutant { make: Make::Settings(change), .. }) = &self.mutant {
-            change(&mut settings);
-        }
-        let entropy = Entropy::from_seed(seed).fork("memory world", 0);
-        let identity = self.identity(&mut entropy.fork("identity", 0));
-        let parts = Parts {
-            role: self.profile.role,
-            settings,
-            mutant: self.mutant.clone(),
-            authority: Arc::clone(&self.authority),
-            suite_authority: self.suite_authority.public_key(),
-            identity: Arc::new(identity),
-        };
-        Ok(Box::new(MemoryWorld::new(parts, entropy)))
-    }
-
-    fn profile(&self) -> &TargetProfile {
-        &self.profile
-    }
-}
-
-impl MemoryTarget {
-    fn identity(&self, entropy: &mut Entropy) -> Identity {
-        let start = START.unix.to_u32();
-        let day = 86_400;
-        let fault = match &self.mutant {
-            Some(Mutant { make: Make::Certificate(fault), .. }) => Some(*fault),
-            _ => None,
-        };
-        let static_key = StaticKey::generate(entropy);
-        match fault {
-            None => Identity::new(&self.authority, static_key, start - day, start + day, entropy),
-            Some(CertificateFault::Expired) => {
-                Identity::new(&self.authority, static_key, start - 2 * day, start - day, entropy)
-            }
-            Some(CertificateFault::NotYetValid) => {
-                Identity::new(&self.authority, static_key, start + day, start + 2 * day, entropy)
-            }
-            Some(CertificateFault::WrongAuthority) => {
-                let stranger = AuthoritySecretKey::generate(entropy);
-                Identity::new(&stranger, static_key, start - day, start + day, entropy)
-            }
-            Some(CertificateFault::WrongKey) => {
-                let other = StaticKey::generate(entropy);
-                let other =
-                    Identity::new(&self.authority, other, start - day, start + day, entropy);
-                let certificate: Certificate = *other.certificate();
-                Identity::with_certificate(static_key, certificate)
-            }
-        }
-    }
-}
+use crate::mutant::{ConnectionFault, Make, Mutant, MutantRole};
 
 /// Our role and what it needs, for one case.
 pub struct MemoryWorld {
@@ -175,14 +47,14 @@ pub struct MemoryWorld {
 }
 
 /// What a world is made of.
-struct Parts {
-    role: TargetRole,
-    settings: WorldSettings,
-    mutant: Option<Mutant>,
-    authority: Arc<AuthoritySecretKey>,
+pub(super) struct Parts {
+    pub(super) role: TargetRole,
+    pub(super) settings: WorldSettings,
+    pub(super) mutant: Option<Mutant>,
+    pub(super) authority: Arc<AuthoritySecretKey>,
     /// Whose servers a subject dials.
-    suite_authority: AuthorityPublicKey,
-    identity: Arc<Identity>,
+    pub(super) suite_authority: AuthorityPublicKey,
+    pub(super) identity: Arc<Identity>,
 }
 
 impl Parts {
@@ -248,7 +120,7 @@ struct Dialled {
 }
 
 impl MemoryWorld {
-    fn new(parts: Parts, entropy: Entropy) -> Self {
+    pub(super) fn new(parts: Parts, entropy: Entropy) -> Self {
         let nbits = match parts.settings.chain {
             ChainKind::Hard => ChainConfig::HARD,
             ChainKind::Easy => ChainConfig::EASY,
@@ -828,10 +700,8 @@ const DOORS: [(Door, u16); 2] = [(Door::Upstream, 34254), (Door::Backup, 34255)]
 const DOORS_HOST: &str = "suite.memory";
 
 /// Where virtual time starts: far enough from zero that nothing is mistaken for "never".
-const START: Now = Now { instant: Instant(1_000_000_000_000), unix: UnixTime(1_790_000_000) };
-
-/// The authority key of our roles in memory: the same in every run.
-const AUTHORITY_SEED: u64 = 0x5072_6f6f;
+pub(super) const START: Now =
+    Now { instant: Instant(1_000_000_000_000), unix: UnixTime(1_790_000_000) };
 
 /// Events that are kept for evidence; more would only bury them.
 const TOLD_MAX: usize = 10_000;
