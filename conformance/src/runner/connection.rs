@@ -74,7 +74,7 @@ pub(super) enum ItemWhat {
 
 impl Session<'_> {
     pub(super) fn connect(&mut self, on: &str, connect: &Connect) -> Result<(), Stop> {
-        let link = self.dial(connect.peer)?;
+        let link = self.dial(connect.peer).map_err(|stop| self.unreached(stop, connect))?;
         self.links += 1;
         let index = self.links;
         let mut connection = Connection::new(link, index);
@@ -86,6 +86,15 @@ impl Session<'_> {
         }
         self.connections.insert(on.to_owned(), connection);
         Ok(())
+    }
+
+    /// That a target which has dialled us serves its own clients is what some clauses are about.
+    fn unreached(&self, stop: Stop, connect: &Connect) -> Stop {
+        if !self.profile.role.dials() || connect.clauses.is_empty() {
+            return stop;
+        }
+        let finding = self.finding(Verdict::Fail, &connect.clauses);
+        Stop(Box::new(Finding { because: stop.0.because, ..finding }))
     }
 
     /// A target that dials the suite may listen only once the suite has served it: until then it
