@@ -220,6 +220,7 @@ pub(crate) enum CheckedRole {
         assay check template-provider --chain bitcoind\n  \
         assay check mining-device --listen 0.0.0.0:34254\n  \
         assay check mining-proxy stratum2+tcp://127.0.0.1:34255/KEY --listen 127.0.0.1:34254\n  \
+        assay check job-declarator-client --target my-client.toml\n  \
         assay check pool --explain mining.share.stale"
 )]
 pub(crate) struct Check {
