@@ -398,7 +398,7 @@ mod tests {
         let file = folder.path().join("a.pcapng");
         let mut sample = sv2_capture::sample::ShareCapture::new(1, false);
         std::fs::write(&file, sample.next_piece(500)).unwrap();
-        let files = vec![file.clone(), file];
+        let files = [file.clone(), file];
 
         for files in [&files[..1], &files[..]] {
             let input = Input { files: files.to_vec(), ..Input::default() };
