@@ -14,6 +14,7 @@ use sv2_net::recipe::{Endpoint, Need, Surroundings};
 use tokio::runtime::Runtime;
 
 use super::controls::Controls;
+use super::own_live::duplicate;
 use super::own_provider::{
     Beside, OwnProvider, ProviderChain, ProviderSettings, certifier, not_started,
 };
@@ -47,8 +48,7 @@ impl Backstage {
             ChainKind::Easy => ChainConfig::EASY,
         };
         let public_key = authority.public_key();
-        let own: AuthoritySecretKey = authority.to_text().parse().map_err(not_started)?;
-        let certifier = certifier(own, entropy);
+        let certifier = certifier(duplicate(authority)?, entropy);
         let provider = OwnProvider::start_on(
             runtime,
             &ProviderSettings {

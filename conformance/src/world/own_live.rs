@@ -312,7 +312,7 @@ impl Controls for OwnNetwork {
 }
 
 /// The same key for another owner.
-fn duplicate(authority: &AuthoritySecretKey) -> Result<AuthoritySecretKey, WorldError> {
+pub(super) fn duplicate(authority: &AuthoritySecretKey) -> Result<AuthoritySecretKey, WorldError> {
     authority.to_text().parse().map_err(not_started)
 }
 
