@@ -92,7 +92,7 @@ fn in_protocol(scenario: &Scenario, protocol: Sizes) -> Result<Scenario, String>
     for role in &mut arm.roles {
         let name = role.name.clone();
         role.kind = match &role.kind {
-            RoleKind::Pool(_) | RoleKind::Sv1Pool(_) if role.kind.upstreams_are_plain() => {
+            RoleKind::Pool(_) | RoleKind::Sv1Pool(_) if has_counterpart(&role.kind) => {
                 pool(&role.kind, protocol)
             }
             RoleKind::MiningDevice(device) if is_pool(device.upstream) => {
@@ -122,15 +122,11 @@ fn in_protocol(scenario: &Scenario, protocol: Sizes) -> Result<Scenario, String>
     }
 }
 
-impl RoleKind {
-    /// Whether a pool has nothing that the other protocol lacks.
-    fn upstreams_are_plain(&self) -> bool {
-        match self {
-            RoleKind::Pool(pool) => {
-                pool.required_extensions.is_empty() && !pool.requires_fixed_version
-            }
-            _ => true,
-        }
+/// Whether a pool asks for nothing that the other protocol lacks.
+fn has_counterpart(kind: &RoleKind) -> bool {
+    match kind {
+        RoleKind::Pool(pool) => pool.required_extensions.is_empty() && !pool.requires_fixed_version,
+        _ => true,
     }
 }
 
