@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{codes, time};
+use super::{codes, replaced, time};
 use crate::inspect::lanes::{Lanes, name};
 use crate::inspect::{Entry, Session, describe};
 
@@ -33,19 +33,10 @@ pub(super) fn table(session: &Session, lanes: &Lanes, entries: &[&Entry]) -> Str
 
 /// Text of peers cannot leave its cell or become markup.
 fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for letter in text.chars() {
-        match letter {
-            '|' | '<' | '>' | '*' | '_' | '`' | '[' | ']' | '#' | '~' | '\\' => {
-                out.push('\\');
-                out.push(letter);
-            }
-            control if control.is_control() => out.push(' '),
-            letter => out.push(letter),
-        }
-    }
-    out
+    replaced(text, MARKUP, |letter| format!("\\{letter}"))
 }
+
+const MARKUP: &[char] = &['|', '<', '>', '*', '_', '`', '[', ']', '#', '~', '\\'];
 
 #[cfg(test)]
 mod tests {

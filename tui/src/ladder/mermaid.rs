@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::codes;
+use super::{codes, replaced};
 use crate::inspect::lanes::{Lanes, name};
 use crate::inspect::{Entry, Session, describe};
 
@@ -31,18 +31,10 @@ pub(super) fn drawing(session: &Session, lanes: &Lanes, entries: &[&Entry]) -> S
 
 /// Text of peers cannot end a line or become markup.
 fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for letter in text.chars() {
-        match letter {
-            '#' | ';' | '<' | '>' | '"' | '&' | '`' | '%' => {
-                let _ = write!(out, "#{};", u32::from(letter));
-            }
-            control if control.is_control() => out.push(' '),
-            letter => out.push(letter),
-        }
-    }
-    out
+    replaced(text, MARKUP, |letter| format!("#{};", u32::from(letter)))
 }
+
+const MARKUP: &[char] = &['#', ';', '<', '>', '"', '&', '`', '%'];
 
 #[cfg(test)]
 mod tests {
