@@ -8,6 +8,7 @@ use sv2_capture::rules::Policy;
 
 use super::options::Input;
 use super::source::{self, Flow};
+use super::verdict::UNREADABLE;
 use super::walk::Seen;
 use crate::inspect::{Session, describe};
 use crate::outcome::Outcome;
@@ -41,7 +42,7 @@ impl Choice {
             Flow::GoOn
         };
         source::read(input, &mut take, &mut || Flow::GoOn)
-            .map_err(|why| Outcome::Said(why, super::UNREADABLE))?;
+            .map_err(|why| Outcome::Said(why, UNREADABLE))?;
         if session.left_out > 0 {
             let most = Session::ENTRIES_MAX;
             return Err(Outcome::usage(format!(

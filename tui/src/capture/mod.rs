@@ -6,16 +6,13 @@ mod copy;
 mod options;
 mod source;
 mod text;
+pub(crate) mod verdict;
 mod walk;
 
 pub(crate) use choice::Choice;
 pub(crate) use copy::{Plain, Wanted};
-pub(crate) use options::{Input, Judgement};
+pub(crate) use options::{Input, Judgement, severity};
 pub(crate) use source::{End, Flow, read};
 pub(crate) use text::{Utc, write_line};
-pub(crate) use walk::{Doubt, Seen, walk};
-
-/// A file cannot be read, or not to its end.
-pub(crate) const UNREADABLE: u8 = 3;
-/// Something could not be decrypted, or not be found again behind a gap.
-pub(crate) const UNDECRYPTED: u8 = 6;
+pub(crate) use verdict::{UNREADABLE, Verdict};
+pub(crate) use walk::{Seen, walk};

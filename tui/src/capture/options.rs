@@ -1,10 +1,10 @@
 //! The options of all commands that read captures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sv2::noise::AuthorityPublicKey;
-use sv2_capture::rules::Policy;
+use sv2_capture::rules::{Policy, Severity};
 
 use crate::outcome::Outcome;
 
@@ -36,6 +36,27 @@ impl Input {
             false => Ok(()),
         }
     }
+
+    /// The same, of commands that say something at the end only.
+    pub(crate) fn expect_an_end(&self) -> Result<(), Outcome> {
+        self.expect_files()?;
+        match self.is_live() {
+            true => Err(Outcome::usage(
+                "this needs captures that end; `assay decode` shows what grows, line by line",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether somebody is writing it still. Standard input has an end.
+    pub(crate) fn is_live(&self) -> bool {
+        self.follow || self.files.iter().any(|file| tap_socket(file).is_some())
+    }
+}
+
+/// Of `tap:SOCKET`.
+pub(super) fn tap_socket(file: &Path) -> Option<&str> {
+    file.to_str()?.strip_prefix("tap:")
 }
 
 /// Which rules count.
@@ -69,4 +90,9 @@ impl Judgement {
 fn authority(text: &str) -> Result<AuthorityPublicKey, String> {
     let key = text.rsplit('/').next().unwrap_or(text);
     key.parse().map_err(|error| format!("{error}"))
+}
+
+/// Such as `warning` or `W`.
+pub(crate) fn severity(text: &str) -> Result<Severity, String> {
+    Severity::parse(text).ok_or_else(|| "chat, note, warning or error is expected".to_owned())
 }

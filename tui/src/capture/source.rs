@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sv2_capture::read::{Dissector, FileError, Found, Item, Packet, PacketReader, Tally};
 
-use super::options::Input;
+use super::options::{Input, tap_socket};
 
 /// Files up to this size are looked through for keys first, in bytes: keys may stand behind the
 /// packets that they open.
@@ -237,7 +237,7 @@ fn merge(
 fn unpacked(path: &Path, follow: bool) -> Result<(Box<dyn Read>, bool), String> {
     let said = |error: io::Error| format!("{}: {error}", path.display());
     let is_stdin = path == Path::new("-");
-    let socket = path.to_str().and_then(|path| path.strip_prefix("tap:"));
+    let socket = tap_socket(path);
     let mut input: Box<dyn Read> = if is_stdin {
         Box::new(io::stdin().lock())
     } else if let Some(socket) = socket {

@@ -13,19 +13,15 @@ use std::path::Path;
 use sv2::message::descriptor;
 use sv2::wire::Frame;
 use sv2_capture::observed::What;
-use sv2_capture::rules::{Policy, Severity};
+use sv2_capture::rules::Policy;
 
-use crate::capture::{
-    Choice, Doubt, End, Flow, Plain, Seen, UNDECRYPTED, UNREADABLE, Wanted, walk,
-};
+use crate::capture::{Choice, Flow, Plain, Seen, Verdict, Wanted, walk};
 use crate::outcome::Outcome;
 use csv::Table;
+pub(crate) use options::Decode;
 use options::Form;
-pub(crate) use options::{Decode, severity};
 use text::Detail;
 
-/// There are findings as bad as `--fail-on`.
-pub(crate) const FINDINGS: u8 = 1;
 /// Text that is written at once, in bytes.
 const BATCH_LEN: usize = 64 << 10;
 
@@ -172,47 +168,6 @@ fn write_copy(
     }
     let end = end.and_then(|end| wanted.copy(from, path, options.strip_keys).map(|()| end));
     verdict.outcome(end, options.fail_on)
-}
-
-/// What a capture was like, for the exit code.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    doubt: Doubt,
-    worst: Option<Severity>,
-}
-
-impl Verdict {
-    /// Takes note of an observation; its findings count where it is chosen.
-    pub(crate) fn note_if(&mut self, seen: &Seen<'_>, is_chosen: bool) {
-        self.doubt.note(&seen.found.observed.what);
-        let worst = seen.report.findings.iter().map(|finding| finding.severity).max();
-        self.worst = self.worst.max(worst.filter(|_| is_chosen));
-    }
-
-    /// Takes note of an observation.
-    pub(crate) fn note(&mut self, seen: &Seen<'_>) {
-        self.note_if(seen, true);
-    }
-
-    /// Says on standard error what is missing, and gives the exit code.
-    pub(crate) fn outcome(
-        &self,
-        end: Result<End, String>,
-        fail_on: Option<Severity>,
-    ) -> Result<Outcome, Outcome> {
-        let end = end.map_err(|why| Outcome::Said(why, UNREADABLE))?;
-        let doubts = self.doubt.sentences();
-        for sentence in end.complaints.iter().chain(&doubts) {
-            anstream::eprintln!("note: {sentence}");
-        }
-        let is_bad = fail_on.is_some_and(|least| self.worst >= Some(least));
-        Ok(match (end.is_unreadable, is_bad, doubts.is_empty()) {
-            (true, ..) => Outcome::Code(UNREADABLE),
-            (false, true, _) => Outcome::Code(FINDINGS),
-            (false, false, false) => Outcome::Code(UNDECRYPTED),
-            (false, false, true) => Outcome::Done,
-        })
-    }
 }
 
 #[cfg(test)]

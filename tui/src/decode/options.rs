@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use sv2_capture::rules::Severity;
 
-use crate::capture::{Input, Judgement};
+use crate::capture::{Input, Judgement, severity};
 
 #[derive(Debug, Args)]
 #[command(
@@ -90,9 +90,4 @@ pub(crate) enum Form {
     Jsonl,
     /// RFC 4180, with a line of names
     Csv,
-}
-
-/// Such as `warning` or `W`.
-pub(crate) fn severity(text: &str) -> Result<Severity, String> {
-    Severity::parse(text).ok_or_else(|| "chat, note, warning or error is expected".to_owned())
 }

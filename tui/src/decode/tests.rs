@@ -5,6 +5,7 @@ use clap::Parser;
 use sv2_capture::sample::ShareCapture;
 
 use super::*;
+use crate::capture::verdict::{FINDINGS, UNDECRYPTED, UNREADABLE};
 
 #[derive(Parser)]
 struct Line {

@@ -72,11 +72,7 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         return Ok(Outcome::Done);
     }
     let input = &command.input;
-    input.expect_files()?;
-    let is_live = |file: &PathBuf| file.to_string_lossy().starts_with("tap:");
-    if input.follow || input.files.iter().any(is_live) {
-        return Err(Outcome::usage("what grows is shown by `assay decode`, line by line"));
-    }
+    input.expect_an_end()?;
     let policy = command.judgement.policy()?;
     if let Err(error) = sv2_capture::filter::Filter::parse(&command.filter) {
         let at = error.span.start;

@@ -6,8 +6,7 @@ mod mermaid;
 use clap::{Args, ValueEnum};
 use sv2_capture::filter::Filter;
 
-use crate::capture::{Flow, Input, Judgement, Seen, walk};
-use crate::decode::Verdict;
+use crate::capture::{Flow, Input, Judgement, Seen, Verdict, walk};
 use crate::inspect::lanes::Lanes;
 use crate::inspect::{Entry, Session, describe};
 use crate::outcome::Outcome;
@@ -64,10 +63,7 @@ pub(crate) fn run(options: &Ladder) -> Outcome {
 }
 
 fn ladder(options: &Ladder) -> Result<Outcome, Outcome> {
-    options.input.expect_files()?;
-    if options.input.follow {
-        return Err(Outcome::usage("a drawing has an end: without --follow"));
-    }
+    options.input.expect_an_end()?;
     let filter = Filter::parse(&options.filter).map_err(|error| {
         let at = error.span.start;
         Outcome::usage(format!("--filter {}: at {at}: {error}", options.filter))
@@ -128,6 +124,16 @@ fn codes(session: &Session, entry: &Entry) -> String {
     let codes: Vec<String> =
         session.findings_of(entry).map(sv2_capture::rules::Finding::code).collect();
     codes.join(" ")
+}
+
+/// Text of peers with every sign of a markup language written in another way, on one line.
+fn replaced(text: &str, markup: &[char], escape: impl Fn(char) -> String) -> String {
+    let letters = text.chars().map(|letter| match letter {
+        sign if markup.contains(&sign) => escape(sign),
+        control if control.is_control() => " ".to_owned(),
+        letter => letter.to_string(),
+    });
+    letters.collect()
 }
 
 const TIME_WIDTH: usize = 12;

@@ -9,8 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use sv2_capture::rules::{Finding, REVISION, RULES, Rule, Severity, Tally, rule};
 
-use crate::capture::{Choice, Flow, Input, Judgement, Seen, walk};
-use crate::decode::{Verdict, severity};
+use crate::capture::{Choice, Flow, Input, Judgement, Seen, Verdict, severity, walk};
 use crate::outcome::Outcome;
 use crate::print;
 

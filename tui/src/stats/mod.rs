@@ -3,10 +3,12 @@
 
 mod counts;
 
+use std::sync::atomic::Ordering;
+
 use clap::Args;
 
-use crate::capture::{Flow, Input, Seen, walk};
-use crate::decode::Verdict;
+use crate::capture::{Flow, Input, Seen, Verdict, walk};
+use crate::interruption::{self, INTERRUPTED};
 use crate::outcome::Outcome;
 use counts::Counts;
 
@@ -17,7 +19,7 @@ use counts::Counts;
         assay stats run.pcapng\n  \
         assay stats pool.pcap --key-log keys.log --json | jq .latencies\n\n\
         Exit codes: 0 everything was counted, 3 a file cannot be read (on), 4 usage, 6 something\n\
-        could not be decrypted or found again behind a gap."
+        could not be decrypted or found again behind a gap, 130 interrupted: up to there."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
@@ -34,14 +36,14 @@ pub(crate) fn run(options: &Stats) -> Outcome {
 }
 
 fn stats(options: &Stats) -> Result<Outcome, Outcome> {
-    options.input.expect_files()?;
+    options.input.expect_an_end()?;
     let mut counts = Counts::default();
     let mut verdict = Verdict::default();
-    let interruption = crate::interruption::flag()?;
+    let interrupted = interruption::flag()?;
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
         counts.take(seen);
-        match interruption.load(std::sync::atomic::Ordering::Relaxed) {
+        match interrupted.load(Ordering::Relaxed) {
             true => Flow::Stop,
             false => Flow::GoOn,
         }
@@ -52,6 +54,10 @@ fn stats(options: &Stats) -> Result<Outcome, Outcome> {
             true => counts.print_json(end),
             false => counts.print_text(end),
         }
+    }
+    if interrupted.load(Ordering::Relaxed) {
+        anstream::eprintln!("note: interrupted; what comes behind is not counted");
+        return Ok(Outcome::Code(INTERRUPTED));
     }
     verdict.outcome(end, None)
 }
