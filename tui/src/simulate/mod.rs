@@ -2,28 +2,28 @@
 
 mod compare;
 mod explain;
+mod files;
 mod options;
 mod report;
 mod swarm;
 mod verdict;
 
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use simulator::report::{Timeline, html};
+use simulator::report::Timeline;
 use simulator::scenario::{Overrides, Scenario};
 use simulator::units::parse_duration;
 use simulator::world::{Difference, QueueKind, World, WorldSettings};
 use sv2::time::Instant;
 
-use crate::event_json;
 use crate::interruption::{self, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::up::read_scenario;
 
+use files::Files;
 pub(crate) use options::Simulate;
 use report::Report;
 
@@ -78,22 +78,9 @@ fn open(
 }
 
 fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
-    let cannot = |what: &Path, error: std::io::Error| {
-        Outcome::usage(format!("cannot write {}: {error}", what.display()))
-    };
-    if let Some(folder) = &arguments.output {
-        std::fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;
-    }
-    let events_path = arguments.output.as_ref().map(|folder| folder.join("events.jsonl"));
-    let events_path = events_path.filter(|_| arguments.events);
-    let mut events = match &events_path {
-        Some(path) => {
-            Some(BufWriter::new(File::create(path).map_err(|error| cannot(path, error))?))
-        }
-        None => None,
-    };
+    let mut files = Files::create(arguments)?;
     let mut world = open(arguments, scenario, QueueKind::Radix, !arguments.no_checks)?;
-    if events.is_some() {
+    if files.events.is_some() {
         world.keep_happenings();
     }
     let interrupted = interruption::flag()?;
@@ -109,9 +96,7 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     while !interrupted.load(Ordering::Relaxed) {
         let has_more = world.run(stop, SLICE);
         progress.tell(&world, started.elapsed());
-        if let (Some(file), Some(path)) = (&mut events, &events_path) {
-            write_events(file, &mut world).map_err(|error| cannot(path, error))?;
-        }
+        files.take_events(&mut world)?;
         if has_more {
             continue;
         }
@@ -121,23 +106,13 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         }
         stop = stop_of(&timeline);
     }
-    if let (Some(file), Some(path)) = (&mut events, &events_path) {
-        let written = write_events(file, &mut world).and_then(|()| file.flush());
-        written.map_err(|error| cannot(path, error))?;
-    }
+    files.take_events(&mut world)?;
     progress.end();
     let is_interrupted = interrupted.load(Ordering::Relaxed);
     let is_partial = is_interrupted || world.violation().is_some();
     let simulated = if is_partial { world.now() } else { end };
     let report = Report::new(&world, simulated, started.elapsed(), is_partial);
-    if let Some(folder) = &arguments.output {
-        let path = folder.join("summary.json");
-        let mut summary = report.json();
-        summary["series"] = timeline.json();
-        std::fs::write(&path, format!("{summary:#}\n")).map_err(|error| cannot(&path, error))?;
-        let path = folder.join("report.html");
-        std::fs::write(&path, html(&summary)).map_err(|error| cannot(&path, error))?;
-    }
+    files.finish(&report, &timeline)?;
     match arguments.json {
         true => crate::print::line(report.json()),
         false => crate::print::text(report.text()),
@@ -167,21 +142,6 @@ fn replay(arguments: &Simulate, scenario: &Scenario) -> String {
         command += &format!(" --for {duration}");
     }
     command
-}
-
-fn write_events(file: &mut BufWriter<File>, world: &mut World) -> std::io::Result<()> {
-    for happening in world.take_happenings() {
-        let scenario = world.scenario();
-        let line = serde_json::json!({
-            "at_seconds": happening.at.since(Instant::ZERO).as_secs_f64(),
-            "role": scenario.role(happening.role).name,
-            "member": happening.member,
-            "kind": happening.event.name(),
-            "fields": event_json::fields(&happening.event),
-        });
-        writeln!(file, "{line}")?;
-    }
-    Ok(())
 }
 
 fn check_determinism(
