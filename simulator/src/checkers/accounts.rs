@@ -46,10 +46,7 @@ impl Checker for Accounts {
             Sight::HeardLine {
                 wire,
                 message: sv1::Message::Call { call: sv1::Call::Submit(_), .. },
-            } => self.counts(hosts, *wire, |counts| {
-                counts.arrived += 1;
-                // Stratum V1 has an answer for each, whose outcome stands in the event.
-            }),
+            } => self.counts(hosts, *wire, |counts| counts.arrived += 1),
             Sight::Said { wire, message: Message::SubmitSharesSuccess(success) } => {
                 let count = u64::from(success.new_submits_accepted_count);
                 self.counts(hosts, *wire, |counts| counts.told_accepted += count);
@@ -111,6 +108,7 @@ impl Accounts {
             let is_sv1 = hosts[wire.server as usize].kind == Kind::Sv1Pool
                 || hosts[wire.server as usize].kind == Kind::Translator;
             let is_judged = arrived == accepted + rejected;
+            // Stratum V1 has an answer for each share, whose outcome stands in the event.
             let is_told = is_sv1 || (told_accepted <= accepted && told_rejected == rejected);
             if !is_judged || !is_told {
                 return Err(format!(
