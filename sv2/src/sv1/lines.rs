@@ -106,25 +106,26 @@ impl LineSplitter {
     pub fn next_line(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, Sv1Error> {
         loop {
             let fresh = &input[self.scanned_len..];
-            let Some(end) = fresh.iter().position(|byte| matches!(byte, b'\n' | 0)) else {
-                self.scanned_len = input.len();
-                // The CR of an end that has come in part.
-                let is_too_long = input.len() > self.len_max + usize::from(input.ends_with(b"\r"));
-                return if is_too_long { Err(self.too_long()) } else { Ok(None) };
-            };
-            if fresh[end] == 0 {
+            let end = fresh.iter().position(|byte| matches!(byte, b'\n' | 0));
+            let line_len = end.map_or(input.len(), |end| self.scanned_len + end);
+            let line = &input[..line_len];
+            let has_cr = line.ends_with(b"\r");
+            // Before what ends it is judged: the fault that comes first is the one that is
+            // named, however the bytes have arrived. A CR may be the half of an end.
+            if line_len > self.len_max + usize::from(has_cr) {
+                return Err(Sv1Error::LineTooLong { limit: self.len_max });
+            }
+            if end.is_none() {
+                self.scanned_len = line_len;
+                return Ok(None);
+            }
+            if input[line_len] == 0 {
                 return Err(Sv1Error::Nul);
             }
-            let line_len = self.scanned_len + end;
             self.scanned_len = 0;
             let mut line = input.split_to(line_len);
             input.advance(1);
-            if line.ends_with(b"\r") {
-                line.truncate(line_len - 1);
-            }
-            if line.len() > self.len_max {
-                return Err(self.too_long());
-            }
+            line.truncate(line_len - usize::from(has_cr));
             if !line.is_empty() {
                 return Ok(Some(line.freeze()));
             }
@@ -137,10 +138,6 @@ impl LineSplitter {
     /// [`Sv1Error::EndedInLine`].
     pub fn end(&self, input: &[u8]) -> Result<(), Sv1Error> {
         if input.is_empty() { Ok(()) } else { Err(Sv1Error::EndedInLine { len: input.len() }) }
-    }
-
-    fn too_long(&self) -> Sv1Error {
-        Sv1Error::LineTooLong { limit: self.len_max }
     }
 }
 
@@ -188,7 +185,10 @@ mod tests {
         for (parts, error) in [
             (&[&b"1234\r\n12345\n"[..]][..], too_long.clone()),
             (&[b"1234", b"5"], too_long.clone()),
-            (&[b"1234\r", b"5"], too_long),
+            (&[b"1234\r", b"5"], too_long.clone()),
+            (&[b"12345\0"], too_long.clone()),
+            (&[b"1234\r\r\n"], too_long),
+            (&[b"1234\r\0"], Sv1Error::Nul),
             (&[b"a\0b\n"], Sv1Error::Nul),
             (&[b"a\nbc"], Sv1Error::EndedInLine { len: 2 }),
         ] {
