@@ -14,6 +14,7 @@ pub mod figures;
 pub mod fleet;
 pub mod goal;
 pub mod link;
+pub mod mutant;
 pub mod report;
 pub mod scenario;
 pub mod statistics;

@@ -20,7 +20,7 @@ fn cases() -> Vec<(String, String)> {
 #[test]
 fn what_was_found_once_does_not_come_back() {
     for (found, scenario) in cases() {
-        let verdict = try_out(&scenario).expect("a scenario");
+        let verdict = try_out(&scenario, None).expect("a scenario");
 
         assert_eq!(verdict.violation, None, "{found}");
     }

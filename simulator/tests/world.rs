@@ -110,8 +110,10 @@ impl Role for Forgetful {
 #[test]
 fn the_first_event_in_which_two_runs_differ_is_named() {
     let scenario = scenario("pool", 7);
-    let casting: Casting = Box::new(|_, member, inner| match member {
-        2 => Box::new(Forgetful { inner, inner_out: Outbox::new(), share_count: 0 }),
+    let casting: Casting = Box::new(|kind, member, inner| match member {
+        2 if kind == Kind::MiningDevice => {
+            Box::new(Forgetful { inner, inner_out: Outbox::new(), share_count: 0 })
+        }
         _ => inner,
     });
     let mut read = |_: &std::path::Path| Err("no file".to_owned());

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sv2::time::Instant;
 
 use crate::checkers::Violation;
+use crate::mutant::Mutant;
 use crate::scenario::{Overrides, Scenario};
 use crate::world::{QueueKind, World, WorldSettings};
 
@@ -28,16 +29,18 @@ pub struct Verdict {
     pub violation: Option<Violation>,
 }
 
-/// Runs a scenario, with all checkers, for as long as it says.
+/// Runs a scenario, with all checkers, for as long as it says, and with roles that do wrong if
+/// there is a mutant.
 ///
 /// # Errors
 /// If it is no scenario, or has no world.
-pub fn try_out(text: &str) -> Result<Verdict, String> {
+pub fn try_out(text: &str, mutant: Option<&'static Mutant>) -> Result<Verdict, String> {
     let scenario = Scenario::load("case.toml", text, &Overrides::default())
         .map_err(|error| error.to_string())?;
     let mut read = |path: &std::path::Path| Err(format!("{}: not read here", path.display()));
+    let casting = mutant.map(Mutant::casting);
     let settings =
-        WorldSettings { queue: QueueKind::Radix, read: &mut read, casting: None, has_checks: true };
+        WorldSettings { queue: QueueKind::Radix, read: &mut read, casting, has_checks: true };
     let mut world = World::with(&scenario, settings).map_err(|error| error.to_string())?;
     let end = Instant::ZERO + scenario.virtual_time.run.length;
     let run = catch_unwind(AssertUnwindSafe(|| while world.run(end, SLICE) {}));

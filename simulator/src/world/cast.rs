@@ -18,9 +18,9 @@ use crate::scenario::{
 /// A role, whichever it is.
 pub type Player = Box<dyn Role + Send>;
 
-/// What stands around a role, by its id and member: nothing, unless a test wants to see what
+/// What stands around a role, by its kind and member: nothing, unless somebody wants to see what
 /// comes of a role that does wrong.
-pub type Casting = Box<dyn Fn(RoleId, u32, Player) -> Player>;
+pub type Casting = Box<dyn Fn(Kind, u32, Player) -> Player>;
 
 /// The scenario with its fleets as roles, those apart that are models of fleets.
 pub(super) fn with_fleets(scenario: &Scenario) -> Scenario {
@@ -113,7 +113,7 @@ impl World {
             .fork(&scenario.role(id).name, 1 + (u64::from(generation) << 32 | u64::from(member)));
         let role = builder.build(id, member, token_key, entropy);
         match &self.casting {
-            Some(casting) => casting(id, member, role),
+            Some(casting) => casting(scenario.role(id).kind.kind(), member, role),
             None => role,
         }
     }

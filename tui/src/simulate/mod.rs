@@ -3,6 +3,7 @@
 mod compare;
 mod explain;
 mod files;
+mod memory;
 mod options;
 mod report;
 mod swarm;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use simulator::mutant::Mutant;
 use simulator::report::Timeline;
 use simulator::scenario::{Overrides, Scenario};
 use simulator::units::parse_duration;
@@ -59,6 +61,7 @@ fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
         Err(error) => return Err(Outcome::usage(format!("--for: {error}"))),
     };
     scenario.virtual_time.run.length = length;
+    memory::check(&scenario, &file)?;
     Ok((scenario, Instant::ZERO + length))
 }
 
@@ -73,7 +76,8 @@ fn open(
         let path = folder.join(path);
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let settings = WorldSettings { queue, read: &mut read, casting: None, has_checks };
+    let casting = arguments.mutant.map(Mutant::casting);
+    let settings = WorldSettings { queue, read: &mut read, casting, has_checks };
     World::with(scenario, settings).map_err(|error| Outcome::usage(format!("scenario: {error}")))
 }
 
@@ -141,7 +145,7 @@ fn replay(arguments: &Simulate, scenario: &Scenario) -> String {
     if let Some(duration) = &arguments.duration {
         command += &format!(" --for {duration}");
     }
-    command
+    command + &options::mutant_again(arguments.mutant)
 }
 
 fn check_determinism(

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use simulator::mutant::{MUTANTS, Mutant};
+
 /// What a run is to be like.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -40,6 +43,10 @@ pub(crate) struct Simulate {
     #[arg(long)]
     pub(crate) no_checks: bool,
 
+    /// Let every role of one kind do wrong, to see what becomes of it and what is said of it
+    #[arg(long, value_name = "NAME", value_parser = mutants(), conflicts_with = "arms")]
+    pub(crate) mutant: Option<&'static Mutant>,
+
     /// How much simulated time, such as 10min or 1d, instead of the scenario's
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) duration: Option<String>,
@@ -70,6 +77,21 @@ pub(crate) struct Simulate {
     /// Print one JSON object at the end
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Names on the command line, with what they mean.
+fn mutants() -> impl clap::builder::TypedValueParser<Value = &'static Mutant> {
+    let names = MUTANTS.iter().map(|mutant| {
+        let help = format!("the {} {}: {}", mutant.role.name(), mutant.does, mutant.checker);
+        clap::builder::PossibleValue::new(mutant.name).help(help)
+    });
+    PossibleValuesParser::new(names)
+        .map(|name| Mutant::named(&name).expect("only names of mutants are possible"))
+}
+
+/// What a command that runs the same again says of it.
+pub(super) fn mutant_again(mutant: Option<&Mutant>) -> String {
+    mutant.map(|mutant| format!(" --mutant {}", mutant.name)).unwrap_or_default()
 }
 
 impl Simulate {

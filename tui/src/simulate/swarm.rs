@@ -4,11 +4,12 @@ use std::io::IsTerminal as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use simulator::mutant::Mutant;
 use simulator::swarm::{Case, Verdict, shrink, try_out};
 use simulator::units::parse_duration;
 
 use super::BROKEN;
-use super::options::Simulate;
+use super::options::{Simulate, mutant_again};
 use crate::interruption::{self, INTERRUPTED};
 use crate::outcome::Outcome;
 
@@ -27,13 +28,14 @@ pub(super) fn run(arguments: &Simulate) -> Result<Outcome, Outcome> {
             return Ok(Outcome::Code(INTERRUPTED));
         }
         let case = Case::draw(seed);
-        let verdict = try_silently(&case.text())
+        let verdict = try_silently(&case.text(), arguments.mutant)
             .map_err(|error| Outcome::Internal(format!("seed {seed}: {error}")))?;
         events += verdict.event_count;
         if let Some(violation) = &verdict.violation {
             let rule = violation.checker;
             let small = shrink(&case, |text| {
-                let found = try_silently(text).ok().and_then(|verdict| verdict.violation);
+                let found =
+                    try_silently(text, arguments.mutant).ok().and_then(|verdict| verdict.violation);
                 found.is_some_and(|found| found.checker == rule)
             });
             return found(arguments, &case, &small, violation.to_string());
@@ -65,21 +67,21 @@ fn found(
     written
         .and_then(|()| std::fs::write(&path, small.text()))
         .map_err(|error| Outcome::usage(format!("cannot write {}: {error}", path.display())))?;
+    let (seed, path) = (case.seed(), path.display());
+    let mutant = mutant_again(arguments.mutant);
     let text = format!(
-        "seed {}: a rule does not hold: {violation}\n  as drawn: assay simulate --swarm --seed {} \
-         --for 1ms\n  again, as small as it could be made: assay simulate {}",
-        case.seed(),
-        case.seed(),
-        path.display()
+        "seed {seed}: a rule does not hold: {violation}\n  as drawn: assay simulate --swarm \
+         --seed {seed} --for 1ms{mutant}\n  again, as small as it could be made: \
+         assay simulate {path}{mutant}"
     );
     Ok(Outcome::Said(text, BROKEN))
 }
 
 /// A panic is one of the things that are looked for: what it says stands in the verdict.
-fn try_silently(text: &str) -> Result<Verdict, String> {
+fn try_silently(text: &str, mutant: Option<&'static Mutant>) -> Result<Verdict, String> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let verdict = try_out(text);
+    let verdict = try_out(text, mutant);
     std::panic::set_hook(hook);
     verdict
 }

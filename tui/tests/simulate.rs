@@ -1,0 +1,124 @@
+//! `assay simulate` as a process: what it leaves behind, and what it says where a rule is broken.
+
+#![allow(clippy::unwrap_used, reason = "a test says where it failed")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn simulate(folder: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.current_dir(folder).arg("simulate").args(arguments.split_whitespace());
+    command.output().unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// What follows `key` on its line.
+fn said<'a>(text: &'a str, key: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(key));
+    line.unwrap_or_else(|| panic!("nothing after {key:?} in {text}"))
+}
+
+/// The rule and the event that a complaint names.
+fn rule_and_event(text: &str) -> (&str, &str) {
+    let (_, violation) = text.split_once("a rule does not hold: ").unwrap();
+    let (rule, _) = violation.split_once(": ").unwrap();
+    let (_, event) = violation.split_once("(event ").unwrap();
+    (rule, event.split_once(',').unwrap().0)
+}
+
+#[test]
+fn a_broken_rule_is_named_with_what_came_before_and_the_command_that_shows_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let output = simulate(
+        folder.path(),
+        "config-b --for 1h --seed 5 --mutant pool-pays-too-much --output run",
+    );
+
+    let text = complaint(&output);
+    let (rule, event) = rule_and_event(&text);
+    assert_eq!(rule, "work");
+    let before: Vec<&str> =
+        text.lines().skip_while(|line| !line.contains("before:")).skip(1).collect();
+    let numbered = before.iter().filter(|line| line.trim_start().starts_with(char::is_numeric));
+    assert_eq!(numbered.count(), 100, "{text}");
+    let last = before.iter().rfind(|line| line.trim_start().starts_with(char::is_numeric));
+    assert!(last.unwrap().trim_start().starts_with(event), "{text}");
+    let summary = std::fs::read_to_string(folder.path().join("run/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["is_partial"], true);
+
+    let again = said(&text, "again: assay simulate ");
+    let second = complaint(&simulate(folder.path(), again));
+    assert_eq!(rule_and_event(&second), (rule, event));
+}
+
+#[test]
+fn a_swarm_stops_at_what_it_finds_and_makes_it_small() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let output =
+        simulate(folder.path(), "--swarm --seed 3 --for 1h --mutant pool-names-jobs-alike");
+
+    let text = complaint(&output);
+    let (rule, _) = rule_and_event(&text);
+    assert_eq!(rule, "job-ids");
+    for key in ["as drawn: assay simulate ", "again, as small as it could be made: assay simulate "]
+    {
+        let again = complaint(&simulate(folder.path(), said(&text, key)));
+        assert_eq!(rule_and_event(&again).0, rule, "{key}");
+    }
+    let small = said(&text, "again, as small as it could be made: assay simulate ");
+    let file = small.split(' ').next().unwrap();
+    let small = std::fs::read_to_string(folder.path().join(file)).unwrap();
+    assert!(!small.contains("[[fault]]"), "no fault is needed for it: {small}");
+}
+
+#[test]
+fn two_runs_of_a_seed_leave_the_same_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for run in ["one", "other"] {
+        let arguments = format!("config-d --for 20min --seed 9 --output {run} --events");
+        assert!(simulate(folder.path(), &arguments).status.success());
+    }
+
+    let read = |run: &str, file: &str| std::fs::read(folder.path().join(run).join(file)).unwrap();
+    let events = read("one", "events.jsonl");
+    assert!(!events.is_empty());
+    assert_eq!(events, read("other", "events.jsonl"));
+    let digest = |run: &str| {
+        let summary: serde_json::Value =
+            serde_json::from_slice(&read(run, "summary.json")).unwrap();
+        summary["digest"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(digest("one"), digest("other"));
+}
+
+#[test]
+fn what_cannot_be_simulated_is_said_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = "[chain]\n[role.provider]\nkind = \"template-provider\"\n\
+                   [role.pool]\nkind = \"pool\"\n";
+    for (text, place, said) in [
+        ("[chain]\n[role.pool]\nkind = \"pool\"\n", "2:7", "add [role.template-provider]"),
+        (&format!("{network}[fleet.farm]\ncount = 3\n"), "6:8", "farm\" mines for nobody"),
+        (&format!("{network}[network]\nbandwidth = \"0bit\"\n"), "7:13", "nothing passes"),
+    ] {
+        std::fs::write(folder.path().join("bad.toml"), text).unwrap();
+
+        let output = simulate(folder.path(), "bad.toml");
+
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{text}: {error}");
+        assert!(error.contains(&format!("bad.toml:{place}: ")), "{text}: {error}");
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    let output = simulate(folder.path(), "config-b --devices 4000000000");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(error.contains("GiB are free"), "{error}");
+}
