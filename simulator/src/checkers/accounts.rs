@@ -2,6 +2,7 @@
 //! up, is filtered, or is lost in so many words (spec 5.3.13, 5.3.14).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sv2::event::Event;
 use sv2::message::Message;
@@ -20,6 +21,10 @@ struct Counts {
     /// As the client is told.
     told_accepted: u64,
     told_rejected: u64,
+    /// Since when an accepted share waits to be told of.
+    untold_since: Option<Instant>,
+    /// [`Counts::told_accepted`] when everything was said last.
+    told_before: u64,
 }
 
 /// See the module.
@@ -30,6 +35,9 @@ pub(super) struct Accounts {
     changed: BTreeSet<Wire>,
     /// Of each proxy, since everything was said: accepted, and passed on in some way.
     passing: BTreeMap<u32, (u64, u64)>,
+    /// Where the client is still to be told of an accepted share, longest wait first.
+    untold: BTreeSet<(Instant, Wire)>,
+    paused: BTreeSet<u32>,
 }
 
 impl Checker for Accounts {
@@ -37,7 +45,7 @@ impl Checker for Accounts {
         "accounts"
     }
 
-    fn see(&mut self, _now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {
+    fn see(&mut self, now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {
         match sight {
             Sight::Heard {
                 wire,
@@ -59,15 +67,30 @@ impl Checker for Accounts {
             }
             Sight::Submitted { host } => self.passed_on(*host, 1),
             Sight::Closed { wire } => {
-                self.wires.remove(wire);
+                if let Some(since) = self.wires.remove(wire).and_then(|counts| counts.untold_since)
+                {
+                    self.untold.remove(&(since, *wire));
+                }
                 self.changed.remove(wire);
             }
             Sight::Ended { host } => {
                 self.wires.retain(|wire, _| wire.server != *host);
                 self.changed.retain(|wire| wire.server != *host);
+                self.untold.retain(|(_, wire)| wire.server != *host);
+                self.paused.remove(host);
                 self.passing.remove(host);
             }
-            Sight::Settled => return self.balance(hosts),
+            Sight::Paused { host } => {
+                self.paused.insert(*host);
+            }
+            Sight::WentOn { host } => {
+                self.paused.remove(host);
+                self.wait_anew(now, *host);
+            }
+            Sight::Settled => {
+                self.balance(now, hosts)?;
+                return self.is_told_in_time(now);
+            }
             _ => {}
         }
         Ok(())
@@ -101,10 +124,37 @@ impl Accounts {
         self.passing.entry(host).or_default().1 += count;
     }
 
-    fn balance(&mut self, hosts: &[Card]) -> Result<(), String> {
+    /// Every share was as good as accepted at this moment.
+    fn wait_anew(&mut self, now: Instant, host: u32) {
+        let waiting = self.wires.iter_mut().filter(|(wire, _)| wire.server == host);
+        for (wire, counts) in waiting {
+            if let Some(since) = &mut counts.untold_since {
+                self.untold.remove(&(*since, *wire));
+                self.untold.insert((now, *wire));
+                *since = now;
+            }
+        }
+    }
+
+    fn is_told_in_time(&self, now: Instant) -> Result<(), String> {
+        let late = self.untold.iter().take_while(|(since, _)| *since + TOLD_WITHIN < now);
+        let mut late = late.filter(|(_, wire)| !self.paused.contains(&wire.server));
+        match late.next() {
+            Some((since, wire)) => Err(format!(
+                "on connection {} a share was accepted at {} s, and the client was not told of it \
+                 within {} s",
+                wire.number,
+                since.since(Instant::ZERO).as_secs_f64(),
+                TOLD_WITHIN.as_secs()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn balance(&mut self, now: Instant, hosts: &[Card]) -> Result<(), String> {
         while let Some(wire) = self.changed.pop_first() {
-            let counts = self.wires.get(&wire).copied().unwrap_or_default();
-            let Counts { arrived, accepted, rejected, told_accepted, told_rejected } = counts;
+            let Some(counts) = self.wires.get_mut(&wire) else { continue };
+            let Counts { arrived, accepted, rejected, told_accepted, told_rejected, .. } = *counts;
             let is_sv1 = hosts[wire.server as usize].kind == Kind::Sv1Pool
                 || hosts[wire.server as usize].kind == Kind::Translator;
             let is_judged = arrived == accepted + rejected;
@@ -117,6 +167,18 @@ impl Accounts {
                      {told_rejected}",
                     wire.number
                 ));
+            }
+            let was_untold_since = counts.untold_since;
+            // A batch that is told of in part leaves what it does not tell waiting from then on.
+            let is_untold = !is_sv1 && told_accepted < accepted;
+            counts.untold_since = is_untold.then_some(match was_untold_since {
+                Some(since) if told_accepted == counts.told_before => since,
+                _ => now,
+            });
+            counts.told_before = told_accepted;
+            if was_untold_since != counts.untold_since {
+                was_untold_since.map(|since| self.untold.remove(&(since, wire)));
+                counts.untold_since.map(|since| self.untold.insert((since, wire)));
             }
         }
         for (host, (accepted, passed)) in std::mem::take(&mut self.passing) {
@@ -132,3 +194,6 @@ impl Accounts {
         Ok(())
     }
 }
+
+/// Six times as long as our servers let a lone share of a batch wait (AMB-20).
+const TOLD_WITHIN: Duration = Duration::from_secs(60);

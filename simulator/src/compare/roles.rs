@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sv2::event::Event;
 use sv2::time::Instant;
+use sv2::wire::Target;
 
 use super::{Comparison, Figure, Figures};
 use crate::build::shares_per_minute;
@@ -182,7 +183,7 @@ fn device_of(
             upstream: Some(upstream),
             count,
             hash_rate,
-            suggested_difficulty: Some(share_hashes / DIFFICULTY_1_HASHES),
+            suggested_difficulty: Some(share_hashes / Target::DIFFICULTY_1.expected_hashes()),
             rolls_version: true,
             rolls_ntime: false,
             user,
@@ -290,7 +291,5 @@ impl Switches {
 
 /// Events between two looks at what roles have told.
 const SLICE: u64 = 100_000;
-/// Of difficulty 1, on average.
-const DIFFICULTY_1_HASHES: f64 = 4_294_967_296.0;
 /// By then every device mines.
 const SETTLED: Duration = Duration::from_secs(60);

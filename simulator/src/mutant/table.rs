@@ -8,7 +8,7 @@ use super::{Memory, Mutant, heard, hears_all, said, says_all};
 use crate::scenario::Kind;
 
 /// One or more for each checker.
-pub const MUTANTS: [Mutant; 12] = [
+pub const MUTANTS: [Mutant; 13] = [
     Mutant {
         name: "pool-gives-a-prefix-twice",
         role: Kind::Pool,
@@ -48,6 +48,16 @@ pub const MUTANTS: [Mutant; 12] = [
         fault: "",
         hears: all_but_the_tenth_share,
         says: says_all,
+    },
+    Mutant {
+        name: "pool-keeps-quiet",
+        role: Kind::Pool,
+        does: "tells nobody of accepted shares after the third",
+        checker: "accounts",
+        scenario: "pool",
+        fault: "",
+        hears: hears_all,
+        says: three_acknowledgements,
     },
     Mutant {
         name: "proxy-keeps-a-share",
@@ -156,6 +166,14 @@ fn the_tenth_share_twice(memory: &mut Memory, output: Output, out: &mut Outbox) 
 fn all_but_the_tenth_share(memory: &mut Memory, input: &Input) -> bool {
     memory.count += u32::from(matches!(heard(input), Some(Message::SubmitSharesExtended(_))));
     memory.count != 10
+}
+
+fn three_acknowledgements(memory: &mut Memory, mut output: Output, out: &mut Outbox) {
+    let is_one = matches!(said(&mut output), Some(Message::SubmitSharesSuccess(_)));
+    memory.count += u32::from(is_one);
+    if !is_one || memory.count <= 3 {
+        out.put(output);
+    }
 }
 
 fn no_tenth_share(memory: &mut Memory, mut output: Output, out: &mut Outbox) {

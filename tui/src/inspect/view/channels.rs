@@ -3,6 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
+use sv2::wire::Target;
 use sv2_capture::state::channel::ChannelKind;
 
 use super::list;
@@ -74,8 +75,7 @@ fn measured(row: &ChannelRow) -> [String; 2] {
     #[expect(clippy::cast_precision_loss, reason = "estimates")]
     let (seconds, submitted) = (elapsed as f64 / 1e9, row.submitted as f64);
     let per_minute = submitted * 60.0 / seconds;
-    // A difficulty of one is 2^32 hashes, nearly.
-    let rate = row.work * 4_294_967_296.0 / seconds;
+    let rate = row.work * Target::DIFFICULTY_1.expected_hashes() / seconds;
     [
         format!("{per_minute:.0}/{:.0}", row.expected_shares_per_minute),
         format!("{}H/s", scaled(rate)),
