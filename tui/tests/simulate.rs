@@ -96,6 +96,10 @@ fn two_runs_of_a_seed_leave_the_same_files() {
         summary["digest"].as_str().unwrap().to_owned()
     };
     assert_eq!(digest("one"), digest("other"));
+    let page = String::from_utf8(read("one", "report.html")).unwrap();
+    for part in ["share to answer", "tip to device", "SubmitSharesExtended", "mining.submit"] {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

@@ -247,6 +247,9 @@ impl World {
         }
         let tip = self.nodes.all[node].chain.chain().tip();
         if self.nodes.all[node].told_tip != tip {
+            if let Some(measures) = &mut self.measures {
+                measures.tip(self.now.instant, tip);
+            }
             self.see(&Sight::Tip);
         }
         for (number, delay) in self.nodes.relay(node) {

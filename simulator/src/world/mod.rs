@@ -13,6 +13,7 @@ mod cast;
 mod difference;
 mod event;
 mod host;
+mod measures;
 mod node;
 mod tally;
 mod traffic;
@@ -40,6 +41,7 @@ use crate::scenario::{ChainKind, HeldBy, Kind, LatencyText, RoleId, Scenario};
 pub use bytes::Carried;
 pub use cast::{Casting, Player};
 pub use difference::Difference;
+pub use measures::{Measures, Traffic};
 pub use tally::Tally;
 
 /// Why a scenario has no world.
@@ -115,6 +117,7 @@ pub struct World {
     is_share_excused: bool,
     happenings: Option<Vec<Happening>>,
     checkers: Option<Box<Checkers>>,
+    measures: Option<Box<Measures>>,
     /// Events of the present moment.
     moment_count: u64,
     stuck: Option<Violation>,
@@ -213,6 +216,7 @@ impl World {
             is_share_excused: false,
             happenings: None,
             checkers,
+            measures: None,
             moment_count: 0,
             stuck: None,
             scenario,
@@ -308,6 +312,17 @@ impl World {
     /// What roles have told since the last call.
     pub fn take_happenings(&mut self) -> Vec<Happening> {
         self.happenings.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// From now on, measures what is carried and how long devices wait; a run that is measured is
+    /// the same run.
+    pub fn measure(&mut self) {
+        self.measures.get_or_insert_default();
+    }
+
+    /// What was measured; `None` if nothing was to be.
+    pub fn measures(&self) -> Option<&Measures> {
+        self.measures.as_deref()
     }
 
     fn pop(&mut self, end: Instant) -> Option<(Instant, Planned)> {

@@ -7,7 +7,7 @@ use sv2::message::{Decoded, Message};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN};
 use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, PeerAddress, Via};
 use sv2::sv1;
-use sv2::wire::Frame;
+use sv2::wire::{Frame, U256};
 
 use super::World;
 use super::event::Planned;
@@ -152,6 +152,10 @@ impl World {
                 _ => {}
             }
         }
+        if let Some(measures) = &mut self.measures {
+            let is_device = self.kinds[self.hosts[terminal.host as usize].id.0].is_device();
+            measures.sent(now, card.number, (from, is_device), &parcel);
+        }
         match terminal.pipe.send(network, now, len) {
             Delivery::Arrives(at) => {
                 let tip = self.hosts[terminal.host as usize].tip;
@@ -183,6 +187,7 @@ impl World {
         let dial = wire.dial;
         let is_awaiting = terminal.news_count != heard_count;
         let may_reset = terminal.under_way.is_empty() && !wire.end(from).is_closed;
+        let known = self.hosts[host as usize].tip;
         if let Some(tip) = parcel.tip().filter(|_| !is_closed) {
             self.hosts[host as usize].tip = tip;
         }
@@ -224,24 +229,32 @@ impl World {
             }
             Parcel::Message(message, tlvs) => {
                 if let Some(connection) = connection {
-                    self.tally.message_count += 1;
-                    self.inputs.push_back((host, received(connection, message, tlvs)));
+                    self.deliver(host, (card.number, known), received(connection, message, tlvs));
                 }
             }
             Parcel::Frame(frame) => {
                 if let Some(connection) = connection {
-                    self.tally.message_count += 1;
-                    self.inputs.push_back((host, decoded(connection, frame)));
+                    self.deliver(host, (card.number, known), decoded(connection, frame));
                 }
             }
             Parcel::Line(line) => {
                 if let Some(connection) = connection {
-                    self.tally.message_count += 1;
-                    self.inputs.push_back((host, Input::Line { connection, line }));
+                    self.deliver(host, (card.number, known), Input::Line { connection, line });
                 }
             }
         }
         self.remove_if_over(id);
+    }
+
+    /// A message has come on the connection of this number to a host that knew of this tip.
+    fn deliver(&mut self, host: u32, (wire, known): (u64, U256), input: Input) {
+        self.tally.message_count += 1;
+        if let Some(measures) = &mut self.measures
+            && self.kinds[self.hosts[host as usize].id.0].is_device()
+        {
+            measures.heard(self.now.instant, wire, known, &input);
+        }
+        self.inputs.push_back((host, input));
     }
 
     /// What was sent from this end has reached nobody: TCP sends it again for a quarter of an hour.
@@ -314,6 +327,9 @@ impl World {
 
     /// Keeps the counts of a connection that is no more.
     fn retire(&mut self, wire: &Wire) {
+        if let Some(measures) = &mut self.measures {
+            measures.forget(wire.number);
+        }
         for end in &wire.ends {
             self.tally.payload_bytes += end.pipe.payload_bytes;
             self.tally.packet_bytes += end.pipe.packet_bytes;
@@ -321,7 +337,7 @@ impl World {
     }
 }
 
-fn is_share(message: &Message) -> bool {
+pub(super) fn is_share(message: &Message) -> bool {
     matches!(message, Message::SubmitSharesStandard(_) | Message::SubmitSharesExtended(_))
 }
 

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sv2::message::Message;
+use sv2::message::{Message, descriptor};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::role::{ConnectionId, DialId};
 use sv2::sv1;
-use sv2::wire::{Frame, Tlvs, U256};
+use sv2::wire::{Frame, FrameHeader, Tlvs, U256};
 
 use crate::checkers;
 use crate::link::Pipe;
@@ -46,7 +46,10 @@ impl Parcel {
             Parcel::FirstAct => "the first act of Noise",
             Parcel::SecondAct => "the second act of Noise",
             Parcel::Message(message, _) => message.descriptor().name,
-            Parcel::Frame(_) => "a frame",
+            Parcel::Frame(frame) => {
+                let extension = frame.extension_type & !FrameHeader::CHANNEL_BIT;
+                descriptor(extension, frame.message_type).map_or("a frame", |row| row.name)
+            }
             Parcel::Line(_) => "a line",
             Parcel::End => "the end of the connection",
         }

@@ -87,6 +87,9 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     if files.events.is_some() {
         world.keep_happenings();
     }
+    if arguments.output.is_some() || arguments.json {
+        world.measure();
+    }
     let interrupted = interruption::flag()?;
     let started = std::time::Instant::now();
     let mut progress = Progress::new(end);

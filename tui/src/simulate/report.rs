@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::scenario::Scenario;
-use simulator::world::{Tally, World};
+use simulator::world::{Measures, Tally, World};
 use sv2::time::Instant;
 
 /// The end of a run.
@@ -16,6 +16,7 @@ pub(super) struct Report<'a> {
     simulated: Duration,
     elapsed: Duration,
     digest: u64,
+    measures: Option<&'a Measures>,
     is_partial: bool,
 }
 
@@ -33,6 +34,7 @@ impl<'a> Report<'a> {
             simulated: simulated.since(Instant::ZERO),
             elapsed,
             digest: world.digest(),
+            measures: world.measures(),
             is_partial,
         }
     }
@@ -57,7 +59,7 @@ impl<'a> Report<'a> {
         });
         let nodes = self.scenario.nodes.iter().zip(&self.heights);
         let nodes = nodes.map(|(node, height)| json!({ "name": node.name, "height": height }));
-        json!({
+        let mut summary = json!({
             "title": self.scenario.title,
             "seed": self.scenario.seed,
             "is_partial": self.is_partial,
@@ -75,7 +77,12 @@ impl<'a> Report<'a> {
             "roles": roles.collect::<Vec<_>>(),
             "nodes": nodes.collect::<Vec<_>>(),
             "digest": format!("{:016x}", self.digest),
-        })
+        });
+        if let Some(measures) = self.measures {
+            summary["latencies"] = measures.latencies_json();
+            summary["traffic"] = measures.traffic_json();
+        }
+        summary
     }
 
     pub(super) fn text(&self) -> String {
@@ -125,6 +132,16 @@ impl<'a> Report<'a> {
             "{} late shares crossed a tip on its way, {} did not; {} blocks by others",
             tally.stale_explained_count, tally.stale_unexplained_count, tally.foreign_block_count,
         );
+        for (name, all) in self.measures.into_iter().flat_map(Measures::latencies) {
+            let quantile = |part| all.quantile(part) as f64 / 1e6;
+            let _ = writeln!(
+                text,
+                "{name}: {:.1} ms in the middle, {:.1} ms at 99 %, {:.1} ms at most",
+                quantile(0.5),
+                quantile(0.99),
+                quantile(1.0),
+            );
+        }
         let _ = writeln!(text, "seed {}, digest {:016x}", self.scenario.seed, self.digest);
         text
     }
