@@ -108,6 +108,27 @@ impl Role for Forgetful {
 }
 
 #[test]
+fn fleets_that_are_models_run_beside_roles_and_hear_of_the_same_blocks() {
+    let text = include_str!("../scenarios/farm.toml");
+    let mut scenario = Scenario::load("farm", text, &Overrides::default()).expect("it loads");
+    scenario.set_device_count(100).expect("there is a fleet");
+    let (mut whole, mut pieces) =
+        (open(&scenario, QueueKind::Radix), open(&scenario, QueueKind::Radix));
+
+    whole.run(minute(360), u64::MAX);
+    for part in 1..=360 {
+        while pieces.run(minute(part), 7) {}
+    }
+
+    let (name, count, tally) = whole.models().next().expect("the farm");
+    assert_eq!((name, count), ("farm", 100));
+    assert!(tally.accepted_count > 100 * 6 * 240, "{tally:?}");
+    assert_eq!(tally.block_count, whole.tally().foreign_block_count);
+    assert!(tally.block_count > 20);
+    assert_eq!(pieces.digest(), whole.digest());
+}
+
+#[test]
 fn the_first_event_in_which_two_runs_differ_is_named() {
     let scenario = scenario("pool", 7);
     let casting: Casting = Box::new(|kind, member, inner| match member {

@@ -18,7 +18,7 @@ mod tally;
 mod tests;
 
 pub use models::{MODEL_NAMES, MODELS, Model, model_hash_rate};
-pub use scenario::{StarsOutcome, run_stars, stars};
+pub use scenario::{Stars, StarsOutcome, by_name, run_stars, stars};
 pub use settings::{Course, StarSettings};
 pub use sizes::Sizes;
 pub use star::{Star, StarEvent};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sv2::time::Instant;
 
 use super::{Course, Sizes, Star, StarSettings, Tally};
+use crate::engine::Digest;
 use crate::faults::{Occurrence, timeline};
 use crate::link::{Latency, Place, Topology};
 use crate::scenario::{ChannelKind, FaultKind, Fidelity, Fleet, RoleKind, Scenario, Target};
@@ -18,6 +19,58 @@ pub struct StarsOutcome {
     pub digest: u64,
     /// By the name of the fleet, a dot, and that of the figure.
     pub figures: BTreeMap<String, f64>,
+}
+
+/// All fleets at fidelity L1 of a scenario, beside the world that runs the rest of it: what they
+/// have of each other is the times of blocks, which come from the same draws.
+#[derive(Default)]
+pub struct Stars {
+    all: Vec<(String, Star)>,
+}
+
+impl Stars {
+    /// At time zero; none where a scenario has no such fleet.
+    ///
+    /// # Errors
+    /// As [`stars`].
+    pub fn new(
+        scenario: &Scenario,
+        read: impl FnMut(&Path) -> Result<String, String>,
+    ) -> Result<Self, String> {
+        let world = &scenario.virtual_time;
+        if world.fleets.iter().all(|fleet| fleet.fidelity != Fidelity::Model) {
+            return Ok(Stars::default());
+        }
+        let timeline = timeline(&world.faults, scenario.seed, world.run.length);
+        let topology = Topology::new(scenario, &timeline, read)?;
+        let models = world.fleets.iter().enumerate();
+        let models = models.filter(|(_, fleet)| fleet.fidelity == Fidelity::Model);
+        let all = models.map(|(index, fleet)| {
+            let settings = star(scenario, &topology, index, fleet, &timeline)?;
+            Ok((fleet.name.clone(), Star::new(settings)))
+        });
+        Ok(Stars { all: all.collect::<Result<_, String>>()? })
+    }
+
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Goes on until a moment; whatever happens then has happened.
+    pub fn run_until(&mut self, end: Instant) {
+        self.all.iter_mut().for_each(|(_, star)| star.run_until(end));
+    }
+
+    /// Of each fleet: its name, how many devices it has, and what has come of it.
+    pub fn tallies(&self) -> impl Iterator<Item = (&str, u32, &Tally)> {
+        self.all.iter().map(|(name, star)| (name.as_str(), star.device_count(), star.tally()))
+    }
+
+    /// Takes what has happened into a digest.
+    pub fn digest(&self, digest: &mut Digest) {
+        self.all.iter().for_each(|(_, star)| digest.word(star.digest()));
+    }
 }
 
 /// The stars of a scenario: its fleets at fidelity L1, each directly on a pool. `read` gives the
@@ -51,7 +104,7 @@ pub fn run_stars(
     read: impl FnMut(&Path) -> Result<String, String>,
 ) -> Result<StarsOutcome, String> {
     let run = &scenario.virtual_time.run;
-    let mut digest = crate::engine::Digest::default();
+    let mut digest = Digest::default();
     let mut figures = BTreeMap::new();
     for (name, settings) in stars(scenario, read)? {
         let mut star: Star = Star::new(settings);
@@ -132,7 +185,8 @@ fn courses(scenario: &Scenario, index: usize, timeline: &[Occurrence]) -> Vec<Co
     timeline.iter().filter_map(course).collect()
 }
 
-fn by_name(tally: &Tally) -> [(&'static str, f64); 11] {
+/// Figures of a fleet as summaries name them.
+pub fn by_name(tally: &Tally) -> [(&'static str, f64); 11] {
     let switch_s = tally.switch_ns_sum / tally.switch_count.max(1) as f64 / 1e9;
     [
         ("shares_found", tally.found_count as f64),

@@ -118,6 +118,11 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
         self.make();
     }
 
+    /// Devices, on or off.
+    pub fn device_count(&self) -> u32 {
+        self.settings.device_count
+    }
+
     /// What has come of it.
     pub fn tally(&self) -> &Tally {
         &self.tally

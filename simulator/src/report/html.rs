@@ -43,6 +43,7 @@ fn write_page(page: &mut String, summary: &Value) -> fmt::Result {
         writeln!(page, "<figure>\n{}</figure>", chart.svg())?;
     }
     write_list(page, "Roles", &summary["roles"], ROLE_COLUMNS)?;
+    write_list(page, "Fleets as models", &summary["models"], MODEL_COLUMNS)?;
     write_list(page, "Nodes", &summary["nodes"], &["name", "height"])?;
     write_list(page, "Latencies, in seconds", &summary["latencies"], LATENCY_COLUMNS)?;
     write_list(page, "Bytes by message", &summary["traffic"], TRAFFIC_COLUMNS)?;
@@ -179,6 +180,16 @@ const ROLE_COLUMNS: &[&str] = &[
     "jobs",
     "blocks",
     "last_error",
+];
+const MODEL_COLUMNS: &[&str] = &[
+    "name",
+    "devices",
+    "shares_accepted",
+    "shares_stale",
+    "stale_part",
+    "credited_part",
+    "switch_mean_s",
+    "targets",
 ];
 const LATENCY_COLUMNS: &[&str] = &["name", "count", "p50", "p90", "p99", "max"];
 const TRAFFIC_COLUMNS: &[&str] = &["message", "count", "up_bytes", "down_bytes"];

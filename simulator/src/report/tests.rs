@@ -110,7 +110,7 @@ fn a_long_run_has_no_more_samples_than_a_page_can_show() {
         if now >= timeline.next_at() {
             let mut pool = Figures::default();
             pool.accepted_count = 2 * second;
-            timeline.sample(now, &Tally { roles: vec![pool], ..Tally::default() });
+            timeline.sample(now, &Tally { roles: vec![pool], ..Tally::default() }, &[]);
         }
     }
 

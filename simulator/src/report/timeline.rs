@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sv2::time::Instant;
 
 use crate::figures::Figures;
+use crate::fleet;
 use crate::world::Tally;
 
 /// Samples of a run, evenly over its simulated time.
@@ -38,17 +39,18 @@ impl Timeline {
         self.next_at
     }
 
-    /// Takes in how things stand.
-    pub fn sample(&mut self, now: Instant, tally: &Tally) {
-        let sum = |of: fn(&Figures) -> u64| tally.roles.iter().map(of).sum();
+    /// Takes in how things stand: of roles, and of fleets that are models.
+    pub fn sample(&mut self, now: Instant, tally: &Tally, fleets: &[&fleet::Tally]) {
+        let roles = |of: fn(&Figures) -> u64| tally.roles.iter().map(of).sum::<u64>();
+        let models = |of: fn(&fleet::Tally) -> u64| fleets.iter().map(|one| of(one)).sum::<u64>();
         self.next_at = now + self.step;
         self.samples.push(Sample {
             seconds: now.since(Instant::ZERO).as_secs_f64(),
-            accepted: sum(|role| role.accepted_count),
-            rejected: sum(|role| role.rejected_count),
-            stale: sum(|role| role.stale_count),
-            payload_bytes: tally.payload_bytes,
-            packet_bytes: tally.packet_bytes,
+            accepted: roles(|role| role.accepted_count) + models(|fleet| fleet.accepted_count),
+            rejected: roles(|role| role.rejected_count),
+            stale: roles(|role| role.stale_count) + models(|fleet| fleet.stale_count),
+            payload_bytes: tally.payload_bytes + models(|fleet| fleet.up_bytes + fleet.down_bytes),
+            packet_bytes: tally.packet_bytes + models(|fleet| fleet.packet_bytes),
         });
     }
 

@@ -212,8 +212,20 @@ impl Scenario {
 
     /// Devices of all fleets.
     pub fn device_count(&self) -> u64 {
-        let fleets = self.roles.iter().filter(|role| role.kind.kind().is_device());
-        fleets.map(|role| u64::from(role.kind.member_count())).sum()
+        let roles = self.roles.iter().filter(|role| role.kind.kind().is_device());
+        let roles = roles.map(|role| role.kind.member_count());
+        let fleets = self.virtual_time.fleets.iter().map(|fleet| fleet.count);
+        roles.chain(fleets).map(u64::from).sum()
+    }
+
+    /// How many devices each fleet has.
+    fn device_counts(&mut self) -> impl Iterator<Item = &mut u32> {
+        let roles = self.roles.iter_mut().filter_map(|role| match &mut role.kind {
+            RoleKind::MiningDevice(MiningDevice { count, .. })
+            | RoleKind::Sv1Device(Sv1Device { count, .. }) => Some(count),
+            _ => None,
+        });
+        roles.chain(self.virtual_time.fleets.iter_mut().map(|fleet| &mut fleet.count))
     }
 
     /// Hashes per second of all fleets, at the rates that the file says.
@@ -223,7 +235,12 @@ impl Scenario {
             RoleKind::Sv1Device(fleet) => fleet.hash_rate.per_second() * f64::from(fleet.count),
             _ => 0.0,
         };
-        self.roles.iter().map(rate).sum()
+        let roles: f64 = self.roles.iter().map(rate).sum();
+        let fleets = self.virtual_time.fleets.iter();
+        // Blocks do not come from models of fleets.
+        let fleets = fleets.filter(|fleet| fleet.fidelity != Fidelity::Model);
+        let fleets = fleets.map(|fleet| fleet.hash_rate.per_second() * f64::from(fleet.count));
+        roles + fleets.sum::<f64>()
     }
 
     /// Shares so many devices out among the fleets, as they have shared theirs. Blocks become
@@ -233,18 +250,13 @@ impl Scenario {
     /// If there is no fleet, or fewer devices than fleets.
     pub fn set_device_count(&mut self, count: u32) -> Result<(), String> {
         let (mut old_left, rate_before) = (self.device_count(), self.hash_rate());
-        let fleets = self.roles.iter().filter(|role| role.kind.kind().is_device()).count();
+        let fleets = self.device_counts().count();
         if fleets == 0 || (count as usize) < fleets {
             return Err(format!("{count} devices cannot be shared out among {fleets} fleets"));
         }
         let mut left = u64::from(count);
         let mut fleets_left = fleets as u64;
-        for role in &mut self.roles {
-            let (RoleKind::MiningDevice(MiningDevice { count, .. })
-            | RoleKind::Sv1Device(Sv1Device { count, .. })) = &mut role.kind
-            else {
-                continue;
-            };
+        for count in self.device_counts() {
             fleets_left -= 1;
             let old = u64::from(*count);
             // Of what is left, so that rounding adds up; each of the others keeps one.

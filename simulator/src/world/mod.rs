@@ -4,7 +4,8 @@
 //! A world is one queue of planned events. Handling one lets roles act, which plans others;
 //! whatever needs no time (what a role asks of its own node, and the answer) happens at once and
 //! in order. Left out at this level of fidelity: encryption, decoding, and the time that roles
-//! themselves take.
+//! themselves take. Fleets that are models (L1) run beside the roles, and share with them the
+//! times of blocks.
 
 mod act;
 mod breakage;
@@ -35,6 +36,7 @@ use crate::build::Proofs;
 use crate::checkers::{Checkers, Violation};
 use crate::engine::{Digest, EventQueue, HeapQueue, RadixQueue};
 use crate::faults::{Occurrence, timeline};
+use crate::fleet::Stars;
 use crate::link::{Latency, Topology};
 use crate::scenario::{ChainKind, HeldBy, Kind, LatencyText, RoleId, Scenario};
 
@@ -56,6 +58,9 @@ pub enum WorldError {
     /// A file of delays cannot be used.
     #[error("{0}")]
     Delays(String),
+    /// A fleet stands where it cannot be a model.
+    #[error("{0}")]
+    Model(String),
     /// A checker is named that there is not.
     #[error("{0}")]
     UnknownCheck(String),
@@ -118,6 +123,7 @@ pub struct World {
     happenings: Option<Vec<Happening>>,
     checkers: Option<Box<Checkers>>,
     measures: Option<Box<Measures>>,
+    stars: Stars,
     /// Events of the present moment.
     moment_count: u64,
     stuck: Option<Violation>,
@@ -176,6 +182,7 @@ impl World {
         let checks = &scenario.virtual_time.run.checks;
         let checkers = has_checks.then(|| Checkers::new(checks)).transpose();
         let checkers = checkers.map_err(WorldError::UnknownCheck)?.map(Box::new);
+        let stars = Stars::new(scenario, &mut *read).map_err(WorldError::Model)?;
         let scenario = Box::new(cast::with_fleets(scenario));
         let proofs = Proofs::drawn_for(&scenario);
         let start = Now { instant: Instant::ZERO, unix: START };
@@ -217,6 +224,7 @@ impl World {
             happenings: None,
             checkers,
             measures: None,
+            stars,
             moment_count: 0,
             stuck: None,
             scenario,
@@ -243,7 +251,10 @@ impl World {
 
     /// Lets happen what comes next; `None` if nothing does until `end`.
     pub fn step(&mut self, end: Instant) -> Option<Step> {
-        let (at, planned) = self.pop(end)?;
+        let Some((at, planned)) = self.pop(end) else {
+            self.stars.run_until(end);
+            return None;
+        };
         let what = self.describe(planned);
         self.handle(at, planned);
         let number = self.tally.event_count;
@@ -257,10 +268,20 @@ impl World {
             if self.violation().is_some() {
                 return false;
             }
-            let Some((at, planned)) = self.pop(end) else { return false };
+            let Some((at, planned)) = self.pop(end) else {
+                self.stars.run_until(end);
+                return false;
+            };
             self.handle(at, planned);
         }
+        self.stars.run_until(self.now.instant);
         true
+    }
+
+    /// Fleets at fidelity L1, which run beside the roles: name, devices, and what has come of
+    /// them.
+    pub fn models(&self) -> impl Iterator<Item = (&str, u32, &crate::fleet::Tally)> {
+        self.stars.tallies()
     }
 
     /// The first rule of the checkers that does not hold; or, also without checkers, that time
@@ -276,7 +297,9 @@ impl World {
 
     /// Of everything so far: two runs with the same one went through the same events.
     pub fn digest(&self) -> u64 {
-        self.digest.value()
+        let mut digest = self.digest;
+        self.stars.digest(&mut digest);
+        digest.value()
     }
 
     /// How many events were handled.

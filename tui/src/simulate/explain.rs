@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as WallInstant};
 use simulator::world::World;
 use sv2::time::Instant;
 
-use super::SLICE;
+use super::{SLICE, event_count};
 
 /// A sentence for people.
 pub(super) fn text(world: &mut World, end: Instant, memory_before: u64) -> String {
@@ -45,14 +45,14 @@ struct Tried {
 }
 
 fn run(world: &mut World, end: Instant, patience: Duration) -> Tried {
-    let (events, from, started) = (world.event_count(), world.now(), WallInstant::now());
+    let (events, from, started) = (event_count(world), world.now(), WallInstant::now());
     let mut is_over = false;
     while !is_over && started.elapsed() < patience {
         is_over = !world.run(end, SLICE / 10);
     }
     let to = if is_over { end } else { world.now() };
     #[expect(clippy::cast_precision_loss, reason = "for people")]
-    let events = (world.event_count() - events) as f64;
+    let events = (event_count(world) - events) as f64;
     Tried {
         events,
         simulated: to.since(from).as_secs_f64(),

@@ -107,7 +107,8 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         if has_more {
             continue;
         }
-        timeline.sample(stop, &world.tally());
+        let models: Vec<_> = world.models().map(|(_, _, tally)| tally).collect();
+        timeline.sample(stop, &world.tally(), &models);
         if stop == end {
             break;
         }
@@ -161,9 +162,14 @@ fn check_determinism(
     if let Some(difference) = Difference::first(&mut one, &mut other, end) {
         return Ok(Outcome::Said(format!("two runs differ{difference}"), DIFFERENT));
     }
-    let (count, digest) = (one.event_count(), one.digest());
+    let (count, digest) = (event_count(&one), one.digest());
     crate::print::text(format!("two runs are the same: {count} events, digest {digest:016x}\n"));
     Ok(Outcome::Done)
+}
+
+/// Of roles and of models of fleets.
+fn event_count(world: &World) -> u64 {
+    world.event_count() + world.models().map(|(_, _, tally)| tally.event_count).sum::<u64>()
 }
 
 /// Lines on standard error, where somebody watches.
@@ -189,7 +195,7 @@ impl Progress {
         let all = self.end.since(Instant::ZERO).as_secs_f64();
         let left = if simulated > 0.0 { (all - simulated) * seconds / simulated } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let rate = world.event_count() as f64 / seconds;
+        let rate = event_count(world) as f64 / seconds;
         anstream::eprint!(
             "\r\x1b[K{simulated:.0} of {all:.0} s, {:.0} x real time, {rate:.0} events/s, \
              {left:.0} s left",

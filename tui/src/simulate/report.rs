@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use simulator::fleet;
 use simulator::scenario::Scenario;
 use simulator::world::{Measures, Tally, World};
 use sv2::time::Instant;
@@ -12,12 +13,20 @@ use sv2::time::Instant;
 pub(super) struct Report<'a> {
     scenario: &'a Scenario,
     tally: Tally,
+    models: Vec<Model<'a>>,
     heights: Vec<u32>,
     simulated: Duration,
     elapsed: Duration,
     digest: u64,
     measures: Option<&'a Measures>,
     is_partial: bool,
+}
+
+/// A fleet at fidelity L1.
+struct Model<'a> {
+    name: &'a str,
+    count: u32,
+    tally: &'a fleet::Tally,
 }
 
 impl<'a> Report<'a> {
@@ -30,6 +39,10 @@ impl<'a> Report<'a> {
         Report {
             scenario: world.scenario(),
             tally: world.tally(),
+            models: world
+                .models()
+                .map(|(name, count, tally)| Model { name, count, tally })
+                .collect(),
             heights: world.heights(),
             simulated: simulated.since(Instant::ZERO),
             elapsed,
@@ -57,6 +70,13 @@ impl<'a> Report<'a> {
                 "last_error": figures.last_error,
             })
         });
+        let models = self.models.iter().map(|model| {
+            let mut row = json!({ "name": model.name, "devices": model.count });
+            for (figure, value) in fleet::by_name(model.tally) {
+                row[figure] = value.into();
+            }
+            row
+        });
         let nodes = self.scenario.nodes.iter().zip(&self.heights);
         let nodes = nodes.map(|(node, height)| json!({ "name": node.name, "height": height }));
         let mut summary = json!({
@@ -65,16 +85,17 @@ impl<'a> Report<'a> {
             "is_partial": self.is_partial,
             "simulated_seconds": self.simulated.as_secs_f64(),
             "elapsed_seconds": self.elapsed.as_secs_f64(),
-            "events": tally.event_count,
-            "messages": tally.message_count,
-            "payload_bytes": tally.payload_bytes,
-            "packet_bytes": tally.packet_bytes,
+            "events": tally.event_count + self.models(|tally| tally.event_count),
+            "messages": tally.message_count + self.models(|tally| tally.message_count),
+            "payload_bytes": tally.payload_bytes + self.models(carried),
+            "packet_bytes": tally.packet_bytes + self.models(|tally| tally.packet_bytes),
             "connections": tally.connection_count,
             "faults": tally.fault_count,
             "foreign_blocks": tally.foreign_block_count,
             "stale_explained": tally.stale_explained_count,
             "stale_unexplained": tally.stale_unexplained_count,
             "roles": roles.collect::<Vec<_>>(),
+            "models": models.collect::<Vec<_>>(),
             "nodes": nodes.collect::<Vec<_>>(),
             "digest": format!("{:016x}", self.digest),
         });
@@ -85,12 +106,18 @@ impl<'a> Report<'a> {
         summary
     }
 
+    /// A count of all models together.
+    fn models(&self, of: fn(&fleet::Tally) -> u64) -> u64 {
+        self.models.iter().map(|model| of(model.tally)).sum()
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let tally = &self.tally;
         let (simulated, elapsed) = (self.simulated.as_secs_f64(), self.elapsed.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let rate = tally.message_count as f64 / elapsed.max(1e-9);
+        let rate = (tally.message_count + self.models(|tally| tally.message_count)) as f64
+            / elapsed.max(1e-9);
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", self.scenario.title);
         if self.is_partial {
@@ -101,9 +128,9 @@ impl<'a> Report<'a> {
             "{simulated:.3} s simulated in {elapsed:.3} s ({:.0} x real time), {} events, \
              {} messages ({rate:.0}/s), {} bytes",
             simulated / elapsed.max(1e-9),
-            tally.event_count,
-            tally.message_count,
-            tally.payload_bytes,
+            tally.event_count + self.models(|tally| tally.event_count),
+            tally.message_count + self.models(|tally| tally.message_count),
+            tally.payload_bytes + self.models(carried),
         );
         let _ = writeln!(
             text,
@@ -124,6 +151,25 @@ impl<'a> Report<'a> {
                 figures.block_count,
             );
         }
+        for Model { name, count, tally } in &self.models {
+            let _ = writeln!(
+                text,
+                "{:<20} {count:>8} {count:>9} {:>9} {:>8} {:>6} {:>7} {:>7}",
+                format!("{name} (L1)"),
+                tally.accepted_count,
+                0,
+                tally.stale_count,
+                tally.job_count,
+                0,
+            );
+            let (stale, credited) =
+                (tally.stale_part() * 100.0, 100.0 * tally.credited_hashes / tally.made_hashes);
+            let _ = writeln!(
+                text,
+                "{:20} {stale:.4} % of its work was stale, {credited:.2} % was credited",
+                ""
+            );
+        }
         for (node, height) in self.scenario.nodes.iter().zip(&self.heights) {
             let _ = writeln!(text, "{} is at height {height}", node.name);
         }
@@ -132,7 +178,8 @@ impl<'a> Report<'a> {
             "{} late shares crossed a tip on its way, {} did not; {} blocks by others",
             tally.stale_explained_count, tally.stale_unexplained_count, tally.foreign_block_count,
         );
-        for (name, all) in self.measures.into_iter().flat_map(Measures::latencies) {
+        let latencies = self.measures.into_iter().flat_map(Measures::latencies);
+        for (name, all) in latencies.filter(|(_, all)| all.count() > 0) {
             let quantile = |part| all.quantile(part) as f64 / 1e6;
             let _ = writeln!(
                 text,
@@ -145,4 +192,9 @@ impl<'a> Report<'a> {
         let _ = writeln!(text, "seed {}, digest {:016x}", self.scenario.seed, self.digest);
         text
     }
+}
+
+/// Both ways, above TCP.
+fn carried(tally: &fleet::Tally) -> u64 {
+    tally.up_bytes + tally.down_bytes
 }
