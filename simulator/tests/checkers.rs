@@ -31,6 +31,10 @@ fn nothing_is_wrong_in_shipped_networks() {
     for name in ["pool", "sv1", "config-a", "config-b", "config-c", "config-d"] {
         assert_eq!(check(&scenario(name, ""), None, 10), None, "{name}");
     }
+    let text = include_str!("../scenarios/mine.toml");
+    let mut mine = Scenario::load("mine", text, &Overrides::default()).expect("it loads");
+    mine.set_device_count(200).expect("it has fleets");
+    assert_eq!(check(&mine, None, 60), None);
 }
 
 #[test]

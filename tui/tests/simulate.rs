@@ -121,6 +121,13 @@ fn what_cannot_be_simulated_is_said_before_the_start() {
         assert!(error.contains(&format!("bad.toml:{place}: ")), "{text}: {error}");
         assert!(error.contains(said), "{text}: {error}");
     }
+    let fleet = "[fleet.farm]\nupstream = \"pool\"\nmodel = \"s21\"\ncount = 3\n";
+    std::fs::write(folder.path().join("bad.toml"), format!("{network}{fleet}")).unwrap();
+    let output = simulate(folder.path(), "bad.toml");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(error.contains("[chain] nbits: its devices would find"), "{error}");
+
     let output = simulate(folder.path(), "config-b --devices 4000000000");
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{error}");

@@ -228,8 +228,8 @@ impl Scenario {
         roles.chain(self.virtual_time.fleets.iter_mut().map(|fleet| &mut fleet.count))
     }
 
-    /// Hashes per second of all fleets, at the rates that the file says.
-    fn hash_rate(&self) -> f64 {
+    /// Hashes per second of all fleets that are roles, at the rates that the file says.
+    pub(crate) fn hash_rate(&self) -> f64 {
         let rate = |role: &Role| match &role.kind {
             RoleKind::MiningDevice(fleet) => fleet.hash_rate.per_second() * f64::from(fleet.count),
             RoleKind::Sv1Device(fleet) => fleet.hash_rate.per_second() * f64::from(fleet.count),

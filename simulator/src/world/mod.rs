@@ -26,6 +26,7 @@ use std::path::Path;
 use sv2::event::Event;
 use sv2::role::{Input, Outbox};
 use sv2::time::{Instant, Now, UnixTime};
+use sv2::wire::Target;
 use thiserror::Error;
 
 use self::event::Planned;
@@ -47,7 +48,7 @@ pub use measures::{Measures, Traffic};
 pub use tally::Tally;
 
 /// Why a scenario has no world.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum WorldError {
     /// Programs of others take no virtual time.
     #[error("role \"{0}\" is held by a program of others, which cannot run in virtual time")]
@@ -61,6 +62,13 @@ pub enum WorldError {
     /// A fleet stands where it cannot be a model.
     #[error("{0}")]
     Model(String),
+    /// Nothing but blocks would happen.
+    #[error(
+        "[chain] nbits: its devices would find {0:.0} blocks a second, {MAX} are allowed: give it \
+         harder bits, such as 0x{1:08x} for one in ten minutes",
+        MAX = BLOCKS_PER_SECOND_MAX
+    )]
+    TooEasy(f64, u32),
     /// A checker is named that there is not.
     #[error("{0}")]
     UnknownCheck(String),
@@ -184,6 +192,7 @@ impl World {
         let checkers = checkers.map_err(WorldError::UnknownCheck)?.map(Box::new);
         let stars = Stars::new(scenario, &mut *read).map_err(WorldError::Model)?;
         let scenario = Box::new(cast::with_fleets(scenario));
+        check_difficulty(&scenario)?;
         let proofs = Proofs::drawn_for(&scenario);
         let start = Now { instant: Instant::ZERO, unix: START };
         let virtual_time = &scenario.virtual_time;
@@ -359,6 +368,19 @@ impl World {
     }
 }
 
+/// Whether blocks are as hard as the devices of a scenario need them to be.
+fn check_difficulty(scenario: &Scenario) -> Result<(), WorldError> {
+    let Some(target) = Target::from_compact(scenario.chain.nbits) else { return Ok(()) };
+    let rate = scenario.hash_rate() / target.expected_hashes();
+    if rate <= BLOCKS_PER_SECOND_MAX {
+        return Ok(());
+    }
+    let wanted = Target::from_expected_hashes(scenario.hash_rate() * 600.0);
+    Err(WorldError::TooEasy(rate, wanted.to_compact()))
+}
+
+/// Networks of tests have one in some seconds.
+const BLOCKS_PER_SECOND_MAX: f64 = 100.0;
 /// Of one moment, beside some for each host: a role that wants to be woken at once, again and
 /// again, is at fault.
 const MOMENT_EVENTS_MAX: u64 = 100_000;
