@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use sv2::roles::mining_server::MiningServerConfig;
 use sv2::time::Instant;
 
 use super::{Course, Sizes, Star, StarSettings, Tally};
+use crate::build::shares_per_minute;
 use crate::engine::Digest;
 use crate::faults::{Occurrence, timeline};
 use crate::link::{Latency, Place, Topology};
@@ -157,10 +159,12 @@ fn star(
             ChannelKind::Standard | ChannelKind::StandardInGroup => Sizes::SV2_STANDARD,
             ChannelKind::Extended => Sizes::SV2_EXTENDED,
         },
-        shares_per_minute: pool.shares_per_minute.unwrap_or(defaults.shares_per_minute),
+        shares_per_minute: shares_per_minute(scenario, fleet.upstream),
         vardiff: pool.vardiff,
         share_hashes_min: pool.share_hashes_min.unwrap_or_default(),
-        share_batch_size: pool.share_batch_size.unwrap_or(defaults.share_batch_size),
+        share_batch_size: pool
+            .share_batch_size
+            .unwrap_or_else(|| MiningServerConfig::default().share_batch_size),
         job_interval: job_interval.unwrap_or(defaults.job_interval),
         block_interval: scenario.chain.block_interval,
         up: topology.latency(own, server).clone(),
