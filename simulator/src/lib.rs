@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod goal;
 pub mod link;
 pub mod mutant;
+mod noise;
 pub mod report;
 pub mod scenario;
 pub mod statistics;

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says where it failed")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use serde_json::Value;
 
 fn simulate(folder: &Path, arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
@@ -49,7 +52,7 @@ fn a_broken_rule_is_named_with_what_came_before_and_the_command_that_shows_it_ag
     let last = before.iter().rfind(|line| line.trim_start().starts_with(char::is_numeric));
     assert!(last.unwrap().trim_start().starts_with(event), "{text}");
     let summary = std::fs::read_to_string(folder.path().join("run/summary.json")).unwrap();
-    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(summary["is_partial"], true);
 
     let again = said(&text, "again: assay simulate ");
@@ -91,8 +94,7 @@ fn two_runs_of_a_seed_leave_the_same_files() {
     assert!(!events.is_empty());
     assert_eq!(events, read("other", "events.jsonl"));
     let digest = |run: &str| {
-        let summary: serde_json::Value =
-            serde_json::from_slice(&read(run, "summary.json")).unwrap();
+        let summary: Value = serde_json::from_slice(&read(run, "summary.json")).unwrap();
         summary["digest"].as_str().unwrap().to_owned()
     };
     assert_eq!(digest("one"), digest("other"));
@@ -100,6 +102,47 @@ fn two_runs_of_a_seed_leave_the_same_files() {
     for part in ["share to answer", "tip to device", "SubmitSharesExtended", "mining.submit"] {
         assert!(page.contains(part), "{part}");
     }
+}
+
+#[test]
+fn a_capture_of_a_run_is_decoded_whole_and_says_what_the_summary_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let assay = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+        let output = command.current_dir(folder.path()).args(arguments.split_whitespace()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments}: {output:?}");
+        output.stdout
+    };
+    for run in ["one", "other"] {
+        assay(&format!("simulate config-d --for 3min --seed 4 --output {run} --capture"));
+    }
+    let read = |path: &str| std::fs::read(folder.path().join(path)).unwrap();
+    assert_eq!(read("one/run.pcapng"), read("other/run.pcapng"));
+
+    // Every message is read back, and found as often as it was sent.
+    let decoded = String::from_utf8(assay("decode one/run.pcapng -o jsonl")).unwrap();
+    let mut found = BTreeMap::<String, u64>::new();
+    for line in decoded.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if let Some(message) = line["msg"].as_str() {
+            *found.entry(message.to_owned()).or_default() += 1;
+        }
+    }
+    let summary: Value = serde_json::from_slice(&read("one/summary.json")).unwrap();
+    let mut sent = BTreeMap::new();
+    for row in summary["traffic"].as_array().unwrap() {
+        let message = row["message"].as_str().unwrap();
+        if !message.starts_with("the ") && !message.starts_with("mining.") && message != "response"
+        {
+            sent.insert(message.to_owned(), row["count"].as_u64().unwrap());
+        }
+    }
+    assert!(sent.len() > 15, "{sent:?}");
+    assert_eq!(found, sent);
+
+    // No rule finds an error.
+    assay("rules one/run.pcapng");
 }
 
 #[test]

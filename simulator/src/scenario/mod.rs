@@ -275,6 +275,13 @@ impl Scenario {
         Ok(())
     }
 
+    /// Makes the run, and all its fleets, as real as that; roles that the file names as such are
+    /// never models.
+    pub fn set_fidelity(&mut self, fidelity: Fidelity) {
+        self.virtual_time.run.fidelity = fidelity;
+        self.virtual_time.fleets.iter_mut().for_each(|fleet| fleet.fidelity = fidelity);
+    }
+
     /// All roles, each behind those that it depends on, otherwise in the order of the file.
     pub fn start_order(&self) -> Vec<RoleId> {
         let mut order: Vec<RoleId> = Vec::with_capacity(self.roles.len());

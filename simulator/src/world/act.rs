@@ -158,7 +158,7 @@ impl World {
     }
 
     /// Both clocks as a host has them: its civil one may have been stepped.
-    fn clocks_of(&self, index: u32) -> Now {
+    pub(super) fn clocks_of(&self, index: u32) -> Now {
         let offset = self.hosts[index as usize].trouble.clock_offset_ns;
         if offset == 0 {
             return self.now;

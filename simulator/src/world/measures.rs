@@ -166,7 +166,8 @@ impl Measures {
     }
 
     fn told(&mut self, now: Instant, known: U256, tip: U256) {
-        if known == tip {
+        // What a device hears first it has not waited for.
+        if known == tip || known == U256::ZERO {
             return;
         }
         if let Some((_, since)) = self.tips.iter().rfind(|(known, _)| *known == tip) {

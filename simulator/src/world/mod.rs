@@ -4,7 +4,7 @@
 //! A world is one queue of planned events. Handling one lets roles act, which plans others;
 //! whatever needs no time (what a role asks of its own node, and the answer) happens at once and
 //! in order. Left out at this level of fidelity: encryption, decoding, and the time that roles
-//! themselves take. Fleets that are models (L1) run beside the roles, and share with them the
+//! themselves take; the first two are there at L3. Fleets that are models (L1) run beside the roles, and share with them the
 //! times of blocks.
 
 mod act;
@@ -16,6 +16,7 @@ mod event;
 mod host;
 mod measures;
 mod node;
+mod sealed;
 mod tally;
 mod traffic;
 mod wire;
@@ -32,6 +33,7 @@ use thiserror::Error;
 use self::event::Planned;
 use self::host::Host;
 use self::node::Nodes;
+use self::sealed::Sealing;
 use self::wire::Wires;
 use crate::build::Proofs;
 use crate::checkers::{Checkers, Violation};
@@ -45,6 +47,7 @@ pub use bytes::Carried;
 pub use cast::{Casting, Player};
 pub use difference::Difference;
 pub use measures::{Measures, Traffic};
+pub use sealed::{Segment, SegmentKind};
 pub use tally::Tally;
 
 /// Why a scenario has no world.
@@ -132,6 +135,7 @@ pub struct World {
     checkers: Option<Box<Checkers>>,
     measures: Option<Box<Measures>>,
     stars: Stars,
+    sealing: Sealing,
     /// Events of the present moment.
     moment_count: u64,
     stuck: Option<Violation>,
@@ -191,7 +195,9 @@ impl World {
         let checkers = has_checks.then(|| Checkers::new(checks)).transpose();
         let checkers = checkers.map_err(WorldError::UnknownCheck)?.map(Box::new);
         let stars = Stars::new(scenario, &mut *read).map_err(WorldError::Model)?;
-        let scenario = Box::new(cast::with_fleets(scenario));
+        let given = scenario;
+        let scenario = Box::new(cast::with_fleets(given));
+        let sealing = Sealing::new(&scenario, given);
         check_difficulty(&scenario)?;
         let proofs = Proofs::drawn_for(&scenario);
         let start = Now { instant: Instant::ZERO, unix: START };
@@ -234,6 +240,7 @@ impl World {
             checkers,
             measures: None,
             stars,
+            sealing,
             moment_count: 0,
             stuck: None,
             scenario,
@@ -385,4 +392,4 @@ const BLOCKS_PER_SECOND_MAX: f64 = 100.0;
 /// again, is at fault.
 const MOMENT_EVENTS_MAX: u64 = 100_000;
 /// When every world begins: a Wednesday in 2023, above the times of the first blocks.
-const START: UnixTime = UnixTime(1_700_000_000);
+pub const START: UnixTime = UnixTime(1_700_000_000);

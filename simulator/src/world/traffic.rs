@@ -11,6 +11,7 @@ use sv2::wire::{Frame, U256};
 
 use super::World;
 use super::event::Planned;
+use super::sealed::SegmentKind;
 use super::wire::{End, Parcel, Sent, Terminal, Wire, WireId};
 use crate::checkers::Sight;
 use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, Place, connect};
@@ -44,7 +45,8 @@ impl World {
             || matches!(kind(server), Kind::Sv1Pool | Kind::Translator);
         let ends = [Terminal::new(index, out), Terminal::new(server, back)];
         let number = self.wire_count;
-        let wire = self.wires.insert(Wire { number, ends, dial, is_sv1 });
+        let sealed = if is_sv1 { None } else { self.sealed(index, server, number) };
+        let wire = self.wires.insert(Wire { number, ends, dial, is_sv1, sealed });
         match outcome {
             ConnectOutcome::Connected(Connected { client, server }) if client <= patience => {
                 self.queue.push(client, Planned::Opened { wire });
@@ -69,8 +71,11 @@ impl World {
         if wire.end(End::Client).is_closed {
             return;
         }
-        if wire.is_sv1 {
-            let via = Via::Dial(wire.dial);
+        let (is_sv1, dial) = (wire.is_sv1, wire.dial);
+        let (number, hosts) = (wire.number, wire.ends.each_ref().map(|end| end.host));
+        self.keep_opened(number, hosts);
+        if is_sv1 {
+            let via = Via::Dial(dial);
             self.connected(id, End::Client, via);
         } else {
             self.put(id, End::Client, Parcel::FirstAct);
@@ -156,6 +161,19 @@ impl World {
             let is_device = self.kinds[self.hosts[terminal.host as usize].id.0].is_device();
             measures.sent(now, card.number, (from, is_device), &parcel);
         }
+        let bytes = wire.sealed.as_mut().map(|sealed| sealed.seal(from, &parcel));
+        debug_assert!(bytes.as_ref().is_none_or(|bytes| bytes.len() == len), "{parcel:?}");
+        let is_client = from == End::Client;
+        self.sealing.keep(now, card.number, || match (&parcel, &bytes) {
+            (Parcel::End, _) => SegmentKind::Closed { is_client },
+            (Parcel::Line(line), _) => {
+                SegmentKind::Bytes { is_client, bytes: [line, &b"\n"[..]].concat() }
+            }
+            (_, bytes) => {
+                SegmentKind::Bytes { is_client, bytes: bytes.clone().unwrap_or_default() }
+            }
+        });
+        let terminal = wire.end_mut(from);
         match terminal.pipe.send(network, now, len) {
             Delivery::Arrives(at) => {
                 let tip = self.hosts[terminal.host as usize].tip;
@@ -163,6 +181,9 @@ impl World {
                 let is_excused = self.is_share_excused;
                 terminal.under_way.push_back(Sent { tip, heard_count, is_excused, parcel });
                 terminal.under_way_bytes = unsent_len;
+                if let (Some(sealed), Some(bytes)) = (&mut wire.sealed, bytes) {
+                    sealed.push(from, bytes);
+                }
                 self.queue.push(at, Planned::Arrival { wire: id, from });
             }
             Delivery::TimesOut(at) => self.queue.push(at, Planned::GivenUp { wire: id, from }),
@@ -183,6 +204,12 @@ impl World {
         self.digest.word(len as u64);
         let terminal = wire.end(to);
         let (host, connection) = (terminal.host, terminal.connection);
+        let read = match wire.sealed.is_some() {
+            true => self.read_sealed(id, from, host),
+            false => Ok(None),
+        };
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let terminal = wire.end(to);
         let (is_closed, is_mute) = (terminal.is_closed, terminal.is_mute);
         let dial = wire.dial;
         let is_awaiting = terminal.news_count != heard_count;
@@ -208,6 +235,12 @@ impl World {
                 _ => {}
             }
         }
+        // At L3 the receiver hears what it has read, and not what was said.
+        let parcel = match (parcel, read) {
+            (Parcel::Message(..) | Parcel::Frame(_), Ok(Some(frame))) => Parcel::Frame(frame),
+            (_, Err(error)) if !is_mute && !is_closed => return self.end(id, to, error.into()),
+            (parcel, _) => parcel,
+        };
         match parcel {
             // Nobody is there to answer, or to say that nobody is.
             _ if is_mute => self.fall_silent(id, from),
@@ -244,6 +277,25 @@ impl World {
             }
         }
         self.remove_if_over(id);
+    }
+
+    /// At L3: what the receiver of the next bytes from one end makes of them.
+    fn read_sealed(
+        &mut self,
+        id: WireId,
+        from: End,
+        to: u32,
+    ) -> Result<Option<Frame>, ConnectionError> {
+        let now = self.clocks_of(to);
+        let Some(wire) = self.wires.get_mut(id) else { return Ok(None) };
+        let Some(sealed) = &mut wire.sealed else { return Ok(None) };
+        let was_secret = sealed.secrets().is_none();
+        let read = sealed.arrive(from, now);
+        if let Some(secrets) = sealed.secrets().filter(|_| was_secret) {
+            let kept = || SegmentKind::Secrets(Box::new(secrets.clone()));
+            self.sealing.keep(self.now.instant, wire.number, kept);
+        }
+        read
     }
 
     /// A message has come on the connection of this number to a host that knew of this tip.

@@ -9,6 +9,7 @@ use sv2::role::{ConnectionId, DialId};
 use sv2::sv1;
 use sv2::wire::{Frame, FrameHeader, Tlvs, U256};
 
+use super::sealed::Sealed;
 use crate::checkers;
 use crate::link::Pipe;
 
@@ -145,6 +146,8 @@ pub(super) struct Wire {
     /// The client's name for it.
     pub(super) dial: DialId,
     pub(super) is_sv1: bool,
+    /// At fidelity L3.
+    pub(super) sealed: Option<Box<Sealed>>,
 }
 
 /// One end of a connection.

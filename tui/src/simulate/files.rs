@@ -1,4 +1,5 @@
-//! The folder that a run leaves: `summary.json`, `report.html`, and `events.jsonl` on request.
+//! The folder that a run leaves: `summary.json`, `report.html`, and on request `events.jsonl` and
+//! `run.pcapng`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -9,6 +10,7 @@ use simulator::report::{Timeline, html};
 use simulator::world::World;
 use sv2::time::Instant;
 
+use super::capture::CaptureFile;
 use super::options::Simulate;
 use super::report::Report;
 use crate::event_json;
@@ -18,6 +20,7 @@ use crate::outcome::Outcome;
 pub(super) struct Files {
     folder: Option<PathBuf>,
     pub(super) events: Option<(PathBuf, BufWriter<File>)>,
+    pub(super) capture: Option<CaptureFile>,
 }
 
 impl Files {
@@ -35,11 +38,31 @@ impl Files {
             }
             None => None,
         };
-        Ok(Files { folder, events })
+        let path = folder.as_ref().filter(|_| arguments.capture);
+        let capture = match path.map(|folder| folder.join("run.pcapng")) {
+            Some(path) => {
+                Some(CaptureFile::create(path.clone()).map_err(|error| cannot(&path, error))?)
+            }
+            None => None,
+        };
+        Ok(Files { folder, events, capture })
     }
 
-    /// Writes what roles have told since the last call.
-    pub(super) fn take_events(&mut self, world: &mut World) -> Result<(), Outcome> {
+    /// Lets a world keep what is to be written.
+    pub(super) fn begin(&self, world: &mut World) {
+        if self.events.is_some() {
+            world.keep_happenings();
+        }
+        if self.capture.is_some() {
+            world.keep_segments();
+        }
+    }
+
+    /// Writes what roles have told, and what was sent, since the last call.
+    pub(super) fn take(&mut self, world: &mut World) -> Result<(), Outcome> {
+        if let Some(capture) = &mut self.capture {
+            capture.take(world).map_err(|error| cannot(&capture.path, error))?;
+        }
         let Some((path, file)) = &mut self.events else { return Ok(()) };
         write_events(file, world).map_err(|error| cannot(path, error))
     }

@@ -1,5 +1,6 @@
 //! `assay simulate`: a whole network in virtual time, and what comes of it.
 
+mod capture;
 mod compare;
 mod explain;
 mod files;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use simulator::mutant::Mutant;
 use simulator::report::Timeline;
-use simulator::scenario::{Overrides, Scenario};
+use simulator::scenario::{Fidelity, Overrides, Scenario};
 use simulator::units::parse_duration;
 use simulator::world::{Difference, QueueKind, World, WorldSettings};
 use sv2::time::Instant;
@@ -61,6 +62,9 @@ fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
         Err(error) => return Err(Outcome::usage(format!("--for: {error}"))),
     };
     scenario.virtual_time.run.length = length;
+    if let Some(fidelity) = arguments.fidelity {
+        scenario.set_fidelity(fidelity.into());
+    }
     memory::check(&scenario, &file)?;
     Ok((scenario, Instant::ZERO + length))
 }
@@ -84,9 +88,7 @@ fn open(
 fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<Outcome, Outcome> {
     let mut files = Files::create(arguments)?;
     let mut world = open(arguments, scenario, QueueKind::Radix, !arguments.no_checks)?;
-    if files.events.is_some() {
-        world.keep_happenings();
-    }
+    files.begin(&mut world);
     if arguments.output.is_some() || arguments.json {
         world.measure();
     }
@@ -103,7 +105,7 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
     while !interrupted.load(Ordering::Relaxed) {
         let has_more = world.run(stop, SLICE);
         progress.tell(&world, started.elapsed());
-        files.take_events(&mut world)?;
+        files.take(&mut world)?;
         if has_more {
             continue;
         }
@@ -114,7 +116,7 @@ fn simulate(arguments: &Simulate, scenario: &Scenario, end: Instant) -> Result<O
         }
         stop = stop_of(&timeline);
     }
-    files.take_events(&mut world)?;
+    files.take(&mut world)?;
     progress.end();
     let is_interrupted = interrupted.load(Ordering::Relaxed);
     let is_partial = is_interrupted || world.violation().is_some();
@@ -145,6 +147,9 @@ fn replay(arguments: &Simulate, scenario: &Scenario) -> String {
     let mut command = format!("assay simulate {} --seed {}", arguments.file(), scenario.seed);
     if let Some(count) = arguments.devices {
         command += &format!(" --devices {count}");
+    }
+    if let Some(fidelity) = arguments.fidelity {
+        command += &format!(" --fidelity {}", Fidelity::from(fidelity).name());
     }
     if let Some(duration) = &arguments.duration {
         command += &format!(" --for {duration}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use simulator::mutant::{MUTANTS, Mutant};
+use simulator::scenario::Fidelity;
 
 /// What a run is to be like.
 #[derive(Debug, clap::Args)]
@@ -66,7 +67,7 @@ pub(crate) struct Simulate {
     #[command(flatten)]
     pub(crate) compare: super::compare::Compare,
 
-    /// Folder for summary.json and report.html, and events.jsonl if asked for
+    /// Folder for summary.json and report.html, and for events.jsonl and run.pcapng if asked for
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
 
@@ -74,9 +75,43 @@ pub(crate) struct Simulate {
     #[arg(long, requires = "output")]
     pub(crate) events: bool,
 
+    /// Write what all links carry to run.pcapng, with its keys: for `assay inspect`, `decode` and
+    /// `rules`; every connection is then at fidelity L3
+    #[arg(long, requires = "output")]
+    pub(crate) capture: bool,
+
+    /// How real the run is: fleets as models where they can be (L1), messages between roles (L2),
+    /// or real bytes in real Noise (L3); instead of what the scenario says
+    #[arg(long, value_name = "LEVEL", conflicts_with_all = ["swarm", "arms"])]
+    pub(crate) fidelity: Option<Level>,
+
     /// Print one JSON object at the end
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How real a run is.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Level {
+    /// Fleets are models; roles are as at L2
+    #[value(name = "L1")]
+    Model,
+    /// Real roles, typed messages, exact sizes
+    #[value(name = "L2")]
+    Messages,
+    /// Real roles, real bytes, real Noise
+    #[value(name = "L3")]
+    Bytes,
+}
+
+impl From<Level> for Fidelity {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Model => Fidelity::Model,
+            Level::Messages => Fidelity::Messages,
+            Level::Bytes => Fidelity::Bytes,
+        }
+    }
 }
 
 /// Names on the command line, with what they mean.

@@ -18,9 +18,10 @@ use sv2::time::{Instant, Now, UnixTime};
 use sv2::wire::Frame;
 
 use super::line::{LineMan, THIEF, passes_down, submitter};
-use super::noise::{News, NoiseLine, NoiseMan, Terminal, identity};
+use super::noise::{NoiseLine, NoiseMan};
 use super::{Attack, Loot};
 use crate::build::{Builder, Proofs};
+use crate::noise::{News, NoiseEnd, identity};
 use crate::scenario::{Kind, RoleId, Scenario};
 
 /// See the module. Nothing takes time but the search for shares.
@@ -235,8 +236,8 @@ impl Bench {
             _ => Some(self.authority.public_key()),
         };
         let (now, entropy) = (self.now, &mut self.entropy);
-        let device = Terminal::client(authority, now, entropy);
-        let pool = Terminal::server(Arc::clone(&self.identity), now, entropy);
+        let device = NoiseEnd::client(authority, now, entropy);
+        let pool = NoiseEnd::server(Arc::clone(&self.identity), now, entropy);
         let man = match self.attack {
             Attack::Impersonate | Attack::ImpersonateUnchecked => NoiseMan::between(now, entropy),
             Attack::FlipBytes => {

@@ -1,99 +1,34 @@
 //! The man in the middle of an SV2 connection: bytes, of which he can read none unless the device
 //! takes him for the pool.
 
-use std::sync::Arc;
-
-use bytes::BytesMut;
-use sv2::connection::{
-    Connection, ConnectionConfig, ConnectionError, InitiatorSecurity, Received, ResponderSecurity,
-};
 use sv2::entropy::Entropy;
 use sv2::message::{Decoded, Message};
-use sv2::noise::{
-    AuthorityPublicKey, AuthoritySecretKey, CipherSuite, Identity, SEALED_HEADER_LEN, StaticKey,
-    sealed_payload_len,
-};
+use sv2::noise::{AuthoritySecretKey, SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::time::Now;
-use sv2::wire::{Frame, Str255, Tlvs};
+use sv2::wire::Str255;
 
 use super::line::THIEF;
 use crate::engine::{Purpose, Stream};
-
-/// One end of a Noise connection, with what has arrived and what is to be sent.
-pub(super) struct Terminal {
-    connection: Connection,
-    input: BytesMut,
-    output: Vec<u8>,
-}
-
-/// What somebody at one end learns.
-pub(super) enum News {
-    Established,
-    Frame(Frame),
-    Failed(ConnectionError),
-}
-
-impl Terminal {
-    pub(super) fn client(
-        authority: Option<AuthorityPublicKey>,
-        now: Now,
-        entropy: &mut Entropy,
-    ) -> Self {
-        let mut output = Vec::new();
-        let security = InitiatorSecurity::Noise { suite: CipherSuite::default(), authority };
-        let config = ConnectionConfig::default();
-        let connection = Connection::initiator(config, security, now, entropy, &mut output);
-        Terminal { connection, input: BytesMut::new(), output }
-    }
-
-    pub(super) fn server(identity: Arc<Identity>, now: Now, entropy: &mut Entropy) -> Self {
-        let security = ResponderSecurity::Noise { suite: CipherSuite::default(), identity };
-        let connection = Connection::responder(ConnectionConfig::default(), security, now, entropy);
-        Terminal { connection, input: BytesMut::new(), output: Vec::new() }
-    }
-
-    /// What has come of what arrived.
-    pub(super) fn next(&mut self, now: Now) -> Option<News> {
-        match self.connection.receive(now, &mut self.input, &mut self.output) {
-            Ok(None) => None,
-            Ok(Some(Received::Established { .. })) => Some(News::Established),
-            Ok(Some(Received::Frame(frame))) => Some(News::Frame(frame)),
-            Err(error) => Some(News::Failed(error)),
-        }
-    }
-
-    pub(super) fn send(&mut self, message: &Message, tlvs: &Tlvs) {
-        if self.connection.is_established() {
-            // A message of a role of ours is never too long.
-            let _ = self.connection.send_message(message, tlvs, &mut self.output);
-        }
-    }
-
-    pub(super) fn forward(&mut self, frame: &Frame) {
-        if self.connection.is_established() {
-            let _ = self.connection.send_frame(frame, &mut self.output);
-        }
-    }
-}
+use crate::noise::{News, NoiseEnd, identity};
 
 /// Who stands between.
 pub(super) enum NoiseMan {
     /// He has bytes alone, and changes some in this part of all shares.
     Outside { part: f64, choice: Stream },
     /// He is a pool to the device, and a device to the pool.
-    Between(Box<Terminal>, Box<Terminal>),
+    Between(Box<NoiseEnd>, Box<NoiseEnd>),
 }
 
 /// A connection with somebody in its middle.
 pub(super) struct NoiseLine {
-    pub(super) device: Terminal,
-    pub(super) pool: Terminal,
+    pub(super) device: NoiseEnd,
+    pub(super) pool: NoiseEnd,
     man: NoiseMan,
     pub(super) seen: u64,
 }
 
 impl NoiseLine {
-    pub(super) fn new(device: Terminal, pool: Terminal, man: NoiseMan) -> Self {
+    pub(super) fn new(device: NoiseEnd, pool: NoiseEnd, man: NoiseMan) -> Self {
         NoiseLine { device, pool, man, seen: 0 }
     }
 
@@ -131,7 +66,7 @@ impl NoiseLine {
 }
 
 /// What one of his ends has read, the other one writes: channels in his own name.
-fn pass(from: &mut Terminal, to: &mut Terminal, now: Now, is_up: bool) {
+fn pass(from: &mut NoiseEnd, to: &mut NoiseEnd, now: Now, is_up: bool) {
     while let Some(news) = from.next(now) {
         match news {
             News::Established => {}
@@ -157,21 +92,10 @@ impl NoiseMan {
     pub(super) fn between(now: Now, entropy: &mut Entropy) -> Self {
         // A certificate is easily made; the authority is not the pool's.
         let identity = identity(&AuthoritySecretKey::generate(entropy), now, entropy);
-        let to_device = Terminal::server(identity, now, entropy);
-        let to_pool = Terminal::client(None, now, entropy);
+        let to_device = NoiseEnd::server(identity, now, entropy);
+        let to_pool = NoiseEnd::client(None, now, entropy);
         NoiseMan::Between(Box::new(to_device), Box::new(to_pool))
     }
-}
-
-/// A static key with a certificate for a day.
-pub(super) fn identity(
-    authority: &AuthoritySecretKey,
-    now: Now,
-    entropy: &mut Entropy,
-) -> Arc<Identity> {
-    let (from, until) = (now.unix.to_u32() - 60, now.unix.to_u32() + 30 * 86_400);
-    let key = StaticKey::generate(entropy);
-    Arc::new(Identity::new(authority, key, from, until, entropy))
 }
 
 /// Of `SubmitSharesStandard` as it goes over the wire: what everybody can see.
