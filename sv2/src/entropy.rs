@@ -14,13 +14,16 @@ use zeroize::Zeroizing;
 pub struct Entropy {
     /// Kept to derive independent streams from; the generator alone cannot be split.
     seed: Zeroizing<[u8; 32]>,
-    stream: ChaCha20Rng,
+    /// Words that were drawn.
+    position: u64,
+    /// The block of the stream that the next word is of, unless that is the first of one.
+    words: Zeroizing<[u32; BLOCK_WORDS]>,
 }
 
 impl Entropy {
     /// A stream that is as unpredictable as its seed.
     pub fn from_bytes(seed: [u8; 32]) -> Self {
-        Entropy { seed: Zeroizing::new(seed), stream: ChaCha20Rng::from_seed(seed) }
+        Entropy { seed: Zeroizing::new(seed), position: 0, words: Zeroizing::default() }
     }
 
     /// A repeatable stream, for tests and simulations; never for keys that matter.
@@ -43,7 +46,9 @@ impl Entropy {
 
     /// Fills `bytes`.
     pub fn fill(&mut self, bytes: &mut [u8]) {
-        self.stream.fill_bytes(bytes);
+        for chunk in bytes.chunks_mut(4) {
+            chunk.copy_from_slice(&self.u32().to_le_bytes()[..chunk.len()]);
+        }
     }
 
     /// `N` random bytes.
@@ -55,12 +60,19 @@ impl Entropy {
 
     /// 32 random bits.
     pub fn u32(&mut self) -> u32 {
-        self.stream.next_u32()
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder")]
+        let at = (self.position % BLOCK_WORDS as u64) as usize;
+        if at == 0 {
+            self.refill();
+        }
+        self.position += 1;
+        self.words[at]
     }
 
     /// 64 random bits.
     pub fn u64(&mut self) -> u64 {
-        self.stream.next_u64()
+        let (low, high) = (self.u32(), self.u32());
+        u64::from(high) << 32 | u64::from(low)
     }
 
     /// A number in `0..bound`, without bias.
@@ -80,6 +92,19 @@ impl Entropy {
     }
 }
 
+impl Entropy {
+    /// The generator itself keeps four blocks, three of which are too much for a million devices.
+    #[cold]
+    fn refill(&mut self) {
+        let mut stream = ChaCha20Rng::from_seed(*self.seed);
+        stream.set_word_pos(self.position.into());
+        self.words.fill_with(|| stream.next_u32());
+    }
+}
+
+/// Of ChaCha20, in words of 32 bits.
+const BLOCK_WORDS: usize = 16;
+
 impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Entropy(..)")
@@ -88,6 +113,9 @@ impl fmt::Debug for Entropy {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::rand_core::RngCore;
+
     use super::*;
 
     #[test]
@@ -105,6 +133,29 @@ mod tests {
         assert_eq!(early.fork("keys", 1).u64(), late.fork("keys", 1).u64());
         assert_ne!(late.fork("keys", 1).u64(), late.fork("keys", 2).u64());
         assert_ne!(late.fork("keys", 1).u64(), late.fork("jobs", 1).u64());
+    }
+
+    proptest! {
+        /// Keys are made of these bytes, and runs are repeated by them.
+        #[test]
+        fn what_is_drawn_is_the_stream_of_chacha20(
+            seed: [u8; 32], draws in prop::collection::vec(0_usize..200, 0..40),
+        ) {
+            let mut entropy = Entropy::from_bytes(seed);
+            let mut stream = ChaCha20Rng::from_seed(seed);
+            for draw in draws {
+                match draw {
+                    0..60 => prop_assert_eq!(entropy.u32(), stream.next_u32()),
+                    60..120 => prop_assert_eq!(entropy.u64(), stream.next_u64()),
+                    len => {
+                        let (mut ours, mut theirs) = (vec![0; len], vec![0; len]);
+                        entropy.fill(&mut ours);
+                        stream.fill_bytes(&mut theirs);
+                        prop_assert_eq!(ours, theirs);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

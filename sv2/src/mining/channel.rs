@@ -1,11 +1,13 @@
 //! A channel as its server keeps it: target, jobs, shares (spec 5.2).
 
-use std::collections::VecDeque;
+mod stale;
+
 use std::sync::Arc;
 
+use self::stale::StaleJobs;
 use super::accounting::Batch;
 use super::extranonce::Extranonce;
-use super::job::{Job, PinnedTarget, Tip, Work};
+use super::job::{HashCache, PinnedTarget, Tip, Work};
 use super::seen::SeenShares;
 use super::share::{Accepted, Rejection, check_ntime, check_version};
 use super::{SubmitSharesExtended, SubmitSharesStandard};
@@ -30,22 +32,44 @@ pub struct Channel {
     extranonce: Extranonce,
     /// Earlier ones, with which jobs that are there may have been given.
     former: Vec<Extranonce>,
-    /// For jobs to come, and for future jobs at their activation (spec 5.3.21).
-    target: PinnedTarget,
+    /// For jobs to come; its target also for future jobs at their activation (spec 5.3.21).
+    terms: Arc<Terms>,
     /// Active jobs of the present tip and future ones, in order of arrival.
     jobs: Vec<Job>,
-    /// Jobs that were valid once, to tell a late share from an invented one.
-    stale: VecDeque<u32>,
+    /// To tell a late share from an invented one.
+    stale: StaleJobs,
+    /// Of the job that was last proven: nearly all shares are for one. Who alternates between
+    /// jobs makes us hash what every extended share costs.
+    warm: (u32, HashCache),
     seen: SeenShares,
     /// Shares that wait for their acknowledgement.
     pub batch: Batch,
+}
+
+/// A job as the channel holds it. Small: there are many for each channel.
+#[derive(Debug)]
+struct Job {
+    id: u32,
+    /// Otherwise it is a future one.
+    is_active: bool,
+    work: Arc<Work>,
+    /// The extranonce prefix of its arrival (spec 5.3.10); the target of its arrival or, of a
+    /// future job, of its activation (spec 5.3.21).
+    terms: Arc<Terms>,
+}
+
+/// What jobs of a channel have in common until one of them changes.
+#[derive(Debug)]
+struct Terms {
+    extranonce_prefix: B32,
+    target: PinnedTarget,
 }
 
 impl Channel {
     /// Most active jobs, and most future ones; older ones become stale.
     pub const JOBS_MAX: usize = 16;
     /// Most stale jobs that are remembered by their ids.
-    pub const STALE_JOBS_MAX: usize = 64;
+    pub const STALE_JOBS_MAX: u32 = 64;
 
     /// A channel without jobs. `seen_limit` bounds the shares that are remembered for one tip,
     /// `seed` makes the table of these unpredictable.
@@ -61,11 +85,15 @@ impl Channel {
             id,
             kind,
             group_id,
+            terms: Arc::new(Terms {
+                extranonce_prefix: extranonce.prefix(),
+                target: PinnedTarget::new(target),
+            }),
             extranonce,
             former: Vec::new(),
-            target: PinnedTarget::new(target),
             jobs: Vec::new(),
-            stale: VecDeque::new(),
+            stale: StaleJobs::default(),
+            warm: (0, HashCache::Empty),
             seen: SeenShares::new(seen_limit, seed),
             batch: Batch::default(),
         }
@@ -98,24 +126,25 @@ impl Channel {
 
     /// For jobs to come.
     pub fn target(&self) -> Target {
-        self.target.target
+        self.terms.target.target
     }
 
     /// Hashes that a share for jobs to come takes on average.
     pub(crate) fn share_hashes(&self) -> f64 {
-        self.target.expected_hashes()
+        self.terms.target.expected_hashes()
     }
 
     /// The same for the job that the client works on: the newest active one, which keeps its
     /// target (spec 5.3.21).
     pub(crate) fn worked_hashes(&self) -> f64 {
-        let newest = self.jobs.iter().rev().find_map(|job| job.pinned);
-        newest.unwrap_or(self.target).expected_hashes()
+        let newest = self.jobs.iter().rev().find(|job| job.is_active);
+        newest.map_or(&self.terms, |job| &job.terms).target.expected_hashes()
     }
 
     /// From now on (spec 5.3.21): active jobs keep theirs, future ones take it when activated.
     pub fn set_target(&mut self, target: Target) {
-        self.target = PinnedTarget::new(target);
+        let extranonce_prefix = self.terms.extranonce_prefix;
+        self.terms = Arc::new(Terms { extranonce_prefix, target: PinnedTarget::new(target) });
     }
 
     /// For jobs to come: those that are there keep their prefix, future ones too (spec 5.3.10,
@@ -124,8 +153,7 @@ impl Channel {
     /// # Panics
     /// If the client would roll another number of bytes, which it was not asked to agree on.
     pub fn set_extranonce(&mut self, extranonce: Extranonce) {
-        assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
-        self.extranonce = extranonce;
+        self.exchange_extranonce(extranonce);
     }
 
     /// The same, with a part of the search space that is the channel's beside the old one.
@@ -135,14 +163,21 @@ impl Channel {
     /// As [`Channel::set_extranonce`].
     #[must_use = "they go back to their allocator"]
     pub fn replace_extranonce(&mut self, extranonce: Extranonce) -> Vec<Extranonce> {
-        assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
-        self.former.push(std::mem::replace(&mut self.extranonce, extranonce));
+        let former = self.exchange_extranonce(extranonce);
+        self.former.push(former);
         let is_used = |former: &Extranonce| {
-            self.jobs.iter().any(|job| job.extranonce_prefix == former.prefix())
+            self.jobs.iter().any(|job| job.terms.extranonce_prefix == former.prefix())
         };
         let (used, unused) = std::mem::take(&mut self.former).into_iter().partition(is_used);
         self.former = used;
         unused
+    }
+
+    fn exchange_extranonce(&mut self, extranonce: Extranonce) -> Extranonce {
+        assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
+        let (extranonce_prefix, target) = (extranonce.prefix(), self.terms.target);
+        self.terms = Arc::new(Terms { extranonce_prefix, target });
+        std::mem::replace(&mut self.extranonce, extranonce)
     }
 
     /// The space goes back to the allocator.
@@ -152,14 +187,25 @@ impl Channel {
 
     /// A future job was sent.
     pub fn add_future_job(&mut self, job_id: u32, work: Arc<Work>) {
-        self.make_room(|job| job.pinned.is_none());
-        self.jobs.push(Job::new(job_id, work, self.extranonce.prefix(), None));
+        self.add_job(job_id, work, false);
     }
 
     /// An active job was sent: it is for the present tip.
     pub fn add_active_job(&mut self, job_id: u32, work: Arc<Work>) {
-        self.make_room(|job| job.pinned.is_some());
-        self.jobs.push(Job::new(job_id, work, self.extranonce.prefix(), Some(self.target)));
+        self.add_job(job_id, work, true);
+    }
+
+    /// The oldest of the same class makes way where that is full.
+    fn add_job(&mut self, job_id: u32, work: Arc<Work>, is_active: bool) {
+        let is_in_class = |job: &Job| job.is_active == is_active;
+        if self.jobs.iter().filter(|job| is_in_class(job)).count() >= Self::JOBS_MAX
+            && let Some(at) = self.jobs.iter().position(is_in_class)
+        {
+            let oldest = self.jobs.remove(at);
+            self.stale.add(oldest.id);
+        }
+        let terms = self.terms.clone();
+        self.jobs.push(Job { id: job_id, is_active, work, terms });
     }
 
     /// The tip has changed to this one: of all jobs only that one is valid (spec 5.3.17; AMB-24).
@@ -167,19 +213,29 @@ impl Channel {
     /// # Panics
     /// If the job is none of the channel's future ones: the server must not name such a job.
     pub fn activate(&mut self, job_id: u32, tip: &Tip) {
-        let is_future = |job: &Job| job.id == job_id && job.pinned.is_none();
+        let is_future = |job: &Job| job.id == job_id && !job.is_active;
         let at = self.jobs.iter().position(is_future);
         let at = at.expect("only a job that was sent as a future one is activated");
-        let mut activated = self.jobs.swap_remove(at);
-        activated.pinned = Some(self.target);
+        let mut activated = self.jobs.remove(at);
+        activated.is_active = true;
+        activated.terms = self.terms_for(&activated);
         self.retire_jobs(tip);
         self.jobs.push(activated);
     }
 
+    /// The present target with the prefix of the job.
+    fn terms_for(&self, job: &Job) -> Arc<Terms> {
+        let extranonce_prefix = job.terms.extranonce_prefix;
+        match extranonce_prefix == self.terms.extranonce_prefix {
+            true => self.terms.clone(),
+            false => Arc::new(Terms { extranonce_prefix, target: self.terms.target }),
+        }
+    }
+
     /// The tip has changed to this one and there is no job for it: none is valid.
     pub fn retire_jobs(&mut self, tip: &Tip) {
-        for job in std::mem::take(&mut self.jobs) {
-            self.remember_stale(job.id);
+        for job in self.jobs.drain(..) {
+            self.stale.add(job.id);
         }
         self.seen.turn_to(&tip.prev_hash);
     }
@@ -187,7 +243,7 @@ impl Channel {
     /// The work of a job that is valid now, with the prefix that it was given with.
     pub fn job(&self, job_id: u32) -> Option<(&Arc<Work>, B32)> {
         let job = self.jobs.iter().rev().find(|job| job.id == job_id)?;
-        Some((&job.work, job.extranonce_prefix))
+        Some((&job.work, job.terms.extranonce_prefix))
     }
 
     /// Judges a share of a standard channel. The channel's kind is the caller's to check.
@@ -201,11 +257,11 @@ impl Channel {
         tip: &Tip,
         now: Now,
     ) -> Result<Accepted, Rejection> {
-        let (job, pinned) = active_job(&mut self.jobs, &self.stale, share.job_id)?;
+        let job = active_job(&self.jobs, &self.stale, share.job_id)?;
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
-        check_version(share.version, job)?;
-        let hash = job.standard_hash(share, tip);
-        judge_hash(hash, pinned, tip, &mut self.seen)
+        check_version(share.version, &job.work)?;
+        let hash = cache_of(&mut self.warm, job.id).standard_hash(job.parts(), share, tip);
+        judge_hash(hash, job.terms.target, tip, &mut self.seen)
     }
 
     /// Judges a share of an extended channel. The channel's kind is the caller's to check.
@@ -219,49 +275,47 @@ impl Channel {
         tip: &Tip,
         now: Now,
     ) -> Result<Accepted, Rejection> {
-        let (job, pinned) = active_job(&mut self.jobs, &self.stale, share.job_id)?;
+        let job = active_job(&self.jobs, &self.stale, share.job_id)?;
         let (len, agreed) = (share.extranonce.as_slice().len(), self.extranonce.rollable_len());
         if len != agreed {
             return Err(Rejection::ExtranonceLen { len, agreed });
         }
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
-        check_version(share.version, job)?;
-        let hash = job.extended_hash(share, tip);
-        judge_hash(hash, pinned, tip, &mut self.seen)
-    }
-
-    /// Drops the oldest job of a class that is full.
-    fn make_room(&mut self, is_in_class: impl Fn(&Job) -> bool) {
-        if self.jobs.iter().filter(|job| is_in_class(job)).count() < Self::JOBS_MAX {
-            return;
-        }
-        if let Some(at) = self.jobs.iter().position(is_in_class) {
-            let oldest = self.jobs.remove(at);
-            self.remember_stale(oldest.id);
-        }
-    }
-
-    fn remember_stale(&mut self, job_id: u32) {
-        if self.stale.len() == Self::STALE_JOBS_MAX {
-            self.stale.pop_front();
-        }
-        self.stale.push_back(job_id);
+        check_version(share.version, &job.work)?;
+        let hash = cache_of(&mut self.warm, job.id).extended_hash(job.parts(), share, tip);
+        judge_hash(hash, job.terms.target, tip, &mut self.seen)
     }
 }
 
+impl Job {
+    /// Smallest header time that is paid, seconds since the Unix epoch.
+    #[inline]
+    fn min_ntime(&self, tip: &Tip) -> u32 {
+        self.work.min_ntime.unwrap_or(tip.min_ntime)
+    }
+
+    #[inline]
+    fn parts(&self) -> (&Work, &B32) {
+        (&self.work, &self.terms.extranonce_prefix)
+    }
+}
+
+/// That of the job; the one of another job is lost.
 #[inline]
-fn active_job<'a>(
-    jobs: &'a mut [Job],
-    stale: &VecDeque<u32>,
-    job_id: u32,
-) -> Result<(&'a mut Job, PinnedTarget), Rejection> {
+fn cache_of((of, cache): &mut (u32, HashCache), job_id: u32) -> &mut HashCache {
+    if *of != job_id {
+        (*of, *cache) = (job_id, HashCache::Empty);
+    }
+    cache
+}
+
+#[inline]
+fn active_job<'a>(jobs: &'a [Job], stale: &StaleJobs, job_id: u32) -> Result<&'a Job, Rejection> {
     // The newest job gets nearly all shares.
-    match jobs.iter_mut().rev().find(|job| job.id == job_id) {
-        Some(job) => match job.pinned {
-            Some(pinned) => Ok((job, pinned)),
-            None => Err(Rejection::FutureJob { job_id }),
-        },
-        None if stale.contains(&job_id) => Err(Rejection::StaleJob { job_id }),
+    match jobs.iter().rev().find(|job| job.id == job_id) {
+        Some(job) if job.is_active => Ok(job),
+        Some(_) => Err(Rejection::FutureJob { job_id }),
+        None if stale.contains(job_id) => Err(Rejection::StaleJob { job_id }),
         None => Err(Rejection::UnknownJob { job_id }),
     }
 }

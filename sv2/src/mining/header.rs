@@ -63,8 +63,8 @@ impl Header {
 #[derive(Clone, Debug)]
 pub struct HeaderMidstate {
     state: [u32; 8],
-    /// The last 16 bytes of the header, padded to the second block.
-    tail: [u8; 64],
+    /// The last 16 bytes of the header.
+    tail: [u8; 16],
 }
 
 impl HeaderMidstate {
@@ -73,21 +73,20 @@ impl HeaderMidstate {
         let bytes = header.to_bytes();
         let mut state = INITIAL_STATE;
         compress256(&mut state, &[part::<64>(&bytes, 0).into()]);
-        let mut tail = [0; 64];
-        tail[..16].copy_from_slice(&bytes[64..]);
-        tail[16] = 0x80;
-        tail[56..].copy_from_slice(&(8 * Header::LEN as u64).to_be_bytes());
-        HeaderMidstate { state, tail }
+        HeaderMidstate { state, tail: part(&bytes, 64) }
     }
 
     /// The hash of the header with this time and nonce.
     #[inline]
     pub fn hash(&self, ntime: u32, nonce: u32) -> U256 {
-        let mut tail = self.tail;
-        tail[4..8].copy_from_slice(&ntime.to_le_bytes());
-        tail[12..16].copy_from_slice(&nonce.to_le_bytes());
+        let mut block = [0; 64];
+        block[..16].copy_from_slice(&self.tail);
+        block[4..8].copy_from_slice(&ntime.to_le_bytes());
+        block[12..16].copy_from_slice(&nonce.to_le_bytes());
+        block[16] = 0x80;
+        block[56..].copy_from_slice(&(8 * Header::LEN as u64).to_be_bytes());
         let mut state = self.state;
-        compress256(&mut state, &[tail.into()]);
+        compress256(&mut state, &[block.into()]);
         U256::from_le_bytes(hash_of_hash(&state))
     }
 }

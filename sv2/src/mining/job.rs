@@ -90,18 +90,13 @@ impl Work {
     }
 }
 
-/// A job as one channel holds it.
-///
-/// The extranonce prefix is that of its arrival (spec 5.3.10), the target that of its arrival
-/// or, for a future job, of its activation (spec 5.3.21); neither changes afterwards.
+/// A job with its extranonce prefix, which is that of its arrival (spec 5.3.10).
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u32,
     pub(crate) work: Arc<Work>,
     pub(crate) extranonce_prefix: B32,
-    /// `None` while the job is a future one.
-    pub(crate) pinned: Option<PinnedTarget>,
-    /// Made by the first share: most jobs of most channels never see one.
+    /// Made by the first share: most jobs of most devices never see one.
     cache: Option<Box<HashCache>>,
 }
 
@@ -131,9 +126,11 @@ pub(crate) fn expected_hashes(difficulty: u128) -> f64 {
     difficulty as f64 * (2_f64.powi(48 - 64) / 65_535.0)
 }
 
-/// What two shares of one job have in common.
-#[derive(Debug)]
-enum HashCache {
+/// What two shares of one job have in common; empty until there is one.
+#[derive(Debug, Default)]
+pub(crate) enum HashCache {
+    #[default]
+    Empty,
     /// The merkle root, and the first compression of a header with `version`.
     Standard {
         root: U256,
@@ -143,24 +140,14 @@ enum HashCache {
     Extended(CoinbaseMidstate),
 }
 
-impl Job {
-    pub(crate) fn new(
-        id: u32,
-        work: Arc<Work>,
-        extranonce_prefix: B32,
-        pinned: Option<PinnedTarget>,
-    ) -> Self {
-        Job { id, work, extranonce_prefix, pinned, cache: None }
-    }
-
-    /// Smallest header time that is paid, seconds since the Unix epoch.
-    #[inline]
-    pub(crate) fn min_ntime(&self, tip: &Tip) -> u32 {
-        self.work.min_ntime.unwrap_or(tip.min_ntime)
-    }
-
-    /// The proof of a share; the tip must be the one that the job is for.
-    pub(crate) fn standard_hash(&mut self, share: &SubmitSharesStandard, tip: &Tip) -> U256 {
+impl HashCache {
+    /// The proof of a share of a job; the tip must be the one that the job is for.
+    pub(crate) fn standard_hash(
+        &mut self,
+        (work, extranonce): (&Work, &B32),
+        share: &SubmitSharesStandard,
+        tip: &Tip,
+    ) -> U256 {
         let midstate_of = |root: U256| {
             HeaderMidstate::new(&Header {
                 version: share.version,
@@ -171,36 +158,54 @@ impl Job {
                 nonce: share.nonce,
             })
         };
-        if let Some(HashCache::Standard { root, version, midstate }) = self.cache.as_deref_mut() {
+        if let HashCache::Standard { root, version, midstate } = self {
             if *version != share.version {
                 (*version, *midstate) = (share.version, midstate_of(*root));
             }
             return midstate.hash(share.ntime, share.nonce);
         }
-        let root = self.work.merkle_root(&self.extranonce_prefix);
+        let root = work.merkle_root(extranonce);
         let midstate = midstate_of(root);
         let hash = midstate.hash(share.ntime, share.nonce);
-        self.cache = Some(Box::new(HashCache::Standard { root, version: share.version, midstate }));
+        *self = HashCache::Standard { root, version: share.version, midstate };
         hash
     }
 
-    /// The proof of a share; the tip must be the one that the job is for.
-    pub(crate) fn extended_hash(&mut self, share: &SubmitSharesExtended, tip: &Tip) -> U256 {
-        if !matches!(self.cache.as_deref(), Some(HashCache::Extended(_))) {
-            let midstate = self.work.coinbase_midstate(&self.extranonce_prefix);
-            self.cache = Some(Box::new(HashCache::Extended(midstate)));
-        }
-        let Some(HashCache::Extended(midstate)) = self.cache.as_deref() else {
-            unreachable!("the cache was filled above");
+    /// The proof of a share of a job; the tip must be the one that the job is for.
+    pub(crate) fn extended_hash(
+        &mut self,
+        (work, extranonce_prefix): (&Work, &B32),
+        share: &SubmitSharesExtended,
+        tip: &Tip,
+    ) -> U256 {
+        let root = if let HashCache::Extended(midstate) = self {
+            work.root_with(midstate, share.extranonce.as_slice())
+        } else {
+            let midstate = work.coinbase_midstate(extranonce_prefix);
+            let root = work.root_with(&midstate, share.extranonce.as_slice());
+            *self = HashCache::Extended(midstate);
+            root
         };
         Header {
             version: share.version,
             prev_hash: tip.prev_hash,
-            merkle_root: self.work.root_with(midstate, share.extranonce.as_slice()),
+            merkle_root: root,
             ntime: share.ntime,
             nbits: tip.nbits,
             nonce: share.nonce,
         }
         .hash()
+    }
+}
+
+impl Job {
+    pub(crate) fn new(id: u32, work: Arc<Work>, extranonce_prefix: B32) -> Self {
+        Job { id, work, extranonce_prefix, cache: None }
+    }
+
+    /// The proof of a share; the tip must be the one that the job is for.
+    pub(crate) fn extended_hash(&mut self, share: &SubmitSharesExtended, tip: &Tip) -> U256 {
+        let cache = self.cache.get_or_insert_default();
+        cache.extended_hash((&self.work, &self.extranonce_prefix), share, tip)
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::job::{Job, Tip};
+use super::job::{Tip, Work};
 use super::{VERSION_ROLLING_MASK, error_code};
 use crate::time::Now;
 use crate::wire::{Target, U256};
@@ -147,14 +147,14 @@ pub(crate) fn check_ntime(ntime: u32, min: u32, tip: &Tip, now: Now) -> Result<(
 
 /// The version of a share: the whole field, not a difference.
 #[inline]
-pub(crate) fn check_version(version: u32, job: &Job) -> Result<(), Rejection> {
-    let changed = version ^ job.work.version;
+pub(crate) fn check_version(version: u32, work: &Work) -> Result<(), Rejection> {
+    let changed = version ^ work.version;
     if changed == 0 {
         Ok(())
     } else if changed & !VERSION_ROLLING_MASK != 0 {
-        Err(Rejection::VersionBits { version, job: job.work.version })
-    } else if !job.work.version_rolling_allowed {
-        Err(Rejection::VersionFixed { version, fixed: job.work.version })
+        Err(Rejection::VersionBits { version, job: work.version })
+    } else if !work.version_rolling_allowed {
+        Err(Rejection::VersionFixed { version, fixed: work.version })
     } else {
         Ok(())
     }

@@ -69,11 +69,20 @@ impl Target {
         if self.0 == U256::ZERO {
             return u128::MAX;
         }
-        // Long division of 0xffff << (208 + 64), bit by bit.
+        // Long division of 0xffff << (208 + 64), bit by bit; the first bits, of which the target has
+        // more, give nothing but zeros.
+        let mut zeros = 0;
+        for limb in self.0.to_limbs().into_iter().rev() {
+            zeros += limb.leading_zeros();
+            if limb != 0 {
+                break;
+            }
+        }
+        let skipped = 255 - zeros;
         let mut quotient = 0_u128;
-        let mut remainder = U256::ZERO;
-        for place in (0..16 + 208 + 64).rev() {
-            let digit = place >= 208 + 64;
+        let mut remainder = leading_digits(skipped);
+        for place in (0..PLACES - skipped).rev() {
+            let digit = place >= SHIFT;
             let (doubled, carry) = double(remainder, digit);
             remainder = doubled;
             if quotient >> 127 != 0 {
@@ -202,6 +211,26 @@ fn mantissa_and_exponent(number: f64) -> (u64, i32) {
         _ => (fraction | 1 << 52, biased - 1075),
     }
 }
+
+/// So many of the first digits of the dividend of [`Target::difficulty_fixed`].
+fn leading_digits(count: u32) -> U256 {
+    let ones = count.min(16);
+    let zeros = (count - ones) as usize;
+    let mut limbs = [0; 4];
+    let ones = (1_u128 << ones) - 1;
+    let (at, shift) = (zeros / 64, zeros % 64);
+    let shifted = ones << shift;
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    let halves = [shifted as u64, (shifted >> 64) as u64];
+    for (limb, half) in limbs.iter_mut().skip(at).zip(halves) {
+        *limb = half;
+    }
+    U256::from_limbs(limbs)
+}
+
+/// Digits of 0xffff << (208 + 64), and how many of them are the zeros behind.
+const PLACES: u32 = 16 + SHIFT;
+const SHIFT: u32 = 208 + 64;
 
 /// `2 * number + digit` and the bit that fell out.
 fn double(number: U256, digit: bool) -> (U256, bool) {

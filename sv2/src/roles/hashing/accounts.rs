@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::Target;
+use crate::mining::job::PinnedTarget;
 
 /// Totals since the device was built, over all connections and channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,10 +41,10 @@ impl ShareAccounts {
             .saturating_sub(self.rejected_count())
     }
 
-    pub(crate) fn submitted(&mut self, target: &Target) {
+    pub(crate) fn submitted(&mut self, target: &PinnedTarget) {
         self.submitted_count += 1;
         self.submitted_difficulty_fixed =
-            self.submitted_difficulty_fixed.saturating_add(target.difficulty_fixed());
+            self.submitted_difficulty_fixed.saturating_add(target.difficulty);
     }
 
     /// What the peer says about as many shares.

@@ -15,30 +15,25 @@ pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(60);
 const RECONNECT_DOUBLINGS_MAX: u32 = 6;
 
 /// The dials of a device.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Dialler {
-    /// As configured.
-    home: PeerAddress,
-    /// Whom to dial next, or who was dialled last.
-    peer: PeerAddress,
+    /// Where the pool of the settings, our home, has sent us.
+    redirect: Option<Box<PeerAddress>>,
     last_dial: Option<(DialId, Instant)>,
     /// Attempts since the last one that led to work.
     failed_count: u32,
 }
 
 impl Dialler {
-    pub(crate) fn new(home: PeerAddress) -> Self {
-        Dialler { peer: home.clone(), home, last_dial: None, failed_count: 0 }
+    /// Whom to dial next, or who was dialled last.
+    pub(crate) fn peer<'a>(&'a self, home: &'a PeerAddress) -> &'a PeerAddress {
+        self.redirect.as_deref().unwrap_or(home)
     }
 
-    pub(crate) fn peer(&self) -> &PeerAddress {
-        &self.peer
-    }
-
-    pub(crate) fn dial(&mut self, now: Instant, out: &mut Outbox) {
+    pub(crate) fn dial(&mut self, home: &PeerAddress, now: Instant, out: &mut Outbox) {
         let dial = DialId(self.last_dial.map_or(0, |(DialId(last), _)| last.wrapping_add(1)));
         self.last_dial = Some((dial, now));
-        out.put(Output::Dial { dial, peer: self.peer.clone() });
+        out.put(Output::Dial { dial, peer: self.peer(home).clone() });
     }
 
     /// Whether it is the last one, whose outcome matters.
@@ -54,15 +49,17 @@ impl Dialler {
     /// The peer sends us elsewhere, but to the same authority (spec 3.6.5). Says when to dial.
     pub(crate) fn redirect(
         &mut self,
+        home: &PeerAddress,
         now: Instant,
         host: Option<String>,
         port: Option<u16>,
     ) -> Instant {
-        self.peer = PeerAddress {
-            host: host.unwrap_or_else(|| self.peer.host.clone()),
-            port: port.unwrap_or(self.peer.port),
-            authority: self.home.authority,
-        };
+        let peer = self.peer(home);
+        self.redirect = Some(Box::new(PeerAddress {
+            host: host.unwrap_or_else(|| peer.host.clone()),
+            port: port.unwrap_or(peer.port),
+            authority: home.authority,
+        }));
         let last = self.last_dial.map_or(now, |(_, at)| at);
         // Peers that send us around in a circle do not make us spin.
         now.max(last + RECONNECT_WAIT_MIN)
@@ -77,7 +74,7 @@ impl Dialler {
         let half = u64::try_from(wait.as_nanos() / 2).unwrap_or(u64::MAX);
         let jitter = Duration::from_nanos(entropy.below(half));
         self.failed_count = self.failed_count.saturating_add(1);
-        self.peer = self.home.clone();
+        self.redirect = None;
         now + wait + jitter
     }
 }

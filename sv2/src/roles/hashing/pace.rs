@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::Search;
 use crate::entropy::Entropy;
 use crate::time::Instant;
-use crate::wire::Target;
 
 /// What decides when a device finds a proof.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,11 +54,11 @@ impl Pace {
     ) -> Option<Instant> {
         let ready_at = search.ready_at(now)?;
         let ProofTiming::Drawn { hash_rate } = self.timing else { return Some(ready_at) };
-        let target = *search.target();
+        let target = search.target().target;
         let due_at = search.proof_at.get_or_insert_with(|| {
             #[expect(clippy::cast_precision_loss, reason = "a device has few channels")]
             let own_rate = hash_rate / share_count as f64;
-            now + wait(&target, own_rate, entropy)
+            now + wait(target.expected_hashes(), own_rate, entropy)
         });
         Some((*due_at).max(ready_at))
     }
@@ -120,8 +119,8 @@ impl Pace {
 }
 
 /// Until the next proof of a search.
-fn wait(target: &Target, hash_rate: f64, entropy: &mut Entropy) -> Duration {
-    let seconds = target.expected_hashes() / hash_rate * exponential(entropy);
+fn wait(hashes: f64, hash_rate: f64, entropy: &mut Entropy) -> Duration {
+    let seconds = hashes / hash_rate * exponential(entropy);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let nanoseconds = (seconds * 1e9) as u64;
     Duration::from_nanos(nanoseconds)
@@ -157,6 +156,7 @@ const SECOND: u128 = 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Target;
 
     fn pace(nonces_per_call: u32, limit: u64) -> Pace {
         let nonces_per_call = NonZeroU32::new(nonces_per_call).unwrap();
@@ -208,7 +208,7 @@ mod tests {
         let mut entropy = Entropy::from_seed(7);
         let mut seconds = Vec::new();
         for _ in 0..20_000 {
-            seconds.push(wait(&target, 50.0, &mut entropy).as_secs_f64());
+            seconds.push(wait(target.expected_hashes(), 50.0, &mut entropy).as_secs_f64());
         }
 
         let mean = seconds.iter().sum::<f64>() / 20_000.0;

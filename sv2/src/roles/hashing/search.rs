@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::mining::header::{CoinbaseMidstate, Header, HeaderMidstate, coinbase_txid, merkle_root};
+use crate::mining::job::PinnedTarget;
 use crate::mining::{NewExtendedMiningJob, NewMiningJob};
 use crate::time::Instant;
 use crate::wire::{B32, Target, U256};
@@ -29,8 +30,16 @@ pub(crate) struct Job {
 enum Root {
     /// Header-only mining (spec 5.1.1).
     Fixed(U256),
-    /// One root per extranonce (spec 5.1.2).
-    Rolled { coinbase: CoinbaseMidstate, rest: CoinbaseRest, extranonce_size: u8 },
+    /// One root per extranonce (spec 5.1.2); boxed for the sake of the others, of which there are
+    /// more.
+    Rolled(Box<Rolled>),
+}
+
+#[derive(Debug)]
+struct Rolled {
+    coinbase: CoinbaseMidstate,
+    rest: CoinbaseRest,
+    extranonce_size: u8,
 }
 
 /// What an extended job says about everything behind the extranonce; shared by the channels
@@ -103,7 +112,7 @@ impl Job {
         rest: CoinbaseRest,
         extranonce_size: u8,
     ) -> Self {
-        let root = Root::Rolled { coinbase, rest, extranonce_size };
+        let root = Root::Rolled(Box::new(Rolled { coinbase, rest, extranonce_size }));
         Job { id, version, version_mask, root }
     }
 }
@@ -133,7 +142,7 @@ pub(crate) struct Proof {
 pub(crate) struct Search {
     job: Job,
     /// Fixed when the job became active (spec 5.3.21).
-    target: Target,
+    target: PinnedTarget,
     /// Smallest time, and when the count of seconds from it begins.
     ntime_first: u32,
     since: Instant,
@@ -143,7 +152,9 @@ pub(crate) struct Search {
     start: u64,
 
     header: Header,
-    midstate: HeaderMidstate,
+    /// Of the present batch; `None` until it is begun: most jobs end without a hash where times
+    /// of proofs are drawn.
+    midstate: Option<HeaderMidstate>,
     extranonce: B32,
     /// Counts combinations of everything but time and the lower half of the nonce.
     batch: u128,
@@ -163,14 +174,14 @@ impl Search {
         job: Job,
         tip: &Tip,
         min_ntime: Option<u32>,
-        target: Target,
+        target: PinnedTarget,
         now: Instant,
         rolls_ntime: bool,
         start: u64,
     ) -> Self {
         let header = Header { prev_hash: tip.prev_hash, nbits: tip.nbits, ..Header::default() };
         let ntime_first = min_ntime.unwrap_or(0).max(tip.min_ntime);
-        let mut search = Search {
+        Search {
             job,
             target,
             ntime_first,
@@ -178,28 +189,26 @@ impl Search {
             rolls_ntime,
             start,
             header: Header { ntime: ntime_first, ..header },
-            midstate: HeaderMidstate::new(&header),
+            midstate: None,
             extranonce: B32::default(),
             batch: 0,
             nonce_low: 0,
             is_exhausted: false,
             proof_at: None,
-        };
-        search.begin_batch();
-        search
+        }
     }
 
     pub(crate) fn job_id(&self) -> u32 {
         self.job.id
     }
 
-    pub(crate) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &PinnedTarget {
         &self.target
     }
 
     /// From the next hash on.
     pub(crate) fn set_target(&mut self, target: Target) {
-        self.target = target;
+        self.target = PinnedTarget::new(target);
         self.proof_at = None;
     }
 
@@ -209,7 +218,7 @@ impl Search {
         self.start = start;
         self.batch = 0;
         self.is_exhausted = false;
-        self.begin_batch();
+        self.midstate = None;
     }
 
     /// When there is something to hash; `None` if never again in this job.
@@ -234,14 +243,18 @@ impl Search {
         if ntime != self.header.ntime && self.is_exhausted {
             self.is_exhausted = false;
             self.batch = 0;
-            self.begin_batch();
+            self.midstate = None;
         }
         self.header.ntime = ntime;
         let mut tried = 0;
         while tried < nonces_max && proofs.len() < proofs_max && !self.is_exhausted {
+            let Some(midstate) = &self.midstate else {
+                self.begin_batch();
+                continue;
+            };
             let nonce = self.header.nonce | self.nonce_low;
-            let hash = self.midstate.hash(ntime, nonce);
-            if self.target.is_met_by(&hash) {
+            let hash = midstate.hash(ntime, nonce);
+            if self.target.target.is_met_by(&hash) {
                 self.proof_at = None;
                 let Header { version, .. } = self.header;
                 let (job_id, extranonce) = (self.job.id, self.extranonce);
@@ -252,9 +265,7 @@ impl Search {
             if self.nonce_low == BATCH_LEN {
                 self.batch += 1;
                 self.is_exhausted = self.batch >> self.batch_bits() != 0;
-                if !self.is_exhausted {
-                    self.begin_batch();
-                }
+                self.midstate = None;
             }
         }
         tried
@@ -292,7 +303,8 @@ impl Search {
         self.header.nonce = nonce_high << BATCH_BITS;
         self.header.merkle_root = match &self.job.root {
             Root::Fixed(root) => *root,
-            Root::Rolled { coinbase, rest, extranonce_size } => {
+            Root::Rolled(rolled) => {
+                let Rolled { coinbase, rest, extranonce_size } = &**rolled;
                 let mut bytes = [0; B32::MAX];
                 bytes[..8].copy_from_slice(&extranonce.to_le_bytes());
                 // Channels with a longer extranonce are refused when they are opened.
@@ -301,7 +313,7 @@ impl Search {
                 merkle_root(coinbase.txid(bytes, &rest.suffix), &rest.path)
             }
         };
-        self.midstate = HeaderMidstate::new(&self.header);
+        self.midstate = Some(HeaderMidstate::new(&self.header));
     }
 
     /// All combinations that a time has, without the lower half of the nonce, as a power of two.
@@ -313,7 +325,7 @@ impl Search {
     fn extranonce_bits(&self) -> u32 {
         match &self.job.root {
             Root::Fixed(_) => 0,
-            Root::Rolled { extranonce_size, .. } => 8 * u32::from(*extranonce_size).min(8),
+            Root::Rolled(rolled) => 8 * u32::from(rolled.extranonce_size).min(8),
         }
     }
 }
@@ -368,13 +380,13 @@ mod tests {
         let prefix = B32::new(b"pool").unwrap();
         let rest = CoinbaseRest::of(&message);
         let job = Job::extended(&message, rest, &prefix, extranonce_size, mask);
-        Search::new(job, &TIP, None, Target::MAX, Instant::ZERO, true, START)
+        Search::new(job, &TIP, None, PinnedTarget::new(Target::MAX), Instant::ZERO, true, START)
     }
 
     fn standard(mask: u32) -> Search {
         let job =
             Job { id: 2, version: 0x2000_0000, version_mask: mask, root: Root::Fixed(U256::MAX) };
-        Search::new(job, &TIP, None, Target::MAX, Instant::ZERO, true, START)
+        Search::new(job, &TIP, None, PinnedTarget::new(Target::MAX), Instant::ZERO, true, START)
     }
 
     /// Skips the search to a batch.

@@ -1,6 +1,7 @@
 //! One channel: its jobs, its tip, its target.
 
 use crate::entropy::Entropy;
+use crate::mining::job::PinnedTarget;
 use crate::mining::{
     NewExtendedMiningJob, NewMiningJob, SetNewPrevHash, SubmitSharesExtended, SubmitSharesStandard,
 };
@@ -17,7 +18,7 @@ pub(super) struct Channel {
     /// Of jobs to come; present jobs hold the roots or midstates of theirs.
     pub(super) extranonce_prefix: B32,
     /// Of jobs that become active from now on; the active job has its own (spec 5.3.21).
-    pub(super) target: Target,
+    pub(super) target: PinnedTarget,
     pub(super) kind: Kind,
     tip: Option<Tip>,
     /// Oldest first.
@@ -73,7 +74,7 @@ impl Channel {
             id,
             group_id,
             extranonce_prefix,
-            target,
+            target: PinnedTarget::new(target),
             kind,
             tip: None,
             future_jobs: Vec::new(),
@@ -133,6 +134,10 @@ impl Channel {
             if self.future_jobs.len() >= Self::FUTURE_JOBS_MAX {
                 self.future_jobs.remove(0);
             }
+            if self.future_jobs.is_empty() {
+                // There is seldom another one.
+                self.future_jobs.reserve_exact(1);
+            }
             self.future_jobs.push(job);
             return Ok(Progress::Queued);
         };
@@ -155,7 +160,9 @@ impl Channel {
         let tip = Tip { prev_hash, min_ntime, nbits };
         self.tip = Some(tip);
         self.search = None;
-        let named = std::mem::take(&mut self.future_jobs).into_iter().find(|job| job.id == job_id);
+        let named = self.future_jobs.iter().position(|job| job.id == job_id);
+        let named = named.map(|at| self.future_jobs.swap_remove(at));
+        self.future_jobs.clear();
         let Some(job) = named else {
             return Err(format!("SetNewPrevHash names job {job_id}, which is no future job"));
         };

@@ -10,6 +10,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::hashing::{ProofTiming, RECONNECT_WAIT_MAX, RECONNECT_WAIT_MIN, ShareAccounts};
@@ -22,11 +23,14 @@ use crate::event::Event;
 use crate::message::DecodeError;
 use crate::role::{CloseReason, ConnectionId, DialId, Input, Outbox, Role, Via};
 use crate::time::{Instant, Now};
+use crate::wire::Str255;
 
 /// A mining device as a pure state machine. It dials as soon as it is woken for the first time.
 #[derive(Debug)]
 pub struct MiningDevice {
-    config: MiningDeviceConfig,
+    config: Arc<MiningDeviceConfig>,
+    /// Instead of the settings'.
+    user_identity: Option<Box<Str255>>,
     entropy: Entropy,
     phase: Phase,
     dialler: Dialler,
@@ -45,9 +49,28 @@ enum Phase {
 impl MiningDevice {
     /// A device that has not dialled yet.
     pub fn new(config: MiningDeviceConfig, entropy: Entropy) -> Self {
+        MiningDevice::with(Arc::new(config), None, entropy)
+    }
+
+    /// One of many that differ in nothing but whom the pool pays for them: the settings are kept
+    /// once for all.
+    pub fn member(
+        config: Arc<MiningDeviceConfig>,
+        user_identity: Str255,
+        entropy: Entropy,
+    ) -> Self {
+        MiningDevice::with(config, Some(Box::new(user_identity)), entropy)
+    }
+
+    fn with(
+        config: Arc<MiningDeviceConfig>,
+        user_identity: Option<Box<Str255>>,
+        entropy: Entropy,
+    ) -> Self {
         MiningDevice {
+            user_identity,
             phase: Phase::Waiting { dial_at: Instant::ZERO },
-            dialler: Dialler::new(config.pool.clone()),
+            dialler: Dialler::default(),
             pace: Pace::new(config.proof_timing, config.nonces_per_call, config.hash_rate_limit),
             hash_at: None,
             accounts: ShareAccounts::default(),
@@ -65,7 +88,7 @@ impl MiningDevice {
         match &mut self.phase {
             Phase::Waiting { dial_at } if *dial_at <= now.instant => {
                 self.phase = Phase::Dialling;
-                self.dialler.dial(now.instant, out);
+                self.dialler.dial(&self.config.pool, now.instant, out);
             }
             Phase::Connected(session) => {
                 if session.deadline.is_some_and(|deadline| deadline <= now.instant) {
@@ -96,11 +119,13 @@ impl MiningDevice {
                 let mut context = Context {
                     now,
                     config: &self.config,
+                    user_identity: identity(&self.user_identity, &self.config),
                     accounts: &mut self.accounts,
                     entropy: &mut self.entropy,
                     out,
                 };
-                let session = Session::begin(connection, self.dialler.peer(), &mut context);
+                let session =
+                    Session::begin(connection, self.dialler.peer(&self.config.pool), &mut context);
                 self.phase = Phase::Connected(Box::new(session));
             }
             Via::Dial(_) | Via::Listener(_) => out.close(connection, CloseReason::ByUs),
@@ -118,6 +143,7 @@ impl MiningDevice {
         let mut context = Context {
             now,
             config: &self.config,
+            user_identity: identity(&self.user_identity, &self.config),
             accounts: &mut self.accounts,
             entropy: &mut self.entropy,
             out,
@@ -128,7 +154,8 @@ impl MiningDevice {
             Verdict::Leave(reason) => self.leave(now.instant, reason, out),
             Verdict::Redirect { host, port } => {
                 self.close(CloseReason::ByUs, out);
-                let dial_at = self.dialler.redirect(now.instant, host, port);
+                let home = &self.config.pool;
+                let dial_at = self.dialler.redirect(home, now.instant, host, port);
                 self.phase = Phase::Waiting { dial_at };
             }
         }
@@ -152,6 +179,10 @@ impl MiningDevice {
     }
 }
 
+fn identity<'a>(own: &'a Option<Box<Str255>>, config: &'a MiningDeviceConfig) -> &'a Str255 {
+    own.as_deref().unwrap_or(&config.user_identity)
+}
+
 impl Role for MiningDevice {
     fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
@@ -162,7 +193,7 @@ impl Role for MiningDevice {
                 self.handle_connected(now, connection, via, out);
             }
             Input::DialFailed { dial, reason } if self.is_awaited(dial) => {
-                let peer = self.dialler.peer();
+                let peer = self.dialler.peer(&self.config.pool);
                 let what = format!("{}:{}: {reason}", peer.host, peer.port);
                 out.tell(Event::Noted { connection: None, what });
                 self.retry(now.instant);

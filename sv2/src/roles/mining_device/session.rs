@@ -9,6 +9,7 @@ use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnectionSuccess};
 use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::message::Message;
+use crate::mining::job::PinnedTarget;
 use crate::mining::{
     CloseChannel, NewExtendedMiningJob, NewMiningJob, OpenExtendedMiningChannel,
     OpenStandardMiningChannel, SetExtranoncePrefix, SetGroupChannel, SetNewPrevHash, SetTarget,
@@ -18,7 +19,7 @@ use crate::role::{CloseReason, ConnectionId, Outbox, Output, PeerAddress};
 use crate::roles::hashing::{CoinbaseRest, Pace, Proof, ShareAccounts};
 use crate::time::{Instant, Now};
 use crate::violation::Violation;
-use crate::wire::{B32, Target, Tlvs};
+use crate::wire::{B32, Str255, Target, Tlvs};
 
 /// A connection and its channels.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(super) struct Session {
 pub(super) struct Context<'a> {
     pub(super) now: Now,
     pub(super) config: &'a MiningDeviceConfig,
+    pub(super) user_identity: &'a Str255,
     pub(super) accounts: &'a mut ShareAccounts,
     pub(super) entropy: &'a mut Entropy,
     pub(super) out: &'a mut Outbox,
@@ -230,8 +232,9 @@ impl Session {
 
     fn open_channels(&mut self, context: &mut Context<'_>) {
         let config = context.config;
-        let (user_identity, max_target) = (&config.user_identity, config.max_target);
+        let (user_identity, max_target) = (context.user_identity, config.max_target);
         let nominal_hash_rate = config.nominal_hash_rate;
+        self.channels.reserve_exact(config.channel_count.get().into());
         for request_id in 1..=u32::from(config.channel_count.get()) {
             let user_identity = user_identity.clone();
             match config.channel_kind {
@@ -283,9 +286,10 @@ impl Session {
         }
         self.pending_request_ids.retain(|pending| *pending != request_id);
         if self.pending_request_ids.is_empty() {
+            self.pending_request_ids = Vec::new();
             self.deadline = None;
         }
-        if channel.target > context.config.max_target {
+        if channel.target.target > context.config.max_target {
             let what = format!("channel {} has a target above max_target", channel.id);
             self.note(context, what);
         }
@@ -340,8 +344,9 @@ impl Session {
     /// Spec 5.3.21: for jobs to come and for queued ones.
     fn handle_target(&mut self, message: &SetTarget, context: &mut Context<'_>) -> Verdict {
         let target = message.maximum_target;
+        let pinned = PinnedTarget::new(target);
         self.for_channels(message.channel_id, "SetTarget", context, |channel, _, _| {
-            channel.target = target;
+            channel.target = pinned;
             match target == Target::default() {
                 true => Err("SetTarget to zero, which no hash meets".to_owned()),
                 false => Ok(Progress::Queued),
@@ -474,7 +479,7 @@ impl Session {
                             connection,
                             channel_id: channel.id,
                             job_id: search.job_id(),
-                            target: *search.target(),
+                            target: search.target().target,
                         });
                     }
                 }

@@ -159,19 +159,16 @@ impl MiningServer {
         }
         let seen = (self.config.shares_per_tip_max, self.entropy.u64());
         let channel = Channel::new(channel_id, request.kind, group_id, extranonce, target, seen);
-        downstream.channels.insert(
-            channel_id,
-            Served {
-                channel,
-                user_identity: request.user_identity,
-                max_target: request.max_target,
-                hash_rate,
-                claimed_hash_rate: request.nominal_hash_rate,
-                vardiff: vardiff.map(|algorithm| {
-                    Vardiff::new(algorithm, now.instant, target.expected_hashes())
-                }),
-            },
-        );
+        let served = Served {
+            channel,
+            user_identity: request.user_identity,
+            max_target: request.max_target,
+            hash_rate,
+            claimed_hash_rate: request.nominal_hash_rate,
+            vardiff: vardiff
+                .map(|algorithm| Vardiff::new(algorithm, now.instant, target.expected_hashes())),
+        };
+        downstream.channels.insert(channel_id, Box::new(served));
         let group = downstream.groups.iter_mut().find(|group| group.id() == group_id);
         group.expect("it was found or made above").join(channel_id);
         self.timers.cancel(Timer::Idle(connection));
@@ -367,6 +364,8 @@ fn group_for(downstream: &mut Downstream, full_len: usize) -> Option<u32> {
         return Some(group.id());
     }
     let id = downstream.take_id()?;
+    // Most connections have one.
+    downstream.groups.reserve_exact(1);
     downstream.groups.push(Group::new(id, full_len));
     Some(id)
 }

@@ -23,7 +23,7 @@ pub(super) struct Downstream {
     flags: u32,
     pub(super) negotiated: Negotiated,
     /// By channel id: ours, so a peer cannot steer the table.
-    pub(super) channels: IndexMap<u32, Served, FixedState>,
+    pub(super) channels: IndexMap<u32, Box<Served>, FixedState>,
     pub(super) groups: Vec<Group>,
     /// Opens that are answered as soon as there is work, in order.
     pub(super) waiting: Vec<OpenRequest>,

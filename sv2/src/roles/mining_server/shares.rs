@@ -288,6 +288,7 @@ impl MiningServer {
         connection: ConnectionId,
         channel_id: u32,
     ) -> Option<&mut Served> {
-        slot(&mut self.connections, connection)?.channels.get_mut(&channel_id)
+        let downstream = slot(&mut self.connections, connection)?;
+        downstream.channels.get_mut(&channel_id).map(|served| &mut **served)
     }
 }

@@ -49,7 +49,7 @@ impl Sv1Device {
     pub fn new(config: Sv1DeviceConfig, entropy: Entropy) -> Self {
         Sv1Device {
             phase: Phase::Waiting { dial_at: Instant::ZERO },
-            dialler: Dialler::new(config.pool.clone()),
+            dialler: Dialler::default(),
             pace: Pace::new(config.proof_timing, config.nonces_per_call, config.hash_rate_limit),
             hash_at: None,
             accounts: ShareAccounts::default(),
@@ -67,7 +67,7 @@ impl Sv1Device {
         match &mut self.phase {
             Phase::Waiting { dial_at } if *dial_at <= now.instant => {
                 self.phase = Phase::Dialling;
-                self.dialler.dial(now.instant, out);
+                self.dialler.dial(&self.config.pool, now.instant, out);
             }
             Phase::Connected(session) => {
                 if session.deadline.is_some_and(|deadline| deadline <= now.instant) {
@@ -96,7 +96,7 @@ impl Sv1Device {
                 let mut context = Context {
                     now,
                     config: &self.config,
-                    peer: self.dialler.peer(),
+                    peer: self.dialler.peer(&self.config.pool),
                     accounts: &mut self.accounts,
                     entropy: &mut self.entropy,
                     out,
@@ -119,7 +119,7 @@ impl Sv1Device {
         let mut context = Context {
             now,
             config: &self.config,
-            peer: self.dialler.peer(),
+            peer: self.dialler.peer(&self.config.pool),
             accounts: &mut self.accounts,
             entropy: &mut self.entropy,
             out,
@@ -132,7 +132,8 @@ impl Sv1Device {
                 self.close(CloseReason::ByUs, out);
                 // No pool sends us away for a day.
                 let wait = Duration::from_secs(wait.into()).min(RECONNECT_WAIT_MAX);
-                let dial_at = self.dialler.redirect(now.instant, host, port);
+                let home = &self.config.pool;
+                let dial_at = self.dialler.redirect(home, now.instant, host, port);
                 self.phase = Phase::Waiting { dial_at: dial_at.max(now.instant + wait) };
             }
         }
@@ -165,7 +166,7 @@ impl Role for Sv1Device {
                 self.handle_connected(now, connection, via, out);
             }
             Input::DialFailed { dial, reason } if self.is_awaited(dial) => {
-                let peer = self.dialler.peer();
+                let peer = self.dialler.peer(&self.config.pool);
                 let what = format!("{}:{}: {reason}", peer.host, peer.port);
                 out.tell(Event::Noted { connection: None, what });
                 self.retry(now.instant);

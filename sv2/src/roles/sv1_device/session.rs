@@ -7,6 +7,7 @@ use super::pending::{Asked, Pending, TooMany};
 use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::mining::header::CoinbaseMidstate;
+use crate::mining::job::PinnedTarget;
 use crate::role::{CloseReason, ConnectionId, Outbox, Output, PeerAddress};
 use crate::roles::hashing::{CoinbaseRest, Job, Pace, Proof, Search, ShareAccounts, Tip};
 use crate::sv1::{
@@ -351,7 +352,7 @@ impl Session {
         let version = (version, self.version_mask.unwrap_or(0));
         let job = Job::rolled(self.job_count, version, coinbase, rest, extranonce2_size);
         let tip = Tip { prev_hash, min_ntime: ntime, nbits };
-        let (target, start) = (self.difficulty.target(), context.entropy.u64());
+        let (target, start) = (PinnedTarget::new(self.difficulty.target()), context.entropy.u64());
         let rolls_ntime = context.config.rolls_ntime;
         self.work = Some(Work {
             job_id: notify.job_id,
@@ -362,7 +363,7 @@ impl Session {
             connection: self.connection,
             channel_id: super::CHANNEL_ID,
             job_id: self.job_count,
-            target,
+            target: target.target,
         });
         Verdict::Working
     }

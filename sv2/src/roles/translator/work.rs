@@ -75,7 +75,7 @@ impl Translator {
         }
         let id = device.jobs.take_id();
         let notify = notify(now, id, &source, is_new_tip || is_moved);
-        let job = Job::new(id, source.work.clone(), extranonce1, None);
+        let job = Job::new(id, source.work.clone(), extranonce1);
         device.jobs.add(GivenJob { job, source, target: difficulty.target(), mask });
         tell(connection, Call::Notify(Box::new(notify)), out);
         if let Some(interval) = self.config.keep_alive {
