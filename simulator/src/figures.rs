@@ -30,7 +30,8 @@ pub struct Figures {
     side: Side,
     /// Channels of each connection that is set up, by member; as many as a host takes.
     channels: BTreeMap<(u32, ConnectionId), u64>,
-    work: Work,
+    /// `None`: nobody asks for the hash rate.
+    work: Option<Work>,
 }
 
 /// Which end of shares a role counts.
@@ -55,6 +56,11 @@ struct Work {
 impl Figures {
     /// Nothing has happened yet.
     pub fn new(side: Side) -> Self {
+        Figures { side, work: Some(Work::default()), ..Figures::default() }
+    }
+
+    /// The same without [`Figures::hash_rate`], which costs more than all the rest.
+    pub fn without_hash_rate(side: Side) -> Self {
         Figures { side, ..Figures::default() }
     }
 
@@ -91,10 +97,14 @@ impl Figures {
             }
             Event::WorkStarted { channel_id, target, .. } => {
                 self.job_count += 1;
-                self.work.price((member, *channel_id), target.expected_hashes());
+                if let Some(work) = &mut self.work {
+                    work.price((member, *channel_id), target.expected_hashes());
+                }
             }
             Event::ShareSubmitted { channel_id, .. } => {
-                self.work.share(now, (member, *channel_id));
+                if let Some(work) = &mut self.work {
+                    work.share(now, (member, *channel_id));
+                }
             }
             Event::CustomJobAccepted { .. } => self.job_count += 1,
             Event::CustomJobRefused { reason, .. } | Event::DeclarationRefused { reason, .. } => {
@@ -145,7 +155,7 @@ impl Figures {
 
     /// By the shares of the last minute; only of a device.
     pub fn hash_rate(&self, now: Instant) -> HashRate {
-        self.work.rate(now)
+        self.work.as_ref().map(|work| work.rate(now)).unwrap_or_default()
     }
 
     /// A name that others use for a late share is a share refused like any other: error codes
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_device_is_as_fast_as_its_shares_show() {
-        let mut figures = Figures::default();
+        let mut figures = Figures::new(Side::Client);
         let target = Target::from_expected_hashes(1_000.0);
         let started =
             Event::WorkStarted { connection: CONNECTION, channel_id: 1, job_id: 1, target };

@@ -6,12 +6,15 @@ mod key;
 mod proofs;
 mod settings;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use sv2::entropy::Entropy;
 use sv2::job_declaration::token::TokenKey;
 use sv2::role::{PeerAddress, Role};
 use sv2::roles::job_declarator_client::{JobDeclaratorClient, JobDeclaratorUpstream};
 use sv2::roles::job_declarator_server::JobDeclaratorServer;
-use sv2::roles::mining_device::MiningDevice;
+use sv2::roles::mining_device::{MiningDevice, MiningDeviceConfig};
 use sv2::roles::mining_proxy::MiningProxy;
 use sv2::roles::pool::Pool;
 use sv2::roles::sv1_device::Sv1Device;
@@ -35,6 +38,10 @@ pub struct Builder<'a> {
     pub proofs: Proofs,
 }
 
+/// Settings of fleets, of which devices that differ in nothing but their names keep one copy.
+#[derive(Debug, Default)]
+pub struct FleetSettings(BTreeMap<RoleId, Arc<MiningDeviceConfig>>);
+
 impl Builder<'_> {
     /// Whether [`Builder::build`] needs a token key: of a job declarator server, and of a pool that
     /// has one (spec 6.4.2).
@@ -53,6 +60,21 @@ impl Builder<'_> {
     /// it would dial.
     pub fn build(
         &self,
+        id: RoleId,
+        member: u32,
+        token_key: Option<TokenKey>,
+        entropy: Entropy,
+    ) -> Box<dyn Role + Send> {
+        self.build_member(&mut FleetSettings::default(), id, member, token_key, entropy)
+    }
+
+    /// The same as [`Builder::build`], for one of many.
+    ///
+    /// # Panics
+    /// As [`Builder::build`].
+    pub fn build_member(
+        &self,
+        fleets: &mut FleetSettings,
         id: RoleId,
         member: u32,
         token_key: Option<TokenKey>,
@@ -97,8 +119,11 @@ impl Builder<'_> {
                 Box::new(Translator::new(settings, entropy))
             }
             RoleKind::MiningDevice(role) => {
-                let settings = settings::mining_device(role, member, of(role.upstream), proofs);
-                Box::new(MiningDevice::new(settings, entropy))
+                let shared = fleets.0.entry(id).or_insert_with(|| {
+                    Arc::new(settings::mining_device(role, of(role.upstream), proofs))
+                });
+                let user = settings::user_of(role, member);
+                Box::new(MiningDevice::member(shared.clone(), user, entropy))
             }
             RoleKind::Sv1Pool(role) => {
                 let settings = settings::sv1_pool(role, of(role.template_provider), proofs);

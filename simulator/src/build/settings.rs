@@ -143,13 +143,12 @@ pub(super) fn translator(
     }
 }
 
+/// Of all members but for their names ([`user_of`]).
 pub(super) fn mining_device(
     role: &scenario::MiningDevice,
-    member: u32,
     pool: PeerAddress,
     proofs: Proofs,
 ) -> MiningDeviceConfig {
-    let user = member_name(&role.user, role.count, member);
     #[expect(clippy::cast_possible_truncation, reason = "what is claimed is a 32-bit float")]
     let nominal_hash_rate = proofs.scaled(role.nominal_hash_rate.per_second()) as f32;
     MiningDeviceConfig {
@@ -169,8 +168,13 @@ pub(super) fn mining_device(
         rolls_ntime: role.rolls_ntime,
         hash_rate_limit: Some(hash_rate_limit(role.hash_rate)),
         proof_timing: proofs.timing(role.hash_rate),
-        ..MiningDeviceConfig::new(pool, text(&user))
+        ..MiningDeviceConfig::new(pool, text(&role.user))
     }
+}
+
+/// Whom the pool pays for a member of a fleet.
+pub(super) fn user_of(role: &scenario::MiningDevice, member: u32) -> Str255 {
+    text(&member_name(&role.user, role.count, member))
 }
 
 pub(super) fn sv1_pool(

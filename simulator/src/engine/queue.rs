@@ -42,12 +42,19 @@ pub struct RadixQueue<E> {
     last: u64,
     /// Events of that very time.
     front: VecDeque<E>,
-    /// `LEVEL_COUNT` times `SLOT_COUNT`, lowest digit first.
-    slots: Vec<Vec<(u64, E)>>,
+    /// `LEVEL_COUNT` times `SLOT_COUNT`, lowest digit first; the last chunk of a slot alone is
+    /// not full, and none is empty.
+    slots: Vec<Vec<Chunk<E>>>,
+    /// Empty chunks. Which slot is large changes all the time, and growing one would copy it again
+    /// and again.
+    spare: Vec<Chunk<E>>,
     /// Which slots of a level hold events: bit by value of the digit.
     used: [u64; LEVEL_COUNT],
     len: usize,
 }
+
+/// Events of a slot, up to [`CHUNK_LEN`].
+type Chunk<E> = Vec<(u64, E)>;
 
 impl<E> Default for RadixQueue<E> {
     fn default() -> Self {
@@ -55,6 +62,7 @@ impl<E> Default for RadixQueue<E> {
             last: 0,
             front: VecDeque::new(),
             slots: std::iter::repeat_with(Vec::new).take(LEVEL_COUNT * SLOT_COUNT).collect(),
+            spare: Vec::new(),
             used: [0; LEVEL_COUNT],
             len: 0,
         }
@@ -99,7 +107,16 @@ impl<E> RadixQueue<E> {
         let level = (63 - difference.leading_zeros()) / DIGIT_BITS;
         let digit = (at >> (level * DIGIT_BITS)) & DIGIT_MASK;
         self.used[level as usize] |= 1 << digit;
-        self.slots[level as usize * SLOT_COUNT + digit as usize].push((at, event));
+        let slot = &mut self.slots[level as usize * SLOT_COUNT + digit as usize];
+        match slot.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push((at, event)),
+            _ => {
+                let spare = self.spare.pop();
+                let mut chunk = spare.unwrap_or_else(|| Vec::with_capacity(CHUNK_LEN));
+                chunk.push((at, event));
+                slot.push(chunk);
+            }
+        }
     }
 
     /// Goes on to the next time that has events: to the front with them, or out with the only one
@@ -109,20 +126,23 @@ impl<E> RadixQueue<E> {
         let digit = self.used[level].trailing_zeros() as usize;
         self.used[level] &= !(1 << digit);
         let slot_index = level * SLOT_COUNT + digit;
-        if self.slots[slot_index].len() == 1 {
-            let (at, event) = self.slots[slot_index].pop()?;
+        if let [chunk] = &mut self.slots[slot_index][..]
+            && chunk.len() == 1
+        {
+            let (at, event) = chunk.pop()?;
+            self.spare.extend(self.slots[slot_index].pop());
             self.last = at;
             return Some(Some(event));
         }
         let mut slot = std::mem::take(&mut self.slots[slot_index]);
-        self.last = slot.iter().map(|(at, _)| *at).min()?;
-        for (at, event) in slot.drain(..) {
-            self.place(at, event);
+        self.last = slot.iter().flatten().map(|(at, _)| *at).min()?;
+        for mut chunk in slot.drain(..) {
+            for (at, event) in chunk.drain(..) {
+                self.place(at, event);
+            }
+            self.spare.push(chunk);
         }
-        // Large slots return their memory: which of them is large changes all the time.
-        if slot.capacity() <= KEPT_CAPACITY {
-            self.slots[slot_index] = slot;
-        }
+        self.slots[slot_index] = slot;
         Some(None)
     }
 }
@@ -131,8 +151,8 @@ const DIGIT_BITS: u32 = 6;
 const DIGIT_MASK: u64 = (1 << DIGIT_BITS) - 1;
 const SLOT_COUNT: usize = 1 << DIGIT_BITS;
 const LEVEL_COUNT: usize = 64_usize.div_ceil(DIGIT_BITS as usize);
-/// Events that an empty slot keeps room for.
-const KEPT_CAPACITY: usize = 256;
+/// Events of a chunk: a kilobyte or so.
+const CHUNK_LEN: usize = 32;
 
 /// A binary heap with a number for each event.
 pub struct HeapQueue<E> {

@@ -63,7 +63,7 @@ impl World {
         let host = &mut self.hosts[wire.end(end).host as usize];
         let is_held = host.is_paused();
         if is_held {
-            host.trouble.held.push(planned);
+            host.trouble.held().planned.push(planned);
         }
         is_held
     }
@@ -240,7 +240,7 @@ impl World {
         for follower in &self.nodes.all[node].followers {
             let host = &mut self.hosts[*follower as usize];
             if host.is_started && host.is_paused() {
-                host.trouble.held_news.push(news.clone());
+                host.trouble.held().news.push(news.clone());
             } else if host.is_started {
                 self.inputs.push_back((*follower, Input::Chain(news.clone())));
             }

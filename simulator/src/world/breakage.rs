@@ -8,6 +8,7 @@ use sv2::role::{CloseReason, Input};
 
 use super::World;
 use super::event::Planned;
+use super::host::Held;
 use super::wire::{End, Parcel, WireId};
 use crate::checkers::Sight;
 use crate::scenario::{FaultKind, RegionId, RoleId, Target};
@@ -194,8 +195,8 @@ impl World {
         if host.is_paused() || host.trouble.down_count > 0 {
             return;
         }
-        let news = std::mem::take(&mut host.trouble.held_news);
-        let held = std::mem::take(&mut host.trouble.held);
+        let held = host.trouble.held.take().map_or_else(Held::default, |held| *held);
+        let Held { planned: held, news } = held;
         let (is_started, planned_at) = (host.is_started, host.planned_at);
         self.see(&Sight::WentOn { host: index });
         for news in news {

@@ -103,7 +103,7 @@ impl World {
     }
 
     /// A role that has not been woken yet; `generation` counts how often it has ended before.
-    fn play(&self, id: RoleId, member: u32, generation: u32) -> Player {
+    fn play(&mut self, id: RoleId, member: u32, generation: u32) -> Player {
         let scenario = &*self.scenario;
         let address = |id| address(scenario, id);
         let builder = Builder { scenario, address: &address, proofs: self.proofs };
@@ -111,7 +111,7 @@ impl World {
             .then(|| TokenKey::new(authority_from_seed(scenario, id).derive(TokenKey::PURPOSE)));
         let entropy = Entropy::from_seed(scenario.seed)
             .fork(&scenario.role(id).name, 1 + (u64::from(generation) << 32 | u64::from(member)));
-        let role = builder.build(id, member, token_key, entropy);
+        let role = builder.build_member(&mut self.fleet_settings, id, member, token_key, entropy);
         match &self.casting {
             Some(casting) => casting(scenario.role(id).kind.kind(), member, role),
             None => role,

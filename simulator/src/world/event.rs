@@ -76,7 +76,8 @@ impl World {
                 format!("{client} has not reached {server}")
             }
             Planned::Arrival { wire, from } => {
-                let parcel = self.wires.get(wire).and_then(|wire| wire.end(from).under_way.front());
+                let list = self.wires.get(wire).map(|wire| wire.end(from).under_way);
+                let parcel = list.and_then(|list| self.parcels.front(list));
                 let (what, len) = parcel
                     .map_or(("nothing", 0), |sent| (sent.parcel.name(), sent.parcel.wire_len()));
                 let (from, to) = ends(wire, from);

@@ -40,8 +40,21 @@ pub(super) struct Trouble {
     /// Of its civil clock, in nanoseconds.
     pub(super) clock_offset_ns: i64,
     /// What has come while it was paused.
-    pub(super) held: Vec<Planned>,
-    pub(super) held_news: Vec<ChainEvent>,
+    pub(super) held: Option<Box<Held>>,
+}
+
+/// What a paused host will find when it goes on.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) planned: Vec<Planned>,
+    pub(super) news: Vec<ChainEvent>,
+}
+
+impl Trouble {
+    /// To add to.
+    pub(super) fn held(&mut self) -> &mut Held {
+        self.held.get_or_insert_default()
+    }
 }
 
 impl Host {
@@ -68,8 +81,7 @@ impl Host {
         self.tip = U256::ZERO;
         self.connections.clear();
         self.free.clear();
-        self.trouble.held.clear();
-        self.trouble.held_news.clear();
+        self.trouble.held = None;
     }
 
     /// Whether packets reach nobody, not even an operating system.
@@ -89,6 +101,10 @@ impl Host {
             return ConnectionId(index);
         }
         let index = u32::try_from(self.connections.len()).expect("fewer than 2^32 connections");
+        // A device has one.
+        if self.connections.is_empty() {
+            self.connections.reserve_exact(1);
+        }
         self.connections.push(Some((wire, end)));
         ConnectionId(index)
     }

@@ -19,6 +19,7 @@ mod node;
 mod sealed;
 mod tally;
 mod traffic;
+mod under_way;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -34,8 +35,9 @@ use self::event::Planned;
 use self::host::Host;
 use self::node::Nodes;
 use self::sealed::Sealing;
+use self::under_way::Parcels;
 use self::wire::Wires;
-use crate::build::Proofs;
+use crate::build::{FleetSettings, Proofs};
 use crate::checkers::{Checkers, Violation};
 use crate::engine::{Digest, EventQueue, HeapQueue, RadixQueue};
 use crate::faults::{Occurrence, timeline};
@@ -113,10 +115,13 @@ pub struct World {
     hosts: Vec<Host>,
     nodes: Nodes,
     wires: Wires,
+    parcels: Parcels,
     topology: Topology,
     /// What breaks, and what of that was planned already.
     timeline: Vec<Occurrence>,
     planned_fault_count: usize,
+    /// Settings that devices of a fleet share.
+    fleet_settings: FleetSettings,
     /// Who listens where.
     listeners: BTreeMap<(String, u16), u32>,
     kinds: Vec<Kind>,
@@ -223,9 +228,11 @@ impl World {
             hosts: Vec::new(),
             nodes: Nodes::new(&scenario, proofs.nbits(scenario.chain.nbits), start, propagation),
             wires: Wires::default(),
+            parcels: Parcels::default(),
             topology,
             timeline,
             planned_fault_count: 0,
+            fleet_settings: FleetSettings::default(),
             listeners: BTreeMap::new(),
             kinds: scenario.roles.iter().map(|role| role.kind.kind()).collect(),
             homes: Vec::new(),

@@ -33,7 +33,8 @@ pub struct Tally {
 
 impl Tally {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let roles = scenario.roles.iter().map(|role| Figures::new(side(role))).collect();
+        let roles =
+            scenario.roles.iter().map(|role| Figures::without_hash_rate(side(role))).collect();
         Tally { roles, ..Tally::default() }
     }
 

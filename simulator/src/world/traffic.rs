@@ -179,7 +179,8 @@ impl World {
                 let tip = self.hosts[terminal.host as usize].tip;
                 terminal.news_count = terminal.news_count.wrapping_add(u32::from(parcel.is_news()));
                 let is_excused = self.is_share_excused;
-                terminal.under_way.push_back(Sent { tip, heard_count, is_excused, parcel });
+                let sent = Sent { tip, heard_count, is_excused, parcel };
+                self.parcels.push(&mut terminal.under_way, sent);
                 terminal.under_way_bytes = unsent_len;
                 if let (Some(sealed), Some(bytes)) = (&mut wire.sealed, bytes) {
                     sealed.push(from, bytes);
@@ -194,7 +195,7 @@ impl World {
         let Some(wire) = self.wires.get_mut(id) else { return };
         let to = from.other();
         let sender = wire.end_mut(from);
-        let Some(sent) = sender.under_way.pop_front() else { return };
+        let Some(sent) = self.parcels.pop(&mut sender.under_way) else { return };
         let Sent { tip, heard_count, is_excused, parcel } = sent;
         let len = parcel.wire_len();
         sender.under_way_bytes -= len;

@@ -1,7 +1,5 @@
 //! Connections between hosts: two pipes, and what is under way in them.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use sv2::message::{Message, descriptor};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN, sealed_payload_len};
@@ -10,6 +8,7 @@ use sv2::sv1;
 use sv2::wire::{Frame, FrameHeader, Tlvs, U256};
 
 use super::sealed::Sealed;
+use super::under_way::UnderWay;
 use crate::checkers;
 use crate::link::Pipe;
 
@@ -164,8 +163,8 @@ pub(super) struct Terminal {
     pub(super) is_giving_up: bool,
     /// From this end to the other.
     pub(super) pipe: Pipe,
-    /// In it and when it was sent, first in first out, as TCP has it.
-    pub(super) under_way: VecDeque<Sent>,
+    /// In it, first in first out, as TCP has it.
+    pub(super) under_way: UnderWay,
     /// How much that is.
     pub(super) under_way_bytes: usize,
     /// News of jobs and tips that was sent from this end, and that has arrived at the other.
@@ -182,7 +181,7 @@ impl Terminal {
             is_mute: false,
             is_giving_up: false,
             pipe,
-            under_way: VecDeque::new(),
+            under_way: UnderWay::default(),
             under_way_bytes: 0,
             news_count: 0,
             news_heard_count: 0,
