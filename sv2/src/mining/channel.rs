@@ -204,6 +204,10 @@ impl Channel {
             let oldest = self.jobs.remove(at);
             self.stale.add(oldest.id);
         }
+        if self.jobs.len() == self.jobs.capacity() {
+            // There are as many such lists as channels.
+            self.jobs.reserve_exact(4);
+        }
         let terms = self.terms.clone();
         self.jobs.push(Job { id: job_id, is_active, work, terms });
     }

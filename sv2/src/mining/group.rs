@@ -1,13 +1,12 @@
 //! Groups: channels of one full extranonce size that one message reaches (spec 5.2.3).
 
-use std::collections::BTreeSet;
-
 /// A group of one connection.
 #[derive(Debug)]
 pub struct Group {
     id: u32,
     full_len: usize,
-    members: BTreeSet<u32>,
+    /// Ascending; most join at the end.
+    members: Vec<u32>,
     /// Future jobs that all members hold: template and job, oldest first.
     futures: Vec<(u64, u32)>,
     is_closed: bool,
@@ -20,7 +19,7 @@ impl Group {
         Group {
             id,
             full_len,
-            members: BTreeSet::new(),
+            members: Vec::new(),
             futures: Vec::new(),
             is_closed: false,
             is_behind: false,
@@ -65,7 +64,9 @@ impl Group {
 
     /// Some members leave for a group of their own, with the future jobs that they hold.
     pub fn split(&mut self, id: u32, full_len: usize, members: &[u32]) -> Group {
-        let moved: BTreeSet<u32> = members.iter().copied().collect();
+        let mut moved = members.to_vec();
+        moved.sort_unstable();
+        moved.dedup();
         let group = Group {
             id,
             full_len,
@@ -90,12 +91,20 @@ impl Group {
 
     /// Adds a channel.
     pub fn join(&mut self, channel_id: u32) {
-        self.members.insert(channel_id);
+        if let Err(at) = self.members.binary_search(&channel_id) {
+            // Most have one.
+            if self.members.is_empty() {
+                self.members.reserve_exact(1);
+            }
+            self.members.insert(at, channel_id);
+        }
     }
 
     /// Removes a channel; future jobs end with the last member.
     pub fn leave(&mut self, channel_id: u32) {
-        self.members.remove(&channel_id);
+        if let Ok(at) = self.members.binary_search(&channel_id) {
+            self.members.remove(at);
+        }
         if self.members.is_empty() {
             self.forget_futures();
             self.is_behind = false;
@@ -108,6 +117,9 @@ impl Group {
         if self.futures.len() == super::channel::Channel::JOBS_MAX {
             self.futures.remove(0);
         }
+        if self.futures.is_empty() {
+            self.futures.reserve_exact(1);
+        }
         self.futures.push((template_id, job_id));
     }
 
@@ -119,9 +131,10 @@ impl Group {
 
     /// The future job of a template; with it all future jobs end (spec 5.3.17).
     pub fn take_future(&mut self, template_id: u64) -> Option<u32> {
-        let futures = std::mem::take(&mut self.futures);
-        self.is_closed = false;
-        futures.iter().find(|(template, _)| *template == template_id).map(|(_, job)| *job)
+        let named = self.futures.iter().find(|(template, _)| *template == template_id);
+        let job_id = named.map(|(_, job)| *job);
+        self.forget_futures();
+        job_id
     }
 }
 

@@ -184,22 +184,35 @@ fn divide(numerator: u64, shift: u32, divisor: f64) -> Quotient {
         // A divisor of at least 2^shift * 2^52: above any numerator that is passed.
         return Quotient::Number(U256::ZERO);
     };
-    let mut quotient = U256::from_limbs([numerator / mantissa, 0, 0, 0]);
-    let mut remainder = numerator % mantissa;
-    for _ in 0..zeros {
-        remainder <<= 1;
-        let digit = remainder >= mantissa;
-        if digit {
-            remainder -= mantissa;
-        }
-        let (doubled, carry) = double(quotient, digit);
-        if carry {
-            return Quotient::TooLarge;
-        }
-        quotient = doubled;
+    if zeros > 64 * (DIVIDEND_LIMBS - 1) {
+        // The mantissa takes at most 53 bits of that away, and a numerator is at least 1.
+        return Quotient::TooLarge;
     }
-    Quotient::Number(quotient)
+    // Limb by limb: the remainder is below the mantissa, so that each quotient is one limb.
+    let shifted = u128::from(numerator) << (zeros % 64);
+    let mut quotient = [0; DIVIDEND_LIMBS as usize + 1];
+    let mut remainder = 0;
+    for at in (0..quotient.len()).rev() {
+        #[expect(clippy::cast_possible_truncation, reason = "a limb of the dividend")]
+        let limb = match at.checked_sub((zeros / 64) as usize) {
+            Some(0) => shifted as u64,
+            Some(1) => (shifted >> 64) as u64,
+            _ => 0,
+        };
+        let dividend = u128::from(remainder) << 64 | u128::from(limb);
+        #[expect(clippy::cast_possible_truncation, reason = "both are below 2^64")]
+        let (digit, rest) =
+            ((dividend / u128::from(mantissa)) as u64, (dividend % u128::from(mantissa)) as u64);
+        (quotient[at], remainder) = (digit, rest);
+    }
+    match quotient {
+        [a, b, c, d, 0, 0, 0] => Quotient::Number(U256::from_limbs([a, b, c, d])),
+        _ => Quotient::TooLarge,
+    }
 }
+
+/// Zeros of a dividend that may still give a quotient below 2^256, in limbs.
+const DIVIDEND_LIMBS: u32 = 6;
 
 /// `number = mantissa * 2^exponent` for a finite positive number; the mantissa is below 2^53.
 fn mantissa_and_exponent(number: f64) -> (u64, i32) {

@@ -43,7 +43,7 @@ pub struct MiningDevice {
 enum Phase {
     Waiting { dial_at: Instant },
     Dialling,
-    Connected(Box<Session>),
+    Connected(Session),
 }
 
 impl MiningDevice {
@@ -126,7 +126,7 @@ impl MiningDevice {
                 };
                 let session =
                     Session::begin(connection, self.dialler.peer(&self.config.pool), &mut context);
-                self.phase = Phase::Connected(Box::new(session));
+                self.phase = Phase::Connected(session);
             }
             Via::Dial(_) | Via::Listener(_) => out.close(connection, CloseReason::ByUs),
         }

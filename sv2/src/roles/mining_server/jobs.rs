@@ -25,8 +25,8 @@ impl MiningServer {
     pub(crate) fn add_future(&mut self, source: WorkSource, out: &mut Outbox) {
         let work_id = source.work_id();
         self.stock.add_future(source);
-        for connection in self.connections_for_work() {
-            let Some(downstream) = slot(&mut self.connections, connection) else { continue };
+        for connection in self.connection_ids() {
+            let Some(downstream) = fed(&mut self.connections, connection) else { continue };
             let Some(source) = self.stock.futures.get_mut(&work_id) else { return };
             for at in 0..downstream.groups.len() {
                 send_job(connection, downstream, at, source, None, out);
@@ -113,14 +113,13 @@ impl MiningServer {
         }
     }
 
-    /// Who brings their own work gets none (AMB-07).
-    fn connections_for_work(&self) -> Vec<ConnectionId> {
-        self.connections_where(|downstream| downstream.is_open() && !downstream.selects_work())
+    fn connection_ids(&self) -> impl Iterator<Item = ConnectionId> + use<> {
+        (0..).take(self.connections.len()).map(ConnectionId)
     }
 
     fn send_active_job(&mut self, out: &mut Outbox) {
-        for connection in self.connections_for_work() {
-            let Some(downstream) = slot(&mut self.connections, connection) else { continue };
+        for connection in self.connection_ids() {
+            let Some(downstream) = fed(&mut self.connections, connection) else { continue };
             let (Some(tip), Some(source)) = (&self.stock.tip, &mut self.stock.current) else {
                 return;
             };
@@ -136,8 +135,8 @@ impl MiningServer {
 
     /// A source of work that was lost and is back names the tip that there was before.
     fn send_tip(&mut self, is_new: bool, out: &mut Outbox) {
-        for connection in self.connections_for_work() {
-            let Some(downstream) = slot(&mut self.connections, connection) else { continue };
+        for connection in self.connection_ids() {
+            let Some(downstream) = fed(&mut self.connections, connection) else { continue };
             let (Some(tip), Some(source)) = (&self.stock.tip, &mut self.stock.current) else {
                 return;
             };
@@ -158,6 +157,15 @@ impl MiningServer {
             }
         }
     }
+}
+
+/// A client that work is sent to: who brings their own gets none (AMB-07).
+fn fed(
+    connections: &mut [Option<Box<Downstream>>],
+    connection: ConnectionId,
+) -> Option<&mut Downstream> {
+    let downstream = slot(connections, connection)?;
+    (downstream.is_open() && !downstream.selects_work()).then_some(downstream)
 }
 
 /// Moves a group to a tip, with the job of this work.
