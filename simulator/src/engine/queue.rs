@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::num::NonZeroU32;
 
 use sv2::time::Instant;
 
@@ -42,27 +43,39 @@ pub struct RadixQueue<E> {
     last: u64,
     /// Events of that very time.
     front: VecDeque<E>,
-    /// `LEVEL_COUNT` times `SLOT_COUNT`, lowest digit first; the last chunk of a slot alone is
-    /// not full, and none is empty.
-    slots: Vec<Vec<Chunk<E>>>,
-    /// Empty chunks. Which slot is large changes all the time, and growing one would copy it again
-    /// and again.
-    spare: Vec<Chunk<E>>,
+    /// `LEVEL_COUNT` times `SLOT_COUNT`, lowest digit first.
+    slots: Vec<Slot>,
+    /// Of all slots. Which of them is large changes all the time: they lend each other the memory,
+    /// and none is copied to grow.
+    chunks: Vec<Chunk<E>>,
+    /// The first of the empty ones.
+    free: Option<NonZeroU32>,
     /// Which slots of a level hold events: bit by value of the digit.
     used: [u64; LEVEL_COUNT],
     len: usize,
 }
 
-/// Events of a slot, up to [`CHUNK_LEN`].
-type Chunk<E> = Vec<(u64, E)>;
+/// A list of chunks, by their places from 1; the last one alone is not full, and none is empty.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    first: Option<NonZeroU32>,
+    last: Option<NonZeroU32>,
+}
+
+/// Up to [`CHUNK_LEN`] events.
+struct Chunk<E> {
+    events: Vec<(u64, E)>,
+    next: Option<NonZeroU32>,
+}
 
 impl<E> Default for RadixQueue<E> {
     fn default() -> Self {
         RadixQueue {
             last: 0,
             front: VecDeque::new(),
-            slots: std::iter::repeat_with(Vec::new).take(LEVEL_COUNT * SLOT_COUNT).collect(),
-            spare: Vec::new(),
+            slots: vec![Slot::default(); LEVEL_COUNT * SLOT_COUNT],
+            chunks: Vec::new(),
+            free: None,
             used: [0; LEVEL_COUNT],
             len: 0,
         }
@@ -107,16 +120,44 @@ impl<E> RadixQueue<E> {
         let level = (63 - difference.leading_zeros()) / DIGIT_BITS;
         let digit = (at >> (level * DIGIT_BITS)) & DIGIT_MASK;
         self.used[level as usize] |= 1 << digit;
-        let slot = &mut self.slots[level as usize * SLOT_COUNT + digit as usize];
-        match slot.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push((at, event)),
-            _ => {
-                let spare = self.spare.pop();
-                let mut chunk = spare.unwrap_or_else(|| Vec::with_capacity(CHUNK_LEN));
-                chunk.push((at, event));
-                slot.push(chunk);
+        let slot_index = level as usize * SLOT_COUNT + digit as usize;
+        if let Some(last) = self.slots[slot_index].last {
+            let chunk = &mut self.chunks[place_of(last)];
+            if chunk.events.len() < CHUNK_LEN {
+                chunk.events.push((at, event));
+                return;
             }
         }
+        let chunk = self.append(slot_index);
+        chunk.events.push((at, event));
+    }
+
+    /// An empty chunk at the end of a slot.
+    fn append(&mut self, slot_index: usize) -> &mut Chunk<E> {
+        let name = match self.free {
+            Some(name) => {
+                self.free = self.chunks[place_of(name)].next.take();
+                name
+            }
+            None => {
+                self.chunks.push(Chunk { events: Vec::with_capacity(CHUNK_LEN), next: None });
+                let count = u32::try_from(self.chunks.len()).ok().and_then(NonZeroU32::new);
+                count.expect("fewer than 2^37 events are planned")
+            }
+        };
+        let slot = &mut self.slots[slot_index];
+        match slot.last.replace(name) {
+            Some(last) => self.chunks[place_of(last)].next = Some(name),
+            None => slot.first = Some(name),
+        }
+        &mut self.chunks[place_of(name)]
+    }
+
+    /// The chunk behind one that has become empty.
+    fn release(&mut self, name: NonZeroU32) -> Option<NonZeroU32> {
+        let next = std::mem::replace(&mut self.chunks[place_of(name)].next, self.free);
+        self.free = Some(name);
+        next
     }
 
     /// Goes on to the next time that has events: to the front with them, or out with the only one
@@ -126,25 +167,42 @@ impl<E> RadixQueue<E> {
         let digit = self.used[level].trailing_zeros() as usize;
         self.used[level] &= !(1 << digit);
         let slot_index = level * SLOT_COUNT + digit;
-        if let [chunk] = &mut self.slots[slot_index][..]
-            && chunk.len() == 1
-        {
-            let (at, event) = chunk.pop()?;
-            self.spare.extend(self.slots[slot_index].pop());
+        let slot = std::mem::take(&mut self.slots[slot_index]);
+        let mut name = slot.first?;
+        let chunk = &mut self.chunks[place_of(name)];
+        if chunk.events.len() == 1 && chunk.next.is_none() {
+            let (at, event) = chunk.events.pop()?;
+            self.release(name);
             self.last = at;
             return Some(Some(event));
         }
-        let mut slot = std::mem::take(&mut self.slots[slot_index]);
-        self.last = slot.iter().flatten().map(|(at, _)| *at).min()?;
-        for mut chunk in slot.drain(..) {
-            for (at, event) in chunk.drain(..) {
+        self.last = self.earliest(name)?;
+        loop {
+            let mut events = std::mem::take(&mut self.chunks[place_of(name)].events);
+            for (at, event) in events.drain(..) {
                 self.place(at, event);
             }
-            self.spare.push(chunk);
+            self.chunks[place_of(name)].events = events;
+            match self.release(name) {
+                Some(next) => name = next,
+                None => break,
+            }
         }
-        self.slots[slot_index] = slot;
         Some(None)
     }
+}
+
+impl<E> RadixQueue<E> {
+    /// The first time in a list of chunks.
+    fn earliest(&self, first: NonZeroU32) -> Option<u64> {
+        let chunk = |name: NonZeroU32| &self.chunks[place_of(name)];
+        let chunks = std::iter::successors(Some(chunk(first)), |last| last.next.map(chunk));
+        chunks.flat_map(|chunk| &chunk.events).map(|(at, _)| *at).min()
+    }
+}
+
+fn place_of(name: NonZeroU32) -> usize {
+    name.get() as usize - 1
 }
 
 const DIGIT_BITS: u32 = 6;

@@ -24,8 +24,18 @@ pub(super) struct Host {
     /// How often it has begun anew.
     pub(super) generation: u32,
     pub(super) trouble: Trouble,
-    /// By connection id; ids are used again.
-    connections: Vec<Option<(WireId, End)>>,
+    /// The connection with id 0: a device has no other.
+    first: Option<(WireId, End)>,
+    /// Where there were two at a time.
+    others: Option<Box<Connections>>,
+}
+
+/// Connections of a host that has had several.
+#[derive(Default)]
+struct Connections {
+    /// By id less 1.
+    places: Vec<Option<(WireId, End)>>,
+    /// Ids to be used again, the last first.
     free: Vec<u32>,
 }
 
@@ -59,7 +69,6 @@ impl Trouble {
 
 impl Host {
     pub(super) fn new(role: Player, id: RoleId, member: u32) -> Self {
-        let (connections, free) = (Vec::new(), Vec::new());
         Host {
             role,
             id,
@@ -69,8 +78,8 @@ impl Host {
             tip: U256::ZERO,
             generation: 0,
             trouble: Trouble::default(),
-            connections,
-            free,
+            first: None,
+            others: None,
         }
     }
 
@@ -79,8 +88,8 @@ impl Host {
         self.planned_at = None;
         self.is_started = false;
         self.tip = U256::ZERO;
-        self.connections.clear();
-        self.free.clear();
+        self.first = None;
+        self.others = None;
         self.trouble.held = None;
     }
 
@@ -96,29 +105,40 @@ impl Host {
 
     /// A name for a connection.
     pub(super) fn name(&mut self, wire: WireId, end: End) -> ConnectionId {
-        if let Some(index) = self.free.pop() {
-            self.connections[index as usize] = Some((wire, end));
-            return ConnectionId(index);
+        if self.first.is_none() && self.others.is_none() {
+            self.first = Some((wire, end));
+            return ConnectionId(0);
         }
-        let index = u32::try_from(self.connections.len()).expect("fewer than 2^32 connections");
-        // A device has one.
-        if self.connections.is_empty() {
-            self.connections.reserve_exact(1);
+        let Connections { places, free } = &mut **self.others.get_or_insert_default();
+        let index = free.pop().unwrap_or_else(|| {
+            places.push(None);
+            u32::try_from(places.len()).expect("fewer than 2^32 connections")
+        });
+        if let Some(place) = self.place(index) {
+            *place = Some((wire, end));
         }
-        self.connections.push(Some((wire, end)));
         ConnectionId(index)
+    }
+
+    fn place(&mut self, index: u32) -> Option<&mut Option<(WireId, End)>> {
+        match index.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(at) => self.others.as_mut()?.places.get_mut(at as usize),
+        }
     }
 
     /// `None` if it is closed already.
     pub(super) fn wire(&self, ConnectionId(index): ConnectionId) -> Option<(WireId, End)> {
-        self.connections.get(index as usize).copied().flatten()
+        match index.checked_sub(1) {
+            None => self.first,
+            Some(at) => self.others.as_ref()?.places.get(at as usize).copied().flatten(),
+        }
     }
 
     pub(super) fn forget(&mut self, ConnectionId(index): ConnectionId) {
-        if let Some(place) = self.connections.get_mut(index as usize)
-            && place.take().is_some()
-        {
-            self.free.push(index);
+        let was_used = self.place(index).is_some_and(|place| place.take().is_some());
+        if let Some(others) = self.others.as_mut().filter(|_| was_used) {
+            others.free.push(index);
         }
     }
 }
