@@ -19,6 +19,8 @@ pub struct Star<Q = RadixQueue<StarEvent>> {
     draws: Draws,
     blocks: Stream,
     queue: Q,
+    /// Taken out of the queue, and beyond the end of the last run.
+    next: Option<(Instant, StarEvent)>,
     now: Instant,
     devices: Vec<Device>,
     /// Of the same places; empty if targets stay.
@@ -50,6 +52,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
             draws: Draws::new(settings.seed),
             blocks: Stream::new(settings.seed, 0, Purpose::Block),
             queue: Q::default(),
+            next: None,
             now: Instant::ZERO,
             devices: Vec::with_capacity(count as usize),
             vardiffs: Vec::new(),
@@ -106,15 +109,16 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
 
     /// Goes on until a moment; whatever happens then has happened.
     pub fn run_until(&mut self, end: Instant) {
-        // The end is an event like any other, so that nothing is taken out that lies behind it.
-        self.queue.push(end, StarEvent::new(Kind::On, 0, END));
-        while let Some((at, event)) = self.queue.pop() {
-            self.now = at;
-            if event.kind() == Kind::On && event.number() == END {
+        while let Some((at, event)) = self.next.take().or_else(|| self.queue.pop()) {
+            if at > end {
+                // Put back, it would come behind others of the same moment.
+                self.next = Some((at, event));
                 break;
             }
+            self.now = at;
             self.handle(event);
         }
+        self.now = end.max(self.now);
         self.make();
     }
 
@@ -135,7 +139,7 @@ impl<Q: EventQueue<StarEvent> + Default> Star<Q> {
 
     /// Events that wait.
     pub fn pending_count(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + usize::from(self.next.is_some())
     }
 
     #[inline]
@@ -448,6 +452,3 @@ impl Costs {
         }
     }
 }
-
-/// No curtailment has this place.
-const END: u32 = u32::MAX;
