@@ -1,0 +1,93 @@
+//! What a device takes of memory, in a world of real roles and in a model of a fleet: counted by
+//! the allocator, so that it is the same on every machine.
+//!
+//! Real roles should come down to 2 KiB, both ends of the connection included; what is asserted is
+//! what was reached.
+
+use std::time::Duration;
+
+use peak_alloc::PeakAlloc;
+use simulator::fleet::{Star, StarSettings};
+use simulator::scenario::{Overrides, Scenario};
+use simulator::world::{QueueKind, World};
+use sv2::time::Instant;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Devices directly on a pool: a channel, a connection and a device each.
+const DIRECT: &str = r#"
+[chain]
+kind = "embedded"
+nbits = 0x1b0404cb
+block_interval = "10min"
+transactions = 20
+
+[network]
+latency = "50ms"
+
+[role.template-provider]
+kind = "template-provider"
+fee_update_interval = "30s"
+
+[role.pool]
+kind = "pool"
+shares_per_minute = 6
+
+[role.miners]
+kind = "mining-device"
+upstream = "pool"
+hash_rate = "50kH/s"
+"#;
+
+/// One test, since all that runs at the same time is counted.
+#[test]
+fn a_device_takes_no_more_memory_than_it_is_said_to() {
+    for (device_count, limit) in [(1_000, ROLES_LIMIT), (10_000, ROLES_LIMIT)] {
+        let world = |world: &mut Option<World>| {
+            let mut scenario = Scenario::load("memory.toml", DIRECT, &Overrides::default());
+            let scenario = scenario.as_mut().expect("it loads");
+            scenario.set_device_count(device_count).expect("it has a fleet");
+            let started = world.insert(World::new(scenario, QueueKind::Radix).expect("it runs"));
+            started.run(minutes(5), u64::MAX);
+            let channels = started.tally().roles.last().map(|miners| miners.channel_count());
+            assert_eq!(channels, Some(device_count.into()), "all devices are at work");
+        };
+
+        let bytes = bytes_of(world) / f64::from(device_count);
+
+        println!("{device_count} devices of real roles: {bytes:.0} bytes each");
+        assert!(bytes <= limit, "{bytes} bytes for each of {device_count} devices");
+    }
+    for device_count in [10_000, 100_000] {
+        let fleet = |star: &mut Option<Star>| {
+            star.insert(Star::new(StarSettings::new(device_count))).run_until(minutes(5));
+        };
+
+        let bytes = bytes_of(fleet) / f64::from(device_count);
+
+        println!("{device_count} devices of a model: {bytes:.0} bytes each");
+        assert!(bytes <= MODEL_LIMIT, "{bytes} bytes for each of {device_count} devices");
+    }
+}
+
+/// What is held after `fill`.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+fn bytes_of<T>(fill: impl FnOnce(&mut Option<T>)) -> f64 {
+    let before = MEMORY.current_usage();
+    let mut held = None;
+    fill(&mut held);
+    let after = MEMORY.current_usage();
+    drop(held);
+    after.saturating_sub(before) as f64
+}
+
+fn minutes(count: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(60 * count)
+}
+
+/// In bytes: the device, its channel at the pool, and the connection; of 1,000 devices with what a
+/// world takes once.
+const ROLES_LIMIT: f64 = 3_700.0;
+/// In bytes, with the event that is planned for it.
+const MODEL_LIMIT: f64 = 128.0;
