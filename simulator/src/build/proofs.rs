@@ -93,6 +93,6 @@ pub(crate) fn shares_per_minute(scenario: &Scenario, id: RoleId) -> f64 {
     }
 }
 
-/// Of the cheapest share. Few enough to be quick, and enough that a target between two powers of
-/// two is not rounded by much.
-const SHARE_HASHES: f64 = 16.0;
+/// Of the cheapest share. Few enough to be quick, and enough that targets may become easier by as
+/// much before each hash is a share.
+const SHARE_HASHES: f64 = 4.0;
