@@ -14,6 +14,7 @@ use sv2::mining::coinbase::Coinbase;
 use sv2::mining::extranonce::{ExtranonceAllocator, ExtranonceLayout};
 use sv2::mining::header::double_sha256;
 use sv2::mining::job::{Tip, Work};
+use sv2::mining::proof::ProofCheck;
 use sv2::mining::{
     OpenExtendedMiningChannel, OpenStandardMiningChannel, SubmitSharesExtended,
     SubmitSharesStandard,
@@ -94,6 +95,7 @@ fn tip() -> Tip {
         min_ntime: MIN_NTIME,
         network_target: Target::HARDEST,
         since: NOW.instant,
+        proof_check: ProofCheck::Hashed,
     }
 }
 

@@ -13,6 +13,7 @@ use framing_sv2::header::Header as TheirHeader;
 use mining_sv2::{SubmitSharesExtendedOwned, SubmitSharesStandardOwned};
 use parsers_sv2::{AnyMessage, AnyMessageOwned, MiningOwned, TemplateDistributionOwned};
 use sv2::message::Message;
+use sv2::mining::proof::ProofCheck;
 use sv2::mining::channel::{Channel, ChannelKind};
 use sv2::mining::coinbase::{Coinbase, payout};
 use sv2::mining::extranonce::{ExtranonceAllocator, ExtranonceLayout};
@@ -287,6 +288,7 @@ fn tip(number: u32) -> Tip {
         min_ntime: MIN_NTIME,
         network_target: Target::from_compact(NBITS).expect("difficulty 1"),
         since: Instant::ZERO,
+        proof_check: ProofCheck::Hashed,
     }
 }
 

@@ -85,7 +85,7 @@ impl Builder<'_> {
         let all = |ids: &[RoleId]| ids.iter().map(|id| (self.address)(*id)).collect();
         match &self.scenario.role(id).kind {
             RoleKind::TemplateProvider(role) => {
-                Box::new(TemplateProvider::new(settings::template_provider(role)))
+                Box::new(TemplateProvider::new(settings::template_provider(role, proofs)))
             }
             RoleKind::Pool(role) => {
                 let settings = settings::pool(role, of(role.template_provider), token_key, proofs);
@@ -97,7 +97,7 @@ impl Builder<'_> {
                     _ => None,
                 });
                 let token_key = token_key.expect("a job declarator server is given its token key");
-                let settings = settings::job_declarator_server(pool, token_key);
+                let settings = settings::job_declarator_server(pool, token_key, proofs);
                 Box::new(JobDeclaratorServer::new(settings, entropy))
             }
             RoleKind::JobDeclaratorClient(role) => {

@@ -4,14 +4,18 @@
 //! number, which leaves every share and block as likely as before, and a share takes a handful of
 //! real hashes, at a moment that is drawn (`sv2::roles::mining_device::ProofTiming`). Servers
 //! check these proofs as any others.
+//!
+//! Or nobody hashes at all: what is drawn is the moment and the hash, which a share carries in its
+//! nonce, and servers believe it (`sv2::mining::proof::ProofCheck`). Nothing has to be divided then.
 
+use sv2::mining::proof::ProofCheck;
 use sv2::roles::mining_device::ProofTiming;
 use sv2::roles::mining_server::MiningServerConfig;
 use sv2::roles::sv1_pool::Sv1PoolConfig;
 use sv2::roles::translator::TranslatorConfig;
 use sv2::wire::Target;
 
-use crate::scenario::{ProxyMode, RoleId, RoleKind, Scenario};
+use crate::scenario::{ProofMode, ProxyMode, RoleId, RoleKind, Scenario};
 use crate::units::HashRate;
 
 /// See the module.
@@ -24,9 +28,27 @@ pub enum Proofs {
         /// Hashes of the scenario that one real hash stands for; at least 1.
         scale: f64,
     },
+    /// At drawn moments, without a hash.
+    Oracle,
 }
 
 impl Proofs {
+    /// As the scenario's `proofs` says.
+    pub fn in_virtual_time(scenario: &Scenario) -> Self {
+        match scenario.virtual_time.run.proofs {
+            ProofMode::Hashed => Proofs::drawn_for(scenario),
+            ProofMode::Oracle => Proofs::Oracle,
+        }
+    }
+
+    /// How whoever is sent a share judges it, and a chain its blocks.
+    pub fn check(self) -> ProofCheck {
+        match self {
+            Proofs::Hashed | Proofs::Drawn { .. } => ProofCheck::Hashed,
+            Proofs::Oracle => ProofCheck::Oracle,
+        }
+    }
+
     /// Drawn, with so few hashes for a share as the cheapest share of the scenario allows.
     pub fn drawn_for(scenario: &Scenario) -> Self {
         let price = |id: RoleId| {
@@ -47,7 +69,7 @@ impl Proofs {
     /// A number of hashes, or of hashes per second, as the roles are told it.
     pub(super) fn scaled(self, hashes: f64) -> f64 {
         match self {
-            Proofs::Hashed => hashes,
+            Proofs::Hashed | Proofs::Oracle => hashes,
             Proofs::Drawn { scale } => hashes / scale,
         }
     }
@@ -63,12 +85,12 @@ impl Proofs {
     }
 
     pub(super) fn timing(self, hash_rate: HashRate) -> ProofTiming {
+        // Below one hash a second a device finds nothing: slower there is none.
+        let hash_rate = self.scaled(hash_rate.per_second().max(1.0));
         match self {
             Proofs::Hashed => ProofTiming::Hashed,
-            Proofs::Drawn { .. } => ProofTiming::Drawn {
-                // Below one hash a second a device finds nothing: slower there is none.
-                hash_rate: self.scaled(hash_rate.per_second().max(1.0)),
-            },
+            Proofs::Drawn { .. } => ProofTiming::Drawn { hash_rate },
+            Proofs::Oracle => ProofTiming::Oracle { hash_rate },
         }
     }
 }

@@ -23,12 +23,16 @@ use sv2::roles::translator::{DifficultySteps, TranslatorConfig, TranslatorMode};
 use sv2::sv1::Difficulty;
 use sv2::wire::{Str255, Target};
 
-pub(super) fn template_provider(role: &scenario::TemplateProvider) -> TemplateProviderConfig {
+pub(super) fn template_provider(
+    role: &scenario::TemplateProvider,
+    proofs: Proofs,
+) -> TemplateProviderConfig {
     let default = TemplateProviderConfig::default();
     TemplateProviderConfig {
         fee_rise_min: role.fee_rise_min.unwrap_or(default.fee_rise_min),
         fee_update_interval: role.fee_update_interval.unwrap_or(default.fee_update_interval),
         stale_grace: role.stale_grace.unwrap_or(default.stale_grace),
+        proof_check: proofs.check(),
         ..default
     }
 }
@@ -58,6 +62,7 @@ pub(super) fn pool(
             requires_fixed_version: role.requires_fixed_version,
             required_extensions: role.required_extensions.clone(),
             persists_shares: role.accounts.is_some(),
+            proof_check: proofs.check(),
             ..server
         },
         custom_jobs: token_key.map(CustomJobsConfig::new),
@@ -74,9 +79,13 @@ fn payout_script(role: &scenario::Pool) -> Vec<u8> {
 pub(super) fn job_declarator_server(
     pool: Option<&scenario::Pool>,
     token_key: TokenKey,
+    proofs: Proofs,
 ) -> JobDeclaratorServerConfig {
     let script = pool.map_or_else(|| PoolConfig::default().payout_script, payout_script);
-    JobDeclaratorServerConfig::new(token_key, script)
+    JobDeclaratorServerConfig {
+        proof_check: proofs.check(),
+        ..JobDeclaratorServerConfig::new(token_key, script)
+    }
 }
 
 pub(super) fn job_declarator_client(
@@ -139,6 +148,7 @@ pub(super) fn translator(
             scenario::DifficultySteps::PowersOfTwo => DifficultySteps::PowersOfTwo,
             scenario::DifficultySteps::Exact => DifficultySteps::Exact,
         },
+        proof_check: proofs.check(),
         ..default
     }
 }
@@ -189,6 +199,7 @@ pub(super) fn sv1_pool(
         easiest_target: easiest(role.share_hashes_min, default.easiest_target, proofs),
         vardiff: role.vardiff,
         rounds_difficulty: role.rounds_difficulty,
+        proof_check: proofs.check(),
         payout_script: role.payout_script.clone().unwrap_or(default.payout_script),
         coinbase_tag: match &role.coinbase_tag {
             Some(tag) => tag.clone().into_bytes(),
@@ -251,6 +262,7 @@ fn for_devices(
         easiest_target: easiest(None, default.easiest_target, proofs),
         shares_per_minute: shares_per_minute.unwrap_or(default.shares_per_minute),
         vardiff,
+        proof_check: proofs.check(),
         ..default
     }
 }

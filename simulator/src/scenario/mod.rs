@@ -61,7 +61,7 @@ pub use schema::schema;
 pub(crate) use virtual_time::matrix_of;
 pub use virtual_time::{
     Axis, Failures, Fault, FaultKind, Fidelity, Fleet, LatencyText, LinkSettings, NetworkSettings,
-    Region, RegionId, RunSettings, Standing, Target, VirtualTime, When,
+    ProofMode, Region, RegionId, RunSettings, Standing, Target, VirtualTime, When,
 };
 
 /// A network.

@@ -204,7 +204,7 @@ impl World {
         let scenario = Box::new(cast::with_fleets(given));
         let sealing = Sealing::new(&scenario, given);
         check_difficulty(&scenario)?;
-        let proofs = Proofs::drawn_for(&scenario);
+        let proofs = Proofs::in_virtual_time(&scenario);
         let start = Now { instant: Instant::ZERO, unix: START };
         let virtual_time = &scenario.virtual_time;
         let timeline = timeline(&virtual_time.faults, scenario.seed, virtual_time.run.length);
@@ -226,7 +226,7 @@ impl World {
             now: start,
             start,
             hosts: Vec::new(),
-            nodes: Nodes::new(&scenario, proofs.nbits(scenario.chain.nbits), start, propagation),
+            nodes: Nodes::new(&scenario, proofs, start, propagation),
             wires: Wires::default(),
             parcels: Parcels::default(),
             topology,

@@ -9,6 +9,7 @@ use sv2::entropy::Entropy;
 use sv2::time::Now;
 use sv2::wire::U256;
 
+use crate::build::Proofs;
 use crate::engine::{Purpose, Stream};
 use crate::link::Latency;
 use crate::scenario::{NodeId, Scenario};
@@ -61,9 +62,11 @@ pub(super) struct Branch {
 
 impl Nodes {
     /// All nodes begin with one history; the transactions that come later are each one's own.
-    pub(super) fn new(scenario: &Scenario, nbits: u32, now: Now, propagation: Latency) -> Self {
+    pub(super) fn new(scenario: &Scenario, proofs: Proofs, now: Now, propagation: Latency) -> Self {
         let entropy = Entropy::from_seed(scenario.seed);
-        let config = ChainConfig::new(nbits, now.unix);
+        let nbits = proofs.nbits(scenario.chain.nbits);
+        let config =
+            ChainConfig { proof_check: proofs.check(), ..ChainConfig::new(nbits, now.unix) };
         let first = Chain::new(config, entropy.fork("history", 0));
         let mut all = Vec::new();
         for index in 0..scenario.nodes.len() {

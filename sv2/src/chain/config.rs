@@ -4,6 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::transaction::free_script;
+use crate::mining::proof::ProofCheck;
 use crate::time::UnixTime;
 use crate::wire::Target;
 
@@ -24,6 +25,8 @@ pub struct ChainConfig {
     pub free_coins: u32,
     /// Output script that blocks by others pay to.
     pub payout_script: Bytes,
+    /// Whether blocks prove their work; where shares are judged by an oracle, none does.
+    pub proof_check: ProofCheck,
 }
 
 /// A setting that no chain can have.
@@ -58,6 +61,7 @@ impl ChainConfig {
             halving_interval: 150,
             free_coins: 500,
             payout_script: Bytes::from(free_script().into_bytes()),
+            proof_check: ProofCheck::Hashed,
         }
     }
 

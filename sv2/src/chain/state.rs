@@ -25,6 +25,7 @@ use super::{
     RESERVED_WEIGHT_MIN, TransactionRejection,
 };
 use crate::entropy::Entropy;
+use crate::mining::proof::ProofCheck;
 use crate::time::{Now, UnixTime};
 use crate::wire::{Target, U256};
 
@@ -153,7 +154,8 @@ impl Chain {
     /// # Errors
     /// Why the block is refused; nothing changes then.
     pub fn submit_block(&mut self, now: Now, raw: &[u8]) -> Result<U256, BlockRejection> {
-        let (candidate, changes) = self.judge(now, raw, true)?;
+        let (candidate, changes) =
+            self.judge(now, raw, self.config.proof_check == ProofCheck::Hashed)?;
         let coins_after = self.coins.len_after(&changes);
         if coins_after > COINS_MAX {
             return Err(BlockRejection::CoinsFull(COINS_MAX));

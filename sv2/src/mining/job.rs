@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::header::{CoinbaseMidstate, Header, HeaderMidstate, merkle_root};
 use super::{NewExtendedMiningJob, NewMiningJob, SubmitSharesExtended, SubmitSharesStandard};
 use crate::mining::coinbase::Coinbase;
+use crate::mining::proof::{OracleHeader, ProofCheck, SearchSpace};
 use crate::time::Instant;
 use crate::wire::{B32, Seq255, Target, U256};
 
@@ -21,6 +22,8 @@ pub struct Tip {
     pub network_target: Target,
     /// When we learnt of it.
     pub since: Instant,
+    /// How headers on it are judged; as we are set up, not as anyone says.
+    pub proof_check: ProofCheck,
 }
 
 /// A template with its coinbase transaction: what all channels of one full extranonce size
@@ -148,6 +151,10 @@ impl HashCache {
         share: &SubmitSharesStandard,
         tip: &Tip,
     ) -> U256 {
+        if tip.proof_check == ProofCheck::Oracle {
+            let SubmitSharesStandard { version, ntime, nonce, .. } = *share;
+            return oracle_hash((version, ntime, nonce), (extranonce, &[]), tip);
+        }
         let midstate_of = |root: U256| {
             HeaderMidstate::new(&Header {
                 version: share.version,
@@ -178,6 +185,11 @@ impl HashCache {
         share: &SubmitSharesExtended,
         tip: &Tip,
     ) -> U256 {
+        if tip.proof_check == ProofCheck::Oracle {
+            let SubmitSharesExtended { version, ntime, nonce, extranonce, .. } = share;
+            let extranonce = (extranonce_prefix, extranonce.as_slice());
+            return oracle_hash((*version, *ntime, *nonce), extranonce, tip);
+        }
         let root = if let HashCache::Extended(midstate) = self {
             work.root_with(midstate, share.extranonce.as_slice())
         } else {
@@ -208,4 +220,14 @@ impl Job {
         let cache = self.cache.get_or_insert_default();
         cache.extended_hash((&self.work, &self.extranonce_prefix), share, tip)
     }
+}
+
+/// See [`ProofCheck::Oracle`]. Of the extranonce, the prefix and what is rolled.
+fn oracle_hash(
+    (version, ntime, nonce): (u32, u32, u32),
+    (prefix, rolled): (&B32, &[u8]),
+    tip: &Tip,
+) -> U256 {
+    let space = SearchSpace::new(prefix.as_slice()).with(rolled);
+    OracleHeader { prev_hash: tip.prev_hash, version, ntime, nonce, space }.hash()
 }

@@ -10,6 +10,7 @@ pub mod group;
 pub mod header;
 pub mod job;
 mod messages;
+pub mod proof;
 pub(crate) mod seen;
 pub mod setup_flag;
 pub mod share;

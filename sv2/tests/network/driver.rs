@@ -31,7 +31,7 @@ const HASH_RATE: u32 = 1_000;
 
 /// A part of a network.
 enum Node {
-    Provider(TemplateProvider),
+    Provider(Box<TemplateProvider>),
     Pool(Box<Pool>),
     Proxy(MiningProxy),
     JobDeclarator(Box<JobDeclaratorServer>),
@@ -43,7 +43,7 @@ enum Node {
 impl Node {
     fn role(&mut self) -> &mut dyn Role {
         match self {
-            Node::Provider(role) => role,
+            Node::Provider(role) => &mut **role,
             Node::Pool(role) => &mut **role,
             Node::Proxy(role) => role,
             Node::JobDeclarator(role) => role.as_mut(),
@@ -138,7 +138,7 @@ impl Network {
     /// A pool with a template provider of its own.
     pub(crate) fn add_pool(&mut self, config: PoolConfig) -> usize {
         let provider = TemplateProvider::new(TemplateProviderConfig::default());
-        let provider = self.add(|_| Node::Provider(provider));
+        let provider = self.add(|_| Node::Provider(Box::new(provider)));
         let config = PoolConfig { template_provider: address(provider), ..config };
         self.add(|entropy| Node::Pool(Box::new(Pool::new(config, entropy))))
     }
@@ -157,7 +157,7 @@ impl Network {
         config: JobDeclaratorClientConfig,
     ) -> usize {
         let provider = TemplateProvider::new(TemplateProviderConfig::default());
-        let provider = self.add(|_| Node::Provider(provider));
+        let provider = self.add(|_| Node::Provider(Box::new(provider)));
         self.homes.insert(provider, home);
         let upstreams = upstreams.iter().map(|[pool, declarator]| JobDeclaratorUpstream {
             pool: address(*pool),

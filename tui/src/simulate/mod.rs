@@ -65,6 +65,9 @@ fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
     if let Some(fidelity) = arguments.fidelity {
         scenario.set_fidelity(fidelity.into());
     }
+    if let Some(proofs) = arguments.proofs {
+        scenario.virtual_time.run.proofs = proofs;
+    }
     memory::check(&scenario, &file)?;
     Ok((scenario, Instant::ZERO + length))
 }
@@ -153,6 +156,9 @@ fn replay(arguments: &Simulate, scenario: &Scenario) -> String {
     }
     if let Some(duration) = &arguments.duration {
         command += &format!(" --for {duration}");
+    }
+    if let Some(proofs) = arguments.proofs {
+        command += &format!(" --proofs {}", proofs.name());
     }
     command + &options::mutant_again(arguments.mutant)
 }

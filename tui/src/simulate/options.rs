@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use simulator::mutant::{MUTANTS, Mutant};
-use simulator::scenario::Fidelity;
+use simulator::scenario::{Fidelity, ProofMode};
 
 /// What a run is to be like.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,11 @@ pub(crate) struct Simulate {
     /// How much simulated time, such as 10min or 1d, instead of the scenario's
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) duration: Option<String>,
+
+    /// How devices come by their proofs, instead of the scenario's: by a few real hashes for each,
+    /// or by drawing what a hash would have been, which servers then believe
+    #[arg(long, value_name = "MODE", value_parser = proof_modes(), conflicts_with = "swarm")]
+    pub(crate) proofs: Option<ProofMode>,
 
     /// Devices in all, shared out as the scenario shares its own
     #[arg(long, value_name = "NUMBER")]
@@ -122,6 +127,12 @@ fn mutants() -> impl clap::builder::TypedValueParser<Value = &'static Mutant> {
     });
     PossibleValuesParser::new(names)
         .map(|name| Mutant::named(&name).expect("only names of mutants are possible"))
+}
+
+fn proof_modes() -> impl clap::builder::TypedValueParser<Value = ProofMode> {
+    let named = |name: &str| ProofMode::ALL.into_iter().find(|mode| mode.name() == name);
+    PossibleValuesParser::new(ProofMode::ALL.map(ProofMode::name))
+        .map(move |name| named(&name).expect("only names of modes are possible"))
 }
 
 /// What a command that runs the same again says of it.

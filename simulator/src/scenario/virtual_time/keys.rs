@@ -98,11 +98,19 @@ pub(in crate::scenario) const FAULT: &[Key] = &[
     key("part", Shape::Fraction, "Of the members of a fleet; all if missing."),
 ];
 
+/// As [`super::ProofMode`] has them.
+pub(in crate::scenario) const PROOFS: &[&str] = &["hashed", "oracle"];
+
 /// `[simulate]`.
 pub(in crate::scenario) const SIMULATE: &[Key] = &[
     key("for", Shape::Duration, "Simulated time; an hour if missing."),
     key("warm_up", Shape::Duration, "Simulated time before anything is measured."),
     key("fidelity", Shape::OneOf(FIDELITIES), "Of roles that do not say otherwise."),
+    key(
+        "proofs",
+        Shape::OneOf(PROOFS),
+        "A few real hashes for each share, or none: servers believe what devices draw.",
+    ),
     key("metrics", Shape::Words, "Names of figures to report; all if missing."),
     key("checks", Shape::Words, "Names of checkers to run; all if missing."),
 ];

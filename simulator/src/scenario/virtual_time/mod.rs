@@ -58,6 +58,8 @@ pub struct RunSettings {
     pub warm_up: Duration,
     /// Of roles that do not say otherwise.
     pub fidelity: Fidelity,
+    /// How devices come by their proofs.
+    pub proofs: ProofMode,
     /// Names of figures to report; all if empty.
     pub metrics: Vec<String>,
     /// Names of checkers to run; all if empty.
@@ -70,9 +72,30 @@ impl Default for RunSettings {
             length: DEFAULT_LENGTH,
             warm_up: Duration::ZERO,
             fidelity: Fidelity::Messages,
+            proofs: ProofMode::Hashed,
             metrics: Vec::new(),
             checks: Vec::new(),
         }
+    }
+}
+
+/// How devices come by their proofs in virtual time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProofMode {
+    /// By a few real hashes for each, which servers check.
+    #[default]
+    Hashed,
+    /// By drawing what a hash would have been, which servers believe.
+    Oracle,
+}
+
+impl ProofMode {
+    /// In the order of the key's words.
+    pub const ALL: [ProofMode; 2] = [ProofMode::Hashed, ProofMode::Oracle];
+
+    /// As files and command lines have it.
+    pub fn name(self) -> &'static str {
+        keys::PROOFS[self as usize]
     }
 }
 
@@ -120,6 +143,7 @@ fn load_run(document: &Document, names: &Names<'_>, node: &Node) -> Result<RunSe
     run.length = reader.duration("for")?.unwrap_or(run.length);
     run.warm_up = reader.duration("warm_up")?.unwrap_or(run.warm_up);
     run.fidelity = reader.choice("fidelity")?.map_or(run.fidelity, |index| Fidelity::ALL[index]);
+    run.proofs = reader.choice("proofs")?.map_or(run.proofs, |index| ProofMode::ALL[index]);
     run.metrics = reader.words("metrics")?;
     run.checks = reader.words("checks")?;
     if run.length.is_zero() {

@@ -8,6 +8,7 @@ use crate::mining::coinbase::tests::{commitment, template};
 use crate::mining::coinbase::{Coinbase, payout};
 use crate::mining::extranonce::{ExtranonceAllocator, ExtranonceLayout};
 use crate::mining::header::{Header, coinbase_txid, merkle_root};
+use crate::mining::proof::ProofCheck;
 use crate::mining::share::NTIME_LEAD_MAX;
 use crate::time::{Instant, UnixTime};
 use crate::wire::Seq255;
@@ -36,6 +37,7 @@ fn tip() -> Tip {
         min_ntime: MIN_NTIME,
         network_target: Target::HARDEST,
         since: START.instant,
+        proof_check: ProofCheck::Hashed,
     }
 }
 

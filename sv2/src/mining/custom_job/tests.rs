@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::mining::coinbase::payout;
 use crate::mining::coinbase::tests::commitment;
+use crate::mining::proof::ProofCheck;
 use crate::time::Instant;
 use crate::wire::{B64K, B255, Target};
 
@@ -28,6 +29,7 @@ fn tip() -> Tip {
         min_ntime: MIN_NTIME,
         network_target: Target::MAX,
         since: Instant(0),
+        proof_check: ProofCheck::Hashed,
     }
 }
 

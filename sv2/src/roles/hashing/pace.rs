@@ -4,7 +4,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::Search;
+use super::{Proof, Search};
 use crate::entropy::Entropy;
 use crate::time::Instant;
 
@@ -21,6 +21,22 @@ pub enum ProofTiming {
         /// Hashes per second, over all channels, that the times are those of; above zero.
         hash_rate: f64,
     },
+    /// The same draw, and what is sent is no proof but says that it is one
+    /// ([`crate::mining::proof::ProofCheck::Oracle`]): nothing is hashed, however hard the target.
+    Oracle {
+        /// As above.
+        hash_rate: f64,
+    },
+}
+
+impl ProofTiming {
+    /// That the times of proofs are drawn for, if they are.
+    fn drawn_hash_rate(self) -> Option<f64> {
+        match self {
+            ProofTiming::Hashed => None,
+            ProofTiming::Drawn { hash_rate } | ProofTiming::Oracle { hash_rate } => Some(hash_rate),
+        }
+    }
 }
 
 /// A budget of hashes that grows with time. Integers only: the same everywhere.
@@ -53,7 +69,7 @@ impl Pace {
         entropy: &mut Entropy,
     ) -> Option<Instant> {
         let ready_at = search.ready_at(now)?;
-        let ProofTiming::Drawn { hash_rate } = self.timing else { return Some(ready_at) };
+        let Some(hash_rate) = self.timing.drawn_hash_rate() else { return Some(ready_at) };
         let target = search.target().target;
         let due_at = search.proof_at.get_or_insert_with(|| {
             #[expect(clippy::cast_precision_loss, reason = "a device has few channels")]
@@ -63,12 +79,25 @@ impl Pace {
         Some((*due_at).max(ready_at))
     }
 
-    /// Most proofs of one call.
-    pub(crate) fn proofs_max(&self) -> usize {
-        match self.timing {
-            ProofTiming::Hashed => super::SHARES_PER_CALL_MAX,
-            ProofTiming::Drawn { .. } => 1,
+    /// Lets a search go on as far as it may now; says how many hashes that took.
+    pub(crate) fn advance(
+        &mut self,
+        search: &mut Search,
+        now: Instant,
+        proofs: &mut Vec<Proof>,
+    ) -> u32 {
+        if let ProofTiming::Oracle { .. } = self.timing {
+            search.draw(now, proofs);
+            return 0;
         }
+        let tried = search.advance(now, self.allowance(now), self.proofs_max(), proofs);
+        self.spend(tried);
+        tried
+    }
+
+    /// Most proofs of one call.
+    fn proofs_max(&self) -> usize {
+        if self.timing.drawn_hash_rate().is_some() { 1 } else { super::SHARES_PER_CALL_MAX }
     }
 
     /// Begins to count, unless it does already.
@@ -82,8 +111,8 @@ impl Pace {
     }
 
     /// How many hashes may be made now.
-    pub(crate) fn allowance(&mut self, now: Instant) -> u32 {
-        if let ProofTiming::Drawn { .. } = self.timing {
+    fn allowance(&mut self, now: Instant) -> u32 {
+        if self.timing.drawn_hash_rate().is_some() {
             return self.nonces_per_call.get();
         }
         let (Some(limit), Some((since, spent))) = (self.limit, &mut self.running) else {
@@ -97,7 +126,7 @@ impl Pace {
         u32::try_from(left).unwrap_or(u32::MAX).min(self.nonces_per_call.get())
     }
 
-    pub(crate) fn spend(&mut self, hash_count: u32) {
+    fn spend(&mut self, hash_count: u32) {
         if let Some((_, spent)) = &mut self.running {
             *spent += u64::from(hash_count);
         }
@@ -106,7 +135,7 @@ impl Pace {
     /// When a whole slice of hashes may be made: as many as a call takes, or a second's worth
     /// if that is less.
     pub(crate) fn next_at(&self, now: Instant) -> Instant {
-        if let ProofTiming::Drawn { .. } = self.timing {
+        if self.timing.drawn_hash_rate().is_some() {
             return now;
         }
         let (Some(limit), Some((since, spent))) = (self.limit, self.running) else { return now };

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::mining::header::{CoinbaseMidstate, Header, HeaderMidstate, coinbase_txid, merkle_root};
 use crate::mining::job::PinnedTarget;
+use crate::mining::proof::{OracleHeader, SearchSpace, mix, oracle_nonce};
 use crate::mining::{NewExtendedMiningJob, NewMiningJob};
 use crate::time::Instant;
 use crate::wire::{B32, Target, U256};
@@ -23,6 +24,8 @@ pub(crate) struct Job {
     version: u32,
     /// Bits of the version that may be changed.
     version_mask: u32,
+    /// Of the extranonce's fixed part.
+    space: SearchSpace,
     root: Root,
 }
 
@@ -64,11 +67,12 @@ impl CoinbaseRest {
 
 impl Job {
     /// Versions of standard jobs may always be rolled (spec 5.3.15).
-    pub(crate) fn standard(message: &NewMiningJob, version_mask: u32) -> Self {
+    pub(crate) fn standard(message: &NewMiningJob, prefix: &B32, version_mask: u32) -> Self {
         Job {
             id: message.job_id,
             version: message.version,
             version_mask,
+            space: SearchSpace::new(prefix.as_slice()),
             root: Root::Fixed(message.merkle_root),
         }
     }
@@ -85,6 +89,7 @@ impl Job {
             id: message.job_id,
             version: message.version,
             version_mask: if message.version_rolling_allowed { version_mask } else { 0 },
+            space: SearchSpace::new(prefix.as_slice()),
             root: Root::Fixed(merkle_root(txid, message.merkle_path.as_slice())),
         }
     }
@@ -101,19 +106,21 @@ impl Job {
             CoinbaseMidstate::new(message.coinbase_tx_prefix.as_slice(), prefix.as_slice());
         let version_mask = if message.version_rolling_allowed { version_mask } else { 0 };
         let version = (message.version, version_mask);
-        Job::rolled(message.job_id, version, coinbase, rest, extranonce_size)
+        Job::rolled(message.job_id, version, (coinbase, prefix), rest, extranonce_size)
     }
 
-    /// The same in whatever protocol; of the version, the bits that may be changed.
+    /// The same in whatever protocol; of the version, the bits that may be changed; of the
+    /// coinbase, the prefix that it ends with.
     pub(crate) fn rolled(
         id: u32,
         (version, version_mask): (u32, u32),
-        coinbase: CoinbaseMidstate,
+        (coinbase, prefix): (CoinbaseMidstate, &B32),
         rest: CoinbaseRest,
         extranonce_size: u8,
     ) -> Self {
+        let space = SearchSpace::new(prefix.as_slice());
         let root = Root::Rolled(Box::new(Rolled { coinbase, rest, extranonce_size }));
-        Job { id, version, version_mask, root }
+        Job { id, version, version_mask, space, root }
     }
 }
 
@@ -271,6 +278,28 @@ impl Search {
         tried
     }
 
+    /// Finds a proof that nobody has hashed for ([`crate::mining::proof::ProofCheck::Oracle`]).
+    /// Searches no space, and exhausts none.
+    pub(crate) fn draw(&mut self, now: Instant, proofs: &mut Vec<Proof>) {
+        self.proof_at = None;
+        self.header.ntime = self.ntime_at(now);
+        // A header of its own for each, though its nonce may come again.
+        self.batch = self.batch.wrapping_add(1);
+        self.place();
+        let Header { prev_hash, version, ntime, .. } = self.header;
+        let space = self.job.space.with(self.extranonce.as_slice());
+        let seed = mix(self.start) ^ low_half(self.batch);
+        for attempt in 0..DRAWS_MAX {
+            let nonce = oracle_nonce(&self.target.target, mix(mix(seed) ^ attempt));
+            let hash = OracleHeader { prev_hash, version, ntime, nonce, space }.hash();
+            if self.target.target.is_met_by(&hash) {
+                let (job_id, extranonce) = (self.job.id, self.extranonce);
+                proofs.push(Proof { job_id, version, ntime, nonce, extranonce, hash });
+                return;
+            }
+        }
+    }
+
     fn ntime_at(&self, now: Instant) -> u32 {
         if !self.rolls_ntime {
             return self.ntime_first;
@@ -279,8 +308,20 @@ impl Search {
         self.ntime_first.saturating_add(seconds)
     }
 
-    /// Turns the number of the batch into its version, extranonce and upper half of the nonce.
     fn begin_batch(&mut self) {
+        self.place();
+        self.header.merkle_root = match &self.job.root {
+            Root::Fixed(root) => *root,
+            Root::Rolled(rolled) => {
+                let Rolled { coinbase, rest, .. } = &**rolled;
+                merkle_root(coinbase.txid(self.extranonce.as_slice(), &rest.suffix), &rest.path)
+            }
+        };
+        self.midstate = Some(HeaderMidstate::new(&self.header));
+    }
+
+    /// Turns the number of the batch into its version, extranonce and upper half of the nonce.
+    fn place(&mut self) {
         let mut digits = self.batch;
         let mut digit = |bits: u32, start: u64| {
             #[expect(clippy::cast_possible_truncation, reason = "cut to `bits` right after")]
@@ -301,19 +342,13 @@ impl Search {
         #[expect(clippy::cast_possible_truncation, reason = "a digit of 16 bits")]
         let nonce_high = nonce_high as u32;
         self.header.nonce = nonce_high << BATCH_BITS;
-        self.header.merkle_root = match &self.job.root {
-            Root::Fixed(root) => *root,
-            Root::Rolled(rolled) => {
-                let Rolled { coinbase, rest, extranonce_size } = &**rolled;
-                let mut bytes = [0; B32::MAX];
-                bytes[..8].copy_from_slice(&extranonce.to_le_bytes());
-                // Channels with a longer extranonce are refused when they are opened.
-                let bytes = &bytes[..usize::from(*extranonce_size).min(B32::MAX)];
-                self.extranonce = B32::new(bytes).unwrap_or_default();
-                merkle_root(coinbase.txid(bytes, &rest.suffix), &rest.path)
-            }
-        };
-        self.midstate = Some(HeaderMidstate::new(&self.header));
+        if let Root::Rolled(rolled) = &self.job.root {
+            let mut bytes = [0; B32::MAX];
+            bytes[..8].copy_from_slice(&extranonce.to_le_bytes());
+            // Channels with a longer extranonce are refused when they are opened.
+            let bytes = &bytes[..usize::from(rolled.extranonce_size).min(B32::MAX)];
+            self.extranonce = B32::new(bytes).unwrap_or_default();
+        }
     }
 
     /// All combinations that a time has, without the lower half of the nonce, as a power of two.
@@ -348,6 +383,14 @@ fn low_bits(bits: u32) -> u64 {
     1_u64.checked_shl(bits).map_or(u64::MAX, |next| next - 1)
 }
 
+fn low_half(number: u128) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the half that counts up")]
+    let half = number as u64;
+    half
+}
+
+/// Rounding spoils one draw in a million; so many in a row, a target that nothing meets.
+const DRAWS_MAX: u64 = 16;
 /// Nonces between two changes of anything else, as a power of two.
 const BATCH_BITS: u32 = 16;
 const BATCH_LEN: u32 = 1 << BATCH_BITS;
@@ -384,8 +427,13 @@ mod tests {
     }
 
     fn standard(mask: u32) -> Search {
-        let job =
-            Job { id: 2, version: 0x2000_0000, version_mask: mask, root: Root::Fixed(U256::MAX) };
+        let job = Job {
+            id: 2,
+            version: 0x2000_0000,
+            version_mask: mask,
+            space: SearchSpace::new(&[]),
+            root: Root::Fixed(U256::MAX),
+        };
         Search::new(job, &TIP, None, PinnedTarget::new(Target::MAX), Instant::ZERO, true, START)
     }
 

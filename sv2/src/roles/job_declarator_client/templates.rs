@@ -214,6 +214,7 @@ impl JobDeclaratorClient {
             min_ntime: news.header_timestamp,
             network_target: news.target.min(by_nbits),
             since: now.instant,
+            proof_check: self.client.config.server.proof_check,
         });
         self.start_tip(now, template_id, out);
     }

@@ -10,6 +10,7 @@ use crate::common::{Protocol, SetupOffer};
 use crate::job_declaration::DECLARE_TX_DATA;
 use crate::job_declaration::token::TokenKey;
 use crate::mining::coinbase::payout;
+use crate::mining::proof::ProofCheck;
 use crate::wire::B64K;
 
 /// The settings of a job declarator server.
@@ -66,6 +67,9 @@ pub struct JobDeclaratorServerConfig {
     /// Messages a minute that lead to nothing (unknown, out of place, no solution) before a
     /// connection is closed.
     pub useless_messages_per_minute_max: u64,
+    /// How solutions are judged; by their hashes, unless time is simulated. Without hashes one is
+    /// taken for the newest job that it fits.
+    pub proof_check: ProofCheck,
 }
 
 /// A setting that no server can have.
@@ -108,6 +112,7 @@ impl JobDeclaratorServerConfig {
             validations_max: 8,
             known_transactions_bytes_max: 64 << 20,
             useless_messages_per_minute_max: 600,
+            proof_check: ProofCheck::Hashed,
         }
     }
 

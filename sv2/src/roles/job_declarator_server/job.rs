@@ -9,6 +9,7 @@ use crate::chain::block::{assemble_raw, from_txid};
 use crate::job_declaration::PushSolution;
 use crate::mining::VERSION_ROLLING_MASK;
 use crate::mining::header::{Header, merkle_root};
+use crate::mining::proof::ProofCheck;
 use crate::wire::{B32, Target, U256};
 
 /// Everything of a block but its extranonce and its proof.
@@ -69,7 +70,11 @@ impl DeclaredJob {
 
     /// # Errors
     /// It does not solve this job.
-    pub(super) fn solve(&self, solution: &PushSolution) -> Result<Solved, NoSolution> {
+    pub(super) fn solve(
+        &self,
+        solution: &PushSolution,
+        proof_check: ProofCheck,
+    ) -> Result<Solved, NoSolution> {
         let extranonce = solution.extranonce.as_slice();
         if solution.prev_hash != self.prev_hash {
             return Err(NoSolution::PrevHash(solution.prev_hash));
@@ -94,7 +99,7 @@ impl DeclaredJob {
             nonce: solution.nonce,
         };
         let hash = header.hash();
-        if !self.target.is_met_by(&hash) {
+        if !proof_check.is_block(&hash, &self.target) {
             return Err(NoSolution::AboveTarget(hash));
         }
         Ok(Solved { hash, block: assemble_raw(&header, &coinbase, &self.transactions) })

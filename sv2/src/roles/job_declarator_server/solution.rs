@@ -22,7 +22,7 @@ impl JobDeclaratorServer {
         let mut last_flaw = None;
         let mut solved = None;
         for job in client.declared() {
-            match job.solve(solution) {
+            match job.solve(solution, self.config.proof_check) {
                 Ok(found) => {
                     solved = Some(found);
                     break;

@@ -94,7 +94,7 @@ impl Channel {
         if self.kind != Kind::Standard {
             return Err(format!("NewMiningJob {} for an extended channel", message.job_id));
         }
-        let job = Job::standard(message, rules.version_mask);
+        let job = Job::standard(message, &self.extranonce_prefix, rules.version_mask);
         self.take_job(now, job, message.min_ntime, rules, entropy)
     }
 

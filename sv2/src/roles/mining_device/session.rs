@@ -513,8 +513,7 @@ impl Session {
         let channel = &mut self.channels[at];
         let Some(search) = &mut channel.search else { return };
         let mut proofs = Vec::new();
-        let tried = search.advance(now, pace.allowance(now), pace.proofs_max(), &mut proofs);
-        pace.spend(tried);
+        let tried = pace.advance(search, now, &mut proofs);
         context.accounts.hash_count += u64::from(tried);
         let target = *search.target();
         let tlvs = self.worker_tracking.tlvs(&context.config.worker_name);

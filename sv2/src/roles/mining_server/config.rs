@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::common::{Protocol, SetupOffer};
 use crate::extensions::WORKER_TRACKING;
 use crate::mining::extranonce::ExtranonceLayout;
+use crate::mining::proof::ProofCheck;
 use crate::mining::setup_flag;
 use crate::mining::vardiff::VardiffAlgorithm;
 use crate::wire::Target;
@@ -54,6 +55,8 @@ pub struct MiningServerConfig {
     /// Messages a minute that earn nothing (unknown, out of place, refused) before a
     /// connection is closed.
     pub useless_messages_per_minute_max: u64,
+    /// How shares are judged; by their hashes, unless time is simulated.
+    pub proof_check: ProofCheck,
 }
 
 impl Default for MiningServerConfig {
@@ -78,6 +81,7 @@ impl Default for MiningServerConfig {
             channels_per_connection_max: 65_536,
             shares_per_tip_max: 65_536,
             useless_messages_per_minute_max: 60_000,
+            proof_check: ProofCheck::Hashed,
         }
     }
 }

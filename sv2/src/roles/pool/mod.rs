@@ -40,6 +40,7 @@ impl Pool {
                 setup_timeout: config.server.setup_timeout,
                 payout_script: config.payout_script,
                 coinbase_tag: config.coinbase_tag,
+                proof_check: config.server.proof_check,
             }),
             server: MiningServer::new(config.server, entropy),
             custom_jobs: config.custom_jobs.map(CustomJobs::new),

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::message::Message;
 use crate::mining::coinbase::{payout, payout_len, script_height};
 use crate::mining::job::{Tip, Work};
+use crate::mining::proof::ProofCheck;
 use crate::role::{ConnectionId, Outbox, PeerAddress};
 use crate::roles::mining_server::{UnknownWork, WorkSource};
 use crate::roles::uplink::{Uplink, UplinkNews, UplinkPurpose, UplinkSettings};
@@ -30,6 +31,7 @@ pub(crate) struct Provider {
     heights: VecDeque<(u64, Option<u32>)>,
     /// See [`Provider::height`].
     height: Option<u32>,
+    proof_check: ProofCheck,
 }
 
 /// What an operator decides about it.
@@ -41,6 +43,8 @@ pub(crate) struct ProviderSettings {
     pub(crate) setup_timeout: Duration,
     pub(crate) payout_script: Vec<u8>,
     pub(crate) coinbase_tag: Vec<u8>,
+    /// How shares of the work are judged.
+    pub(crate) proof_check: ProofCheck,
 }
 
 /// What the provider says.
@@ -91,6 +95,7 @@ impl Provider {
             solutions: VecDeque::new(),
             payout_script: settings.payout_script,
             coinbase_tag: settings.coinbase_tag,
+            proof_check: settings.proof_check,
             heights: VecDeque::new(),
             height: None,
         }
@@ -210,6 +215,7 @@ impl Provider {
             min_ntime: news.header_timestamp,
             network_target: news.target.min(by_nbits),
             since: now.instant,
+            proof_check: self.proof_check,
         };
         let template_id = news.template_id;
         let named = self.heights.iter().rev().find(|(id, _)| *id == template_id);

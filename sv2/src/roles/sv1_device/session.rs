@@ -350,7 +350,8 @@ impl Session {
         let coinbase = CoinbaseMidstate::new(&notify.coinbase_1, extranonce1.as_slice());
         let rest = CoinbaseRest::new(notify.coinbase_2.into(), notify.merkle_branches.into());
         let version = (version, self.version_mask.unwrap_or(0));
-        let job = Job::rolled(self.job_count, version, coinbase, rest, extranonce2_size);
+        let job =
+            Job::rolled(self.job_count, version, (coinbase, &extranonce1), rest, extranonce2_size);
         let tip = Tip { prev_hash, min_ntime: ntime, nbits };
         let (target, start) = (PinnedTarget::new(self.difficulty.target()), context.entropy.u64());
         let rolls_ntime = context.config.rolls_ntime;
@@ -421,9 +422,7 @@ impl Session {
         let now = context.now.instant;
         let Some(work) = &mut self.work else { return Verdict::Stay };
         let mut proofs = Vec::new();
-        let allowance = pace.allowance(now);
-        let tried = work.search.advance(now, allowance, pace.proofs_max(), &mut proofs);
-        pace.spend(tried);
+        let tried = pace.advance(&mut work.search, now, &mut proofs);
         context.accounts.hash_count += u64::from(tried);
         for proof in &proofs {
             if let Err(TooMany) = self.submit(proof, context) {

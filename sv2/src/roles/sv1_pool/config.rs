@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::mining::VERSION_ROLLING_MASK;
 use crate::mining::extranonce::ExtranonceLayout;
+use crate::mining::proof::ProofCheck;
 use crate::mining::vardiff::VardiffAlgorithm;
 use crate::role::PeerAddress;
 use crate::sv1::{Difficulty, ErrorForm};
@@ -54,6 +55,8 @@ pub struct Sv1PoolConfig {
     /// Lines a minute that earn nothing (not understood, out of place, refused) before a
     /// connection is closed.
     pub useless_lines_per_minute_max: u64,
+    /// How shares are judged; by their hashes, unless time is simulated.
+    pub proof_check: ProofCheck,
 }
 
 impl Default for Sv1PoolConfig {
@@ -83,6 +86,7 @@ impl Default for Sv1PoolConfig {
             users_per_connection_max: 64,
             shares_per_tip_max: 65_536,
             useless_lines_per_minute_max: 6_000,
+            proof_check: ProofCheck::Hashed,
         }
     }
 }

@@ -65,6 +65,7 @@ impl Sv1Pool {
             setup_timeout: config.setup_timeout,
             payout_script: config.payout_script.clone(),
             coinbase_tag: config.coinbase_tag.clone(),
+            proof_check: config.proof_check,
         };
         Sv1Pool {
             provider: Provider::new(settings),

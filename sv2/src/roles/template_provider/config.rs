@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{Protocol, SetupOffer};
+use crate::mining::proof::ProofCheck;
 
 /// The settings of a template provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct TemplateProviderConfig {
     pub fee_update_interval: Duration,
     /// How long templates of the last tip are still served and solved.
     pub stale_grace: Duration,
+    /// How solutions are judged; by their hashes, unless time is simulated.
+    pub proof_check: ProofCheck,
 }
 
 impl Default for TemplateProviderConfig {
@@ -32,6 +35,7 @@ impl Default for TemplateProviderConfig {
             fee_rise_min: 1,
             fee_update_interval: Duration::ZERO,
             stale_grace: Duration::from_secs(10),
+            proof_check: ProofCheck::Hashed,
         }
     }
 }

@@ -241,7 +241,8 @@ impl TemplateProvider {
             Known::Stale => return note("dropped, the template is stale"),
             Known::Never => return note("dropped, no such template was sent (spec 7.7)"),
         };
-        let solved = match solution::solve(&offer, solution, client.announced, now.instant) {
+        let (announced, check) = (client.announced, self.config.proof_check);
+        let solved = match solution::solve(&offer, solution, announced, check, now.instant) {
             Ok(solved) => solved,
             Err(flaw) => return note(&format!("dropped, {flaw} (spec 7.7)")),
         };

@@ -10,6 +10,7 @@ use super::offer::Offer;
 use crate::chain::block::{self, WITNESS_RESERVED_VALUE, from_txid};
 use crate::mining::VERSION_ROLLING_MASK;
 use crate::mining::header::{Header, merkle_root};
+use crate::mining::proof::ProofCheck;
 use crate::template_distribution::SubmitSolution;
 use crate::time::Instant;
 use crate::wire::U256;
@@ -40,6 +41,7 @@ pub(super) fn solve(
     offer: &Offer,
     solution: &SubmitSolution,
     announced: Option<Announced>,
+    proof_check: ProofCheck,
     now: Instant,
 ) -> Result<Solved, Flaw> {
     let mut remarks = Vec::new();
@@ -58,7 +60,7 @@ pub(super) fn solve(
         nonce: solution.header_nonce,
     };
     let hash = header.hash();
-    if !template.target.is_met_by(&hash) {
+    if !proof_check.is_block(&hash, &template.target) {
         return Err(Flaw::AboveTarget { hash });
     }
     if coinbase.input[0].witness.is_empty() && !template.witness_commitment_script.is_empty() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::mining::VERSION_ROLLING_MASK;
+use crate::mining::proof::ProofCheck;
 use crate::mining::vardiff::VardiffAlgorithm;
 use crate::role::PeerAddress;
 use crate::wire::{Str255, Target};
@@ -93,6 +94,8 @@ pub struct TranslatorConfig {
     /// Lines a minute that earn nothing (unknown, out of place, refused) before a connection is
     /// closed.
     pub useless_lines_per_minute_max: u64,
+    /// How shares are judged; by their hashes, unless time is simulated.
+    pub proof_check: ProofCheck,
 }
 
 /// The bits of the version that all ASICs in the field roll, and pools of every revision take.
@@ -132,6 +135,7 @@ impl Default for TranslatorConfig {
             workers_per_device_max: 64,
             shares_per_tip_max: 4_096,
             useless_lines_per_minute_max: 600,
+            proof_check: ProofCheck::Hashed,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::budget::{Budget, BudgetError, Indexes};
 use crate::mining::job::{Tip, Work};
+use crate::mining::proof::ProofCheck;
 use crate::mining::{OpenExtendedMiningChannelSuccess, SetNewPrevHash};
 use crate::role::ConnectionId;
 use crate::time::{Instant, Now};
@@ -219,7 +220,13 @@ impl Lane {
 
     /// A block has come, and with it the only job that is valid from now on (spec 5.3.17):
     /// `work`, which only others of the group may have been given.
-    pub(super) fn follow(&mut self, now: Now, news: &SetNewPrevHash, work: Arc<Work>) {
+    pub(super) fn follow(
+        &mut self,
+        now: Now,
+        news: &SetNewPrevHash,
+        work: Arc<Work>,
+        proof_check: ProofCheck,
+    ) {
         let Opening::Open(channel) = &mut self.opening else { return };
         let job_id = news.job_id;
         let is_named = |job: &FutureJob| job.job_id == job_id;
@@ -234,6 +241,7 @@ impl Lane {
             min_ntime: news.min_ntime,
             network_target: Target::from_compact(news.nbits).unwrap_or(Target::MAX),
             since: now.instant,
+            proof_check,
         });
         channel.tip = Some(Arc::clone(&tip));
         self.current = Some(channel.activate(now, &future, news.min_ntime, tip));

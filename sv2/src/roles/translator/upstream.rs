@@ -181,7 +181,7 @@ impl Translator {
         };
         for id in meant {
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            lane.follow(now, news, Arc::clone(&work));
+            lane.follow(now, news, Arc::clone(&work), self.config.proof_check);
             self.share_work(now, id, true, out);
         }
     }

@@ -14,6 +14,7 @@ use crate::mining::SetCustomMiningJob;
 use crate::mining::coinbase::payout;
 use crate::mining::custom_job::{CustomJobContext, CustomJobRefusal, CustomJobs};
 use crate::mining::job::Tip;
+use crate::mining::proof::ProofCheck;
 use crate::role::{Answer, Input, Output, Request};
 use crate::wire::{B64K, B255, Seq255};
 
@@ -124,6 +125,7 @@ fn the_new_token_is_good_at_the_pool_for_the_job_that_was_declared_and_for_no_ot
         min_ntime: job.template.min_ntime,
         network_target: job.template.target,
         since: bench.now.instant,
+        proof_check: ProofCheck::Hashed,
     };
     let context = CustomJobContext {
         tip: Some(&tip),

@@ -403,6 +403,7 @@ impl Aggregated {
             min_ntime: news.min_ntime,
             network_target: Target::from_compact(news.nbits).unwrap_or(Target::MAX),
             since: now.instant,
+            proof_check: self.server.config().proof_check,
         };
         let job_id = news.job_id;
         let tipped = match upstream.jobs.activate(job_id, target) {
