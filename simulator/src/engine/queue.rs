@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::num::NonZeroU32;
 
 use sv2::time::Instant;
 
@@ -44,28 +43,13 @@ pub struct RadixQueue<E> {
     /// Events of that very time.
     front: VecDeque<E>,
     /// `LEVEL_COUNT` times `SLOT_COUNT`, lowest digit first.
-    slots: Vec<Slot>,
-    /// Of all slots. Which of them is large changes all the time: they lend each other the memory,
-    /// and none is copied to grow.
-    chunks: Vec<Chunk<E>>,
-    /// The first of the empty ones.
-    free: Option<NonZeroU32>,
+    slots: Vec<Vec<(u64, E)>>,
+    /// Empty, of large slots. Which of them is large changes all the time: they lend each other
+    /// the memory, and are seldom copied to grow.
+    spare: Vec<Vec<(u64, E)>>,
     /// Which slots of a level hold events: bit by value of the digit.
     used: [u64; LEVEL_COUNT],
     len: usize,
-}
-
-/// A list of chunks, by their places from 1; the last one alone is not full, and none is empty.
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    first: Option<NonZeroU32>,
-    last: Option<NonZeroU32>,
-}
-
-/// Up to [`CHUNK_LEN`] events.
-struct Chunk<E> {
-    events: Vec<(u64, E)>,
-    next: Option<NonZeroU32>,
 }
 
 impl<E> Default for RadixQueue<E> {
@@ -73,9 +57,8 @@ impl<E> Default for RadixQueue<E> {
         RadixQueue {
             last: 0,
             front: VecDeque::new(),
-            slots: vec![Slot::default(); LEVEL_COUNT * SLOT_COUNT],
-            chunks: Vec::new(),
-            free: None,
+            slots: std::iter::repeat_with(Vec::new).take(LEVEL_COUNT * SLOT_COUNT).collect(),
+            spare: Vec::new(),
             used: [0; LEVEL_COUNT],
             len: 0,
         }
@@ -121,43 +104,22 @@ impl<E> RadixQueue<E> {
         let digit = (at >> (level * DIGIT_BITS)) & DIGIT_MASK;
         self.used[level as usize] |= 1 << digit;
         let slot_index = level as usize * SLOT_COUNT + digit as usize;
-        if let Some(last) = self.slots[slot_index].last {
-            let chunk = &mut self.chunks[place_of(last)];
-            if chunk.events.len() < CHUNK_LEN {
-                chunk.events.push((at, event));
-                return;
-            }
+        let slot = &self.slots[slot_index];
+        if slot.len() == slot.capacity() && slot.len() >= KEPT_CAPACITY {
+            self.enlarge(slot_index);
         }
-        let chunk = self.append(slot_index);
-        chunk.events.push((at, event));
+        self.slots[slot_index].push((at, event));
     }
 
-    /// An empty chunk at the end of a slot.
-    fn append(&mut self, slot_index: usize) -> &mut Chunk<E> {
-        let name = match self.free {
-            Some(name) => {
-                self.free = self.chunks[place_of(name)].next.take();
-                name
-            }
-            None => {
-                self.chunks.push(Chunk { events: Vec::with_capacity(CHUNK_LEN), next: None });
-                let count = u32::try_from(self.chunks.len()).ok().and_then(NonZeroU32::new);
-                count.expect("fewer than 2^37 events are planned")
-            }
-        };
-        let slot = &mut self.slots[slot_index];
-        match slot.last.replace(name) {
-            Some(last) => self.chunks[place_of(last)].next = Some(name),
-            None => slot.first = Some(name),
-        }
-        &mut self.chunks[place_of(name)]
-    }
-
-    /// The chunk behind one that has become empty.
-    fn release(&mut self, name: NonZeroU32) -> Option<NonZeroU32> {
-        let next = std::mem::replace(&mut self.chunks[place_of(name)].next, self.free);
-        self.free = Some(name);
-        next
+    /// Gives a slot the memory of one that was larger, if there is one.
+    #[cold]
+    fn enlarge(&mut self, slot_index: usize) {
+        let len = self.slots[slot_index].len();
+        let Some(at) = self.spare.iter().position(|spare| spare.capacity() > len) else { return };
+        let mut larger = self.spare.swap_remove(at);
+        larger.append(&mut self.slots[slot_index]);
+        let small = std::mem::replace(&mut self.slots[slot_index], larger);
+        self.spare.push(small);
     }
 
     /// Goes on to the next time that has events: to the front with them, or out with the only one
@@ -167,50 +129,33 @@ impl<E> RadixQueue<E> {
         let digit = self.used[level].trailing_zeros() as usize;
         self.used[level] &= !(1 << digit);
         let slot_index = level * SLOT_COUNT + digit;
-        let slot = std::mem::take(&mut self.slots[slot_index]);
-        let mut name = slot.first?;
-        let chunk = &mut self.chunks[place_of(name)];
-        if chunk.events.len() == 1 && chunk.next.is_none() {
-            let (at, event) = chunk.events.pop()?;
-            self.release(name);
+        if self.slots[slot_index].len() == 1 {
+            let (at, event) = self.slots[slot_index].pop()?;
             self.last = at;
             return Some(Some(event));
         }
-        self.last = self.earliest(name)?;
-        loop {
-            let mut events = std::mem::take(&mut self.chunks[place_of(name)].events);
-            for (at, event) in events.drain(..) {
-                self.place(at, event);
-            }
-            self.chunks[place_of(name)].events = events;
-            match self.release(name) {
-                Some(next) => name = next,
-                None => break,
-            }
+        let mut slot = std::mem::take(&mut self.slots[slot_index]);
+        self.last = slot.iter().map(|(at, _)| *at).min()?;
+        for (at, event) in slot.drain(..) {
+            self.place(at, event);
+        }
+        if slot.capacity() <= KEPT_CAPACITY {
+            self.slots[slot_index] = slot;
+        } else if self.spare.len() < SPARE_MAX {
+            self.spare.push(slot);
         }
         Some(None)
     }
-}
-
-impl<E> RadixQueue<E> {
-    /// The first time in a list of chunks.
-    fn earliest(&self, first: NonZeroU32) -> Option<u64> {
-        let chunk = |name: NonZeroU32| &self.chunks[place_of(name)];
-        let chunks = std::iter::successors(Some(chunk(first)), |last| last.next.map(chunk));
-        chunks.flat_map(|chunk| &chunk.events).map(|(at, _)| *at).min()
-    }
-}
-
-fn place_of(name: NonZeroU32) -> usize {
-    name.get() as usize - 1
 }
 
 const DIGIT_BITS: u32 = 6;
 const DIGIT_MASK: u64 = (1 << DIGIT_BITS) - 1;
 const SLOT_COUNT: usize = 1 << DIGIT_BITS;
 const LEVEL_COUNT: usize = 64_usize.div_ceil(DIGIT_BITS as usize);
-/// Events of a chunk: a kilobyte or so.
-const CHUNK_LEN: usize = 32;
+/// Events that an empty slot keeps room for.
+const KEPT_CAPACITY: usize = 256;
+/// Large slots that lend their memory; that of others is given back.
+const SPARE_MAX: usize = 4;
 
 /// A binary heap with a number for each event.
 pub struct HeapQueue<E> {
