@@ -9,7 +9,7 @@ use sv2_capture::rules::{Policy, Severity};
 use crate::outcome::Outcome;
 
 /// What is read.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Input {
     /// Captures; - is standard input, tap:SOCKET a tap that runs
     #[arg(value_name = "FILE")]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
-use sv2_capture::filter::Filter;
+use sv2_capture::filter::{CHUNK, Filter};
 
 use super::describe;
 use super::keys::{Action, Keymap, Screen, Typed};
@@ -51,6 +51,10 @@ pub(crate) struct App {
     pub(crate) time: TimeFormat,
     pub(crate) is_private: bool,
     pub(crate) is_help: bool,
+    /// Whether more comes.
+    pub(crate) reading: Reading,
+    /// Entries that [`App::shown`] knows of.
+    known_count: usize,
     /// The last thing that was said to the user.
     pub(crate) said: String,
     /// For the terminal's clipboard.
@@ -96,6 +100,17 @@ impl ListPlace {
     }
 }
 
+/// Whether there is more to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All of it is there.
+    Ended,
+    /// A file that ends is being read.
+    Going,
+    /// Somebody writes it still.
+    Live,
+}
+
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -129,9 +144,37 @@ impl App {
             time: TimeFormat::SinceStart,
             is_private: false,
             is_help: false,
+            reading: Reading::Ended,
+            known_count: 0,
             said: String::new(),
             copied: None,
         }
+    }
+
+    /// Takes in what the session has more than before. Whoever stands at the end of what goes on
+    /// stays there, everybody else where they are.
+    pub(crate) fn grow(&mut self) {
+        let count = self.session.entries().len();
+        if count == self.known_count {
+            return;
+        }
+        let before = self.shown_count_of(self.known_count);
+        let is_at_end = self.cursor + 1 >= before;
+        if let (Some(shown), Ok(filter)) = (&mut self.shown, Filter::parse(&self.filter)) {
+            // An answer changes what is known of its request.
+            let from = self.known_count.saturating_sub(LOOK_BACK);
+            shown.truncate(shown.partition_point(|place| *place < from));
+            shown.extend(self.session.places_from(&filter, from));
+        }
+        self.known_count = count;
+        let is_list = matches!(self.screen, Screen::Messages | Screen::Ladder);
+        if self.reading == Reading::Live && is_at_end && is_list && self.pane == Pane::List {
+            (self.cursor, self.field) = (self.shown_count().saturating_sub(1), 0);
+        }
+    }
+
+    fn shown_count_of(&self, known_count: usize) -> usize {
+        self.shown.as_ref().map_or(known_count, Vec::len)
     }
 
     /// How many messages the filter lets through.
@@ -400,6 +443,7 @@ impl App {
         };
         let number = self.current().map(|entry| entry.number);
         self.shown = filter.expression().map(|_| self.session.places(&filter));
+        self.known_count = self.session.entries().len();
         text.trim().clone_into(&mut self.filter);
         self.field = 0;
         self.cursor = 0;
@@ -555,3 +599,6 @@ impl App {
         }
     }
 }
+
+/// Entries that may learn something from what comes behind them.
+const LOOK_BACK: usize = 4 * CHUNK;

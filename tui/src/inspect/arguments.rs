@@ -4,11 +4,14 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sv2_capture::rules::Policy;
 
-use super::app::App;
+use super::app::{App, Reading};
 use super::keys::Keymap;
-use super::open::open;
+use super::live::{Live, Look};
+use super::open::{name, note, open};
 use super::remarks::Remarks;
+use super::session::Session;
 use super::theme::{Theme, ThemeName};
 use super::{show, text};
 use crate::capture::{Input, Judgement, UNREADABLE};
@@ -21,6 +24,8 @@ use crate::print;
     after_help = "Examples:\n  \
         assay inspect run.pcapng\n  \
         assay inspect run.pcapng --key-log keys.log --filter 'ch == 7 && sev >= W'\n  \
+        assay inspect tap:/run/assay.sock        what a tap sees, as it sees it\n  \
+        assay inspect -f growing.pcapng          a file that somebody writes\n  \
         assay inspect run.pcapng | less          text, where the output is no terminal\n\n\
         Read are pcap and pcapng, packed by gzip or zstd or not; several files are merged by\n\
         time. Noise is opened with the keys in the capture, or those of --key-log. Press ? for\n\
@@ -72,13 +77,23 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         return Ok(Outcome::Done);
     }
     let input = &command.input;
-    input.expect_an_end()?;
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let is_text = !std::io::stdout().is_terminal() || is_dumb;
+    if is_text {
+        input.expect_an_end()?
+    } else {
+        input.expect_files()?
+    };
     let policy = command.judgement.policy()?;
     if let Err(error) = sv2_capture::filter::Filter::parse(&command.filter) {
         let at = error.span.start;
         return Err(Outcome::usage(format!("--filter {}: at {at}: {error}", command.filter)));
     }
-    let mut session = open(input, policy).map_err(|why| Outcome::Said(why, UNREADABLE))?;
+    let unreadable = |why| Outcome::Said(why, UNREADABLE);
+    let (mut session, live) = match is_text {
+        true => (open(input, policy).map_err(unreadable)?, None),
+        false => begin(input, policy)?,
+    };
     // Beside the first file; what is no file has no remarks.
     let remarks = input.files.first().filter(|file| file.is_file());
     let remarks = remarks.map(|file| Remarks::path(file));
@@ -89,15 +104,37 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
             .map_err(|error| Outcome::usage(error.to_string()))?;
     }
     let mut app = App::new(session, theme(command), keymap);
+    app.reading = match (&live, input.is_live()) {
+        (None, _) => Reading::Ended,
+        (Some(_), true) => Reading::Live,
+        (Some(_), false) => Reading::Going,
+    };
     app.set_filter(&command.filter);
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if !std::io::stdout().is_terminal() || is_dumb {
+    if is_text {
         text::print(&app);
         return Ok(Outcome::Done);
     }
-    let shown = show(app, remarks.as_deref(), !command.no_mouse);
-    shown.map_err(|error| Outcome::usage(format!("the terminal failed: {error}")))?;
-    Ok(Outcome::Done)
+    let shown = show(app, live, remarks.as_deref(), !command.no_mouse);
+    let failure = shown.map_err(|error| Outcome::usage(format!("the terminal failed: {error}")))?;
+    Ok(failure.map_or(Outcome::Done, |why| Outcome::Said(why, UNREADABLE)))
+}
+
+/// Reads beside the screen. The first observations are waited for, unless others are still to make
+/// them: what is no capture is said without a screen.
+fn begin(input: &Input, policy: Policy) -> Result<(Session, Option<Live>), Outcome> {
+    let live = Live::begin(input.clone())
+        .map_err(|error| Outcome::usage(format!("there is no thread to read with: {error}")))?;
+    let mut session = Session::new(name(input), policy);
+    if input.is_live() {
+        return Ok((session, Some(live)));
+    }
+    let Look::Ended(ended) = live.wait(&mut session) else { return Ok((session, Some(live))) };
+    let end = ended.map_err(|why| Outcome::Said(why, UNREADABLE))?;
+    if let Some(complaint) = end.complaints.first() {
+        return Err(Outcome::Said(complaint.clone(), UNREADABLE));
+    }
+    note(&mut session, &end);
+    Ok((session, None))
 }
 
 fn theme(command: &Inspect) -> Theme {

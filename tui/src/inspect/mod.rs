@@ -7,6 +7,7 @@ mod columns;
 pub(crate) mod describe;
 mod keys;
 pub(crate) mod lanes;
+mod live;
 mod open;
 mod prompt;
 mod remarks;
@@ -21,6 +22,7 @@ mod yank;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::clipboard::CopyToClipboard;
@@ -29,17 +31,24 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::execute;
 
-use app::{App, Flow};
+use app::{App, Flow, Reading};
 pub(crate) use arguments::{Inspect, run};
 use keys::Action;
+use live::{Live, Look};
 pub(crate) use session::{Entry, Session};
 
-/// Runs the inspector until the user ends it.
+/// Runs the inspector until the user ends it, or until it is known that there is nothing to show:
+/// then it says why.
 ///
 /// # Errors
 /// If the terminal fails.
-fn show(app: App, remarks: Option<&Path>, has_mouse: bool) -> io::Result<()> {
-    let mut screen = Screen { terminal: ratatui::try_init()?, has_mouse };
+fn show(
+    app: App,
+    live: Option<Live>,
+    remarks: Option<&Path>,
+    has_mouse: bool,
+) -> io::Result<Option<String>> {
+    let mut screen = Screen { terminal: ratatui::try_init()?, live, has_mouse };
     if has_mouse {
         execute!(io::stdout(), EnableMouseCapture)?;
     }
@@ -49,13 +58,21 @@ fn show(app: App, remarks: Option<&Path>, has_mouse: bool) -> io::Result<()> {
 /// The terminal, until it is dropped.
 struct Screen {
     terminal: DefaultTerminal,
+    /// While there is something to read.
+    live: Option<Live>,
     has_mouse: bool,
 }
 
 impl Screen {
-    fn run(&mut self, mut app: App, remarks: Option<&Path>) -> io::Result<()> {
+    fn run(&mut self, mut app: App, remarks: Option<&Path>) -> io::Result<Option<String>> {
         loop {
+            if let Some(failure) = self.look(&mut app) {
+                return Ok(Some(failure));
+            }
             self.terminal.draw(|frame| view::draw(frame, &mut app))?;
+            if self.live.is_some() && !event::poll(BETWEEN_LOOKS)? {
+                continue;
+            }
             // A held key must not lag behind: all that waits is taken before the next drawing.
             loop {
                 let flow = match event::read()? {
@@ -71,9 +88,9 @@ impl Screen {
                     _ => Flow::GoOn,
                 };
                 if flow == Flow::End {
-                    return Ok(());
+                    return Ok(None);
                 }
-                if !event::poll(std::time::Duration::ZERO)? {
+                if !event::poll(Duration::ZERO)? {
                     break;
                 }
             }
@@ -91,6 +108,22 @@ impl Screen {
     }
 }
 
+impl Screen {
+    /// Takes what was read since the last drawing; why there is nothing, if there is not.
+    fn look(&mut self, app: &mut App) -> Option<String> {
+        let look = self.live.as_ref()?.look(&mut app.session);
+        app.grow();
+        let Look::Ended(ended) = look else { return None };
+        (app.reading, self.live) = (Reading::Ended, None);
+        match ended {
+            Ok(end) => open::note(&mut app.session, &end),
+            Err(error) if app.session.entries().is_empty() => return Some(error),
+            Err(error) => app.session.note(error),
+        }
+        None
+    }
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.has_mouse {
@@ -100,3 +133,6 @@ impl Drop for Screen {
         ratatui::restore();
     }
 }
+
+/// Without a key, the screen is drawn anew so often while something is read.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

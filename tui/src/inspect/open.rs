@@ -11,11 +11,7 @@ use crate::capture::{End, Flow, Input, read};
 /// # Errors
 /// In words: no capture, or a key log that cannot be read.
 pub(super) fn open(input: &Input, policy: Policy) -> Result<Session, String> {
-    let names = input.files.iter().map(|file| {
-        file.file_name()
-            .map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned())
-    });
-    let mut session = Session::new(names.collect::<Vec<_>>().join(" "), policy);
+    let mut session = Session::new(name(input), policy);
     let mut take = |found: &Found<'_>| {
         session.take(&found.observed);
         Flow::GoOn
@@ -30,7 +26,17 @@ pub(super) fn open(input: &Input, policy: Policy) -> Result<Session, String> {
     Ok(session)
 }
 
-fn note(session: &mut Session, end: &End) {
+/// Names of the files, without their folders.
+pub(super) fn name(input: &Input) -> String {
+    let names = input.files.iter().map(|file| {
+        file.file_name()
+            .map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned())
+    });
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// What the reader says at its end.
+pub(super) fn note(session: &mut Session, end: &End) {
     end.complaints.iter().for_each(|complaint| session.note(complaint.clone()));
     let Tally { packets, bytes, not_tcp, .. } = end.tally;
     session.note(format!("{packets} packets, {bytes} bytes"));

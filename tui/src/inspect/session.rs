@@ -157,8 +157,13 @@ impl Session {
 
     /// Places of all entries that a filter takes, in order.
     pub(crate) fn places(&self, filter: &Filter) -> Vec<usize> {
+        self.places_from(filter, 0)
+    }
+
+    /// The same of those from this place on.
+    pub(crate) fn places_from(&self, filter: &Filter, from: usize) -> Vec<usize> {
         let count = self.entries.len();
-        let chunks = (0..count).step_by(CHUNK);
+        let chunks = (from..count).step_by(CHUNK);
         let rows = chunks.flat_map(|first| {
             let len = CHUNK.min(count - first);
             let rows = filter.select(self, first as u64, len, None);

@@ -14,7 +14,7 @@ use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, Observed, What};
 use sv2_capture::rules::Policy;
 
-use super::app::{App, Flow, Pane};
+use super::app::{App, Flow, Pane, Reading};
 use super::keys::Keymap;
 use super::session::Session;
 use super::theme::{Theme, ThemeName};
@@ -339,5 +339,36 @@ fn whoever_looks_on_sees_no_address_and_no_user() {
         press(&mut app, &digit.to_string());
         let text = screen(&mut app, 250, 40);
         assert!(!text.contains("10.0.3") && !text.contains("rack4"), "{text}");
+    }
+}
+
+#[test]
+fn whoever_stands_at_the_end_of_what_is_live_stays_there_and_nobody_else_is_moved() {
+    for (keys, filter, stays) in
+        [("G", "", false), ("Gk", "", true), ("G", "msg == Submit*", false), ("gg", "", true)]
+    {
+        let mut app = app();
+        app.reading = Reading::Live;
+        app.set_filter(filter);
+        press(&mut app, keys);
+        let (before, count) = (app.current().unwrap().number, app.shown_count());
+        let last = app.session.entries().last().unwrap();
+        let (number, at) = (last.number + 1, last.at + 1);
+
+        let message = Message::from(SubmitSharesSuccess {
+            channel_id: 1,
+            last_sequence_number: 1,
+            new_submits_accepted_count: 1,
+            new_shares_sum: 1,
+        });
+        let frame = message.to_frame(&Tlvs::default());
+        let (direction, integrity) = (Direction::ServerToClient, Integrity::Plain);
+        let what = What::Frame { direction, frame: &frame, integrity };
+        app.session.take(&Observed { number, at, connection: 0, what });
+        app.grow();
+
+        assert_eq!(app.shown_count(), count + 1, "{keys} {filter}");
+        let now = app.current().unwrap().number;
+        assert_eq!(now, if stays { before } else { number }, "{keys} {filter}");
     }
 }

@@ -17,7 +17,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
-use super::app::App;
+use super::app::{App, Reading};
 use super::keys::Screen;
 
 /// Draws everything, and learns how many lines fit.
@@ -67,6 +67,11 @@ fn heading(app: &App, width: u16) -> Line<'static> {
     let name = if app.is_private { "capture".to_owned() } else { session.name.clone() };
     let mut spans = vec![Span::styled(format!(" {name} "), app.theme.bold())];
     spans.push(Span::raw(format!(" {} msg ", session.entries().len())));
+    match app.reading {
+        Reading::Ended => {}
+        Reading::Going => spans.push(Span::styled(" reading ", app.theme.bold())),
+        Reading::Live => spans.push(Span::styled(" live ", app.theme.bold())),
+    }
     if session.left_out > 0 {
         spans.push(Span::styled(format!(" {} left out ", session.left_out), app.theme.bad()));
     }

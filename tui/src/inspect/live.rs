@@ -1,0 +1,216 @@
+//! Reads captures beside the screen: what is there already is shown while the rest comes, and what
+//! grows is shown as it does.
+
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sv2::wire::Frame;
+use sv2_capture::Direction;
+use sv2_capture::observed::{Integrity, Observed, What};
+use sv2_capture::read::Found;
+
+use super::session::Session;
+use crate::capture::{End, Flow, Input, read};
+
+/// A reader at work.
+pub(super) struct Live {
+    news: Receiver<News>,
+}
+
+enum News {
+    Observed(Vec<Kept>),
+    Ended(Result<End, String>),
+}
+
+/// What a look at the reader has brought.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// There may be more.
+    GoesOn,
+    /// Everything was read.
+    Ended(Result<End, String>),
+}
+
+impl Live {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub(super) fn begin(input: Input) -> std::io::Result<Self> {
+        // Whoever reads waits where the screen does not keep up; a tap does not wait for it.
+        let (sender, news) = sync_channel(BATCHES_MAX);
+        thread::Builder::new().name("reader".to_owned()).spawn(move || {
+            let ended = read_all(&input, &sender);
+            // Nobody listens any more where the screen was left.
+            let _ = sender.send(News::Ended(ended));
+        })?;
+        Ok(Live { news })
+    }
+
+    /// Waits until there is something to show, or nothing will be.
+    pub(super) fn wait(&self, session: &mut Session) -> Look {
+        match self.news.recv() {
+            Ok(news) => take(news, session),
+            Err(_) => stopped(),
+        }
+    }
+
+    /// Takes what has come, as much as there is time for between two drawings.
+    pub(super) fn look(&self, session: &mut Session) -> Look {
+        let until = Instant::now() + LOOK;
+        while Instant::now() < until {
+            match self.news.try_recv() {
+                Ok(news) => {
+                    if let Look::Ended(ended) = take(news, session) {
+                        return Look::Ended(ended);
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return stopped(),
+            }
+        }
+        Look::GoesOn
+    }
+}
+
+fn take(news: News, session: &mut Session) -> Look {
+    match news {
+        News::Observed(batch) => {
+            batch.iter().for_each(|kept| session.take(&kept.observed()));
+            Look::GoesOn
+        }
+        News::Ended(ended) => Look::Ended(ended),
+    }
+}
+
+/// A reader says how it has ended, unless it has panicked.
+fn stopped() -> Look {
+    Look::Ended(Err("the reader has failed".to_owned()))
+}
+
+fn read_all(input: &Input, sender: &SyncSender<News>) -> Result<End, String> {
+    let batch = std::cell::RefCell::new(Vec::new());
+    let send = |is_due: bool| {
+        let mut batch = batch.borrow_mut();
+        if batch.is_empty() || !is_due {
+            return Flow::GoOn;
+        }
+        match sender.send(News::Observed(std::mem::take(&mut *batch))) {
+            Ok(()) => Flow::GoOn,
+            Err(_) => Flow::Stop,
+        }
+    };
+    let mut show = |found: &Found<'_>| {
+        batch.borrow_mut().push(Kept::of(&found.observed));
+        let is_full = batch.borrow().len() >= BATCH_LEN;
+        send(is_full)
+    };
+    let end = read(input, &mut show, &mut || send(true))?;
+    send(true);
+    Ok(end)
+}
+
+/// An observation that outlives what it was read from.
+struct Kept {
+    number: u64,
+    at: u64,
+    connection: u32,
+    what: KeptWhat,
+}
+
+enum KeptWhat {
+    Frame { direction: Direction, frame: Frame, integrity: Integrity },
+    Line { direction: Direction, line: Vec<u8> },
+    Other(What<'static>),
+}
+
+impl Kept {
+    fn of(observed: &Observed<'_>) -> Self {
+        let what = match observed.what.clone() {
+            What::Frame { direction, frame, integrity } => {
+                KeptWhat::Frame { direction, frame: frame.clone(), integrity }
+            }
+            What::Line { direction, line } => KeptWhat::Line { direction, line: line.to_vec() },
+            What::Opened { client, server, from_the_start } => {
+                KeptWhat::Other(What::Opened { client, server, from_the_start })
+            }
+            What::Handshake(seen) => KeptWhat::Other(What::Handshake(seen)),
+            What::Opaque { direction, len } => KeptWhat::Other(What::Opaque { direction, len }),
+            What::Gap { direction, len, resynced } => {
+                KeptWhat::Other(What::Gap { direction, len, resynced })
+            }
+            What::Closed { by, reset } => KeptWhat::Other(What::Closed { by, reset }),
+        };
+        let Observed { number, at, connection, .. } = *observed;
+        Kept { number, at, connection, what }
+    }
+
+    fn observed(&self) -> Observed<'_> {
+        let what = match &self.what {
+            KeptWhat::Frame { direction, frame, integrity } => {
+                What::Frame { direction: *direction, frame, integrity: *integrity }
+            }
+            KeptWhat::Line { direction, line } => What::Line { direction: *direction, line },
+            KeptWhat::Other(what) => what.clone(),
+        };
+        Observed { number: self.number, at: self.at, connection: self.connection, what }
+    }
+}
+
+/// Observations that are handed over at once.
+const BATCH_LEN: usize = 512;
+/// Batches that wait for the screen, at most.
+const BATCHES_MAX: usize = 64;
+/// Longest that keys wait for what has come.
+const LOOK: Duration = Duration::from_millis(30);
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use sv2_capture::rules::Policy;
+
+    use super::*;
+    use crate::inspect::describe;
+    use crate::inspect::open::open;
+
+    #[test]
+    fn whoever_reads_beside_the_screen_shows_what_was_read_at_once() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/captures");
+        let files = std::fs::read_dir(folder).expect("captures ship");
+        let mut count = 0;
+        for file in files.map(|file| file.expect("a file").path()) {
+            if file.extension().is_none_or(|extension| extension != "pcapng") {
+                continue;
+            }
+            count += 1;
+            let input = || Input { files: vec![PathBuf::from(&file)], ..Input::default() };
+            let Ok(whole) = open(&input(), Policy::default()) else { continue };
+
+            let live = Live::begin(input()).expect("a thread");
+            let mut session = Session::new(whole.name.clone(), Policy::default());
+            while let Look::GoesOn = live.wait(&mut session) {}
+
+            assert_eq!(session.entries().len(), whole.entries().len(), "{}", file.display());
+            for (one, other) in session.entries().iter().zip(whole.entries()) {
+                assert_eq!((one.number, one.at, &one.info), (other.number, other.at, &other.info));
+                assert_eq!(describe::name(one), describe::name(other));
+                assert_eq!(one.outcome, other.outcome);
+            }
+            assert_eq!(session.channels().len(), whole.channels().len());
+        }
+        assert!(count > 10, "{count} captures");
+    }
+
+    #[test]
+    fn what_is_no_capture_is_said_when_it_was_read() {
+        let input = Input { files: vec![PathBuf::from("/dev/null/none")], ..Input::default() };
+        let live = Live::begin(input).expect("a thread");
+        let mut session = Session::new(String::new(), Policy::default());
+
+        let Look::Ended(Err(error)) = live.wait(&mut session) else { panic!("it was read") };
+
+        assert!(error.contains("/dev/null/none"), "{error}");
+    }
+}
