@@ -450,7 +450,7 @@ impl App {
         if let Some(number) = number {
             self.go_to(number);
         }
-        if self.shown_count() == 0 {
+        if self.shown_count() == 0 && self.reading == Reading::Ended {
             self.said = "nothing fits this filter; F takes it away".into();
         }
     }
