@@ -171,6 +171,11 @@ fn what_cannot_be_simulated_is_said_before_the_start() {
     assert_eq!(output.status.code(), Some(4), "{error}");
     assert!(error.contains("[chain] nbits: its devices would find"), "{error}");
 
+    let output = simulate(folder.path(), "config-b --proofs oracle --output run --capture");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(error.contains("--proofs hashed"), "{error}");
+
     let output = simulate(folder.path(), "config-b --devices 4000000000");
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{error}");

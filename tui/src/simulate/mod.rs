@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use simulator::mutant::Mutant;
 use simulator::report::Timeline;
-use simulator::scenario::{Fidelity, Overrides, Scenario};
+use simulator::scenario::{Fidelity, Overrides, ProofMode, Scenario};
 use simulator::units::parse_duration;
 use simulator::world::{Difference, QueueKind, World, WorldSettings};
 use sv2::time::Instant;
@@ -67,6 +67,11 @@ fn prepare(arguments: &Simulate) -> Result<(Scenario, Instant), Outcome> {
     }
     if let Some(proofs) = arguments.proofs {
         scenario.virtual_time.run.proofs = proofs;
+    }
+    if arguments.capture && scenario.virtual_time.run.proofs == ProofMode::Oracle {
+        return Err(Outcome::usage(
+            "--capture: nobody could check the shares of an oracle: give it --proofs hashed",
+        ));
     }
     memory::check(&scenario, &file)?;
     Ok((scenario, Instant::ZERO + length))
