@@ -5,7 +5,7 @@
 //! exponential times, targets follow the production algorithm, messages have their exact sizes,
 //! and a share is stale if the pool's tip has changed before it arrives. It leaves out loss, the
 //! validity of proofs, and that a job which is sent with its tip may arrive after it: where delays
-//! vary, devices as roles switch later by as much (`tests/levels.rs` compares them where they do
+//! vary, devices as roles switch later by as much (`tests/fidelity.rs` compares them where they do
 //! not).
 
 mod device;
