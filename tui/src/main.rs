@@ -20,6 +20,7 @@ mod node;
 mod outcome;
 mod print;
 mod progress;
+mod recorder;
 mod rules;
 mod simulate;
 mod stats;

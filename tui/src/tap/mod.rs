@@ -2,7 +2,6 @@
 
 mod key;
 mod options;
-mod recorder;
 mod rules_file;
 mod socket;
 
@@ -22,9 +21,9 @@ use crate::interruption::{self, Interruption};
 use crate::key_log;
 use crate::outcome::Outcome;
 use crate::print;
+use crate::recorder::{self, FileRecorder, Recording};
 pub(crate) use options::Tap;
 use options::is_loopback;
-use recorder::{FileRecorder, Recording};
 use rules_file::RulesFile;
 use socket::LiveSocket;
 

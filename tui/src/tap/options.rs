@@ -8,9 +8,9 @@ use clap::Args;
 use simulator::units::parse_duration;
 use sv2::role::PeerAddress;
 
-use super::recorder::RecorderConfig;
 use crate::address;
 use crate::outcome::Outcome;
+use crate::recorder::RecorderConfig;
 
 #[derive(Debug, Args)]
 #[command(
@@ -164,11 +164,11 @@ impl Tap {
         let queue = size("--queue", &self.queue)?;
         Ok(Some(RecorderConfig {
             directory,
+            command: "tap",
             interfaces: match (is_through, self.plain) {
-                // The second one is never used.
-                (true, _) => ["through", "none"],
-                (false, false) => ["down", "up"],
-                (false, true) => ["down.plain", "up.plain"],
+                (true, _) => vec!["through"],
+                (false, false) => vec!["down", "up"],
+                (false, true) => vec!["down.plain", "up.plain"],
             },
             is_plain: self.plain,
             has_keys: !self.no_keys,

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::recorder::Progress;
+use crate::recorder::Progress;
 
 /// A socket that is removed when it is dropped.
 pub(super) struct LiveSocket {

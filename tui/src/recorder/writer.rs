@@ -29,10 +29,10 @@ impl Writer {
         queue: Arc<Queue>,
         config: &RecorderConfig,
     ) -> io::Result<(Writer, watch::Receiver<Progress>)> {
-        let application = concat!("assay tap ", env!("CARGO_PKG_VERSION"));
+        let application = format!("assay {} {}", config.command, env!("CARGO_PKG_VERSION"));
         let (progress, receiver) = watch::channel(files.progress());
         let mut writer = Writer {
-            recording: sv2_capture::Recording::new(application, &config.interfaces),
+            recording: sv2_capture::Recording::new(&application, &config.interfaces),
             files,
             queue,
             progress,

@@ -1,4 +1,4 @@
-//! Records what a relay sees in pcapng files, and never makes it wait.
+//! Records what a relay or a network sees in pcapng files, and never makes it wait.
 //!
 //! Connections put their records into a queue with a limit in bytes; a thread writes them. What
 //! does not fit, or cannot be written, is left out: it is a gap in the stream's sequence numbers,
@@ -19,38 +19,40 @@ use sv2_net::relay::{NotRecorded, Record, Recorder};
 use tokio::sync::watch;
 
 use files::Files;
-pub(super) use files::Progress;
+pub(crate) use files::Progress;
 use queue::Queue;
 use writer::Writer;
 
 /// How to record.
 #[derive(Clone, Debug)]
-pub(super) struct RecorderConfig {
-    pub(super) directory: PathBuf,
-    /// Of the two legs, in this order.
-    pub(super) interfaces: [&'static str; 2],
+pub(crate) struct RecorderConfig {
+    pub(crate) directory: PathBuf,
+    /// Which command records: named in the header of the files, and at the beginning of their names.
+    pub(crate) command: &'static str,
+    /// Of the two legs, in this order; of one alone, where all streams have even numbers.
+    pub(crate) interfaces: Vec<&'static str>,
     /// Frames as they are inside of Noise.
-    pub(super) is_plain: bool,
-    pub(super) has_keys: bool,
-    pub(super) is_fail_closed: bool,
+    pub(crate) is_plain: bool,
+    pub(crate) has_keys: bool,
+    pub(crate) is_fail_closed: bool,
     /// A file that has become so long is the last but one, in bytes.
-    pub(super) file_len_max: Option<u64>,
+    pub(crate) file_len_max: Option<u64>,
     /// The same by age.
-    pub(super) file_age_max: Option<Duration>,
+    pub(crate) file_age_max: Option<Duration>,
     /// Older ones are deleted.
-    pub(super) files_kept: Option<usize>,
+    pub(crate) files_kept: Option<usize>,
     /// Records that wait to be written, in bytes.
-    pub(super) queued_len_max: usize,
+    pub(crate) queued_len_max: usize,
 }
 
 /// The queue of a thread that writes.
-pub(super) struct FileRecorder {
+pub(crate) struct FileRecorder {
     queue: Arc<Queue>,
     config: RecorderConfig,
 }
 
 /// The thread.
-pub(super) struct Recording {
+pub(crate) struct Recording {
     queue: Arc<Queue>,
     thread: JoinHandle<()>,
     progress: watch::Receiver<Progress>,
@@ -58,7 +60,7 @@ pub(super) struct Recording {
 
 impl FileRecorder {
     /// Opens the first file.
-    pub(super) fn start(config: RecorderConfig) -> io::Result<(Arc<FileRecorder>, Recording)> {
+    pub(crate) fn start(config: RecorderConfig) -> io::Result<(Arc<FileRecorder>, Recording)> {
         let files = Files::open(&config)?;
         let queue = Arc::new(Queue::new(config.queued_len_max));
         let (writer, progress) = Writer::new(files, Arc::clone(&queue), &config)?;
@@ -75,7 +77,8 @@ impl RecorderConfig {
     fn small(directory: &std::path::Path) -> Self {
         RecorderConfig {
             directory: directory.to_owned(),
-            interfaces: ["down", "up"],
+            command: "tap",
+            interfaces: vec!["down", "up"],
             is_plain: false,
             has_keys: true,
             is_fail_closed: false,
@@ -103,24 +106,24 @@ impl Recorder for FileRecorder {
 
 impl Recording {
     /// How far the files have come.
-    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
 
     /// Files that are begun from now on.
-    pub(super) fn files(&self) -> NextFiles {
+    pub(crate) fn files(&self) -> NextFiles {
         let progress = self.progress.clone();
         let number = progress.borrow().number;
         NextFiles { progress, number }
     }
 
     /// Goes on in another file.
-    pub(super) fn begin_file(&self) {
+    pub(crate) fn begin_file(&self) {
         self.queue.ask_for_file();
     }
 
     /// Writes what is queued, and ends.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         self.queue.end();
         if self.thread.join().is_err() {
             tracing::error!("the recorder has failed");
@@ -129,14 +132,14 @@ impl Recording {
 }
 
 /// Tells of files; of two that were begun in one moment only of the last.
-pub(super) struct NextFiles {
+pub(crate) struct NextFiles {
     progress: watch::Receiver<Progress>,
     number: u64,
 }
 
 impl NextFiles {
     /// The next one; `None` once the recording has ended.
-    pub(super) async fn next(&mut self) -> Option<PathBuf> {
+    pub(crate) async fn next(&mut self) -> Option<PathBuf> {
         let number = self.number;
         let next = self.progress.wait_for(|progress| progress.number != number).await.ok()?;
         self.number = next.number;

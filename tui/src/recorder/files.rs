@@ -14,19 +14,20 @@ use super::RecorderConfig;
 
 /// The file that is being written, and how far whole blocks reach in it.
 #[derive(Clone, Debug)]
-pub(in crate::tap) struct Progress {
+pub(crate) struct Progress {
     /// From 1.
-    pub(in crate::tap) number: u64,
+    pub(crate) number: u64,
     /// Where it is, or was.
-    pub(in crate::tap) path: PathBuf,
-    pub(in crate::tap) file: Arc<File>,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<File>,
     /// In bytes.
-    pub(in crate::tap) len: u64,
+    pub(crate) len: u64,
 }
 
 /// One file after the other.
 #[derive(Debug)]
 pub(super) struct Files {
+    command: &'static str,
     directory: PathBuf,
     file_len_max: Option<u64>,
     file_age_max: Option<Duration>,
@@ -41,8 +42,9 @@ impl Files {
     /// Opens the first one. They hold keys: nobody but their owner may read them.
     pub(super) fn open(config: &RecorderConfig) -> io::Result<Files> {
         DirBuilder::new().recursive(true).mode(0o700).create(&config.directory)?;
-        let current = create(&config.directory, 1)?;
+        let current = create(config.command, &config.directory, 1)?;
         let mut files = Files {
+            command: config.command,
             directory: config.directory.clone(),
             file_len_max: config.file_len_max,
             file_age_max: config.file_age_max,
@@ -67,7 +69,7 @@ impl Files {
 
     /// Begins the next one, and deletes the oldest if there are too many.
     pub(super) fn begin(&mut self) -> io::Result<()> {
-        self.current = create(&self.directory, self.current.number + 1)?;
+        self.current = create(self.command, &self.directory, self.current.number + 1)?;
         self.begun_at = Instant::now();
         self.keep_some();
         Ok(())
@@ -110,12 +112,12 @@ impl Files {
     }
 }
 
-fn create(directory: &Path, number: u64) -> io::Result<Progress> {
+fn create(command: &str, directory: &Path, number: u64) -> io::Result<Progress> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let stamp = stamp(now.as_secs());
     for attempt in 0..ATTEMPTS_MAX {
         let again = if attempt == 0 { String::new() } else { format!("-{attempt}") };
-        let path = directory.join(format!("tap-{stamp}-{number:05}{again}.pcapng"));
+        let path = directory.join(format!("{command}-{stamp}-{number:05}{again}.pcapng"));
         let mut options = OpenOptions::new();
         // Appending: a cut-off file goes on where its last whole block has ended.
         options.append(true).read(true).create_new(true).mode(0o600);
