@@ -128,6 +128,7 @@ pub(crate) enum Command {
         assay up config-b\n  \
         assay up config-b --chain bitcoind --until blocks=3\n  \
         assay up my-network.toml --for 60s --json\n  \
+        assay up config-a --until blocks=3 --record captures\n  \
         assay up config-b --replace pool=stratum2+tcp://HOST:PORT/KEY\n  \
         assay up config-b --replace pool=my-pool.recipe.toml\n\n\
         Exit codes: 0 what was asked for has happened, 1 --for has passed before --until was \
@@ -178,6 +179,11 @@ pub(crate) struct Up {
     /// Append the secrets of all sessions of our roles to a file, for reading captures
     #[arg(long, value_name = "FILE", env = "SV2KEYLOGFILE")]
     pub(crate) key_log: Option<PathBuf>,
+
+    /// Folder for a capture of all connections of our roles, with the keys that open it, for
+    /// `assay inspect`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Which kind of peer is checked.

@@ -38,6 +38,7 @@ use crate::keys;
 use crate::network::NetworkTrace;
 use crate::nodes::{LiveNode, Nodes};
 use crate::part::Subject;
+use crate::recording::NetworkRecording;
 
 /// A role that runs.
 #[derive(Debug)]
@@ -90,11 +91,12 @@ pub enum RoleStartError {
 pub(crate) struct Starter {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) nodes: Nodes,
-    pub(crate) addresses: Addresses,
+    pub(crate) addresses: Arc<Addresses>,
     pub(crate) accounts: OpenAccounts,
     pub(crate) helper: Helper,
     pub(crate) key_log: Option<Arc<KeyLog>>,
     pub(crate) trace: Option<Arc<dyn NetworkTrace>>,
+    pub(crate) recording: Option<Arc<NetworkRecording>>,
 }
 
 /// The trace of one role.
@@ -211,6 +213,7 @@ impl Starter {
         let of_scenario = self.scenario.role(id);
         let mut config = HostConfig::new(of_scenario.name.clone());
         config.key_log.clone_from(&self.key_log);
+        config.tap = self.recording.clone().map(|recording| recording as _);
         let traced = self.trace.clone();
         config.trace = traced.map(|network| Arc::new(RoleTrace { subject, network }) as _);
         let mut authority = None;

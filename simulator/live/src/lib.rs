@@ -13,6 +13,7 @@ pub mod load;
 mod network;
 mod nodes;
 mod part;
+mod recording;
 mod supervisor;
 
 pub use network::{Network, NetworkTrace, Settings, StartError, StartStep};

@@ -9,6 +9,7 @@ use sv2::noise::StratumUrl;
 use sv2::time::Now;
 use sv2::wire::Tlvs;
 use sv2_net::child::Helper;
+use sv2_net::relay::Recorder;
 use sv2_net::tap::{Direction, KeyLog, Link};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -18,6 +19,7 @@ use crate::address::{self, Addresses};
 use crate::host::{RoleStartError, Starter};
 use crate::nodes::{LiveNode, NodeStartError, Nodes};
 use crate::part::{Happening, Subject};
+use crate::recording::NetworkRecording;
 use crate::supervisor::{Reporter, Supervisor};
 
 /// What a run decides beside the scenario.
@@ -29,6 +31,9 @@ pub struct Settings {
     pub key_log: Option<Arc<KeyLog>>,
     /// Sees the messages of all roles of ours, if given.
     pub trace: Option<Arc<dyn NetworkTrace>>,
+    /// Takes the bytes of all connections of roles of ours, if given, each of them once. Streams
+    /// have even numbers, and what it refuses is left out.
+    pub recorder: Option<Arc<dyn Recorder>>,
 }
 
 /// Sees the messages of a network's roles. Each message is seen by both of its ends, where both
@@ -101,9 +106,12 @@ impl Network {
             Supervisor::of_node(NodeId(index), node.clone(), reporter.clone())
         });
         let watched = watched.collect();
-        let addresses = Addresses::new(&scenario);
+        let addresses = Arc::new(Addresses::new(&scenario));
         let scenario = Arc::new(scenario);
-        let Settings { helper, key_log, trace } = settings;
+        let Settings { helper, key_log, trace, recorder } = settings;
+        let recording = recorder.map(|recorder| {
+            NetworkRecording::new(recorder, Arc::clone(&scenario), Arc::clone(&addresses))
+        });
         let starter = Arc::new(Starter {
             scenario: Arc::clone(&scenario),
             nodes,
@@ -112,6 +120,7 @@ impl Network {
             helper,
             key_log,
             trace,
+            recording: recording.map(Arc::new),
         });
         let mut network = Network { starter, roles: Vec::new(), nodes: watched, happenings };
         for id in scenario.start_order() {

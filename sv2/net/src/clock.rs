@@ -1,6 +1,7 @@
 //! The two clocks of a live process.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sv2::time::{Instant, Now, UnixTime};
@@ -31,6 +32,15 @@ impl Clock {
         let elapsed = instant.since(Instant::ZERO);
         self.origin.checked_add(elapsed).unwrap_or_else(|| self.origin + FAR)
     }
+}
+
+/// Civil time in nanoseconds since the Unix epoch. It never goes back, even where the system's clock
+/// does: what is recorded stays in order.
+pub fn civil_nanoseconds() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let now = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+    LAST.fetch_max(now, Ordering::Relaxed).max(now)
 }
 
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);

@@ -53,7 +53,7 @@ pub(crate) enum Failure {
 pub(crate) async fn run(opening: Opening, via: Via, shared: &Shared) -> Result<(), Failure> {
     let Opening { mut stream, link, mut speech, to_send, permit } = opening;
     if let Some(tap) = &shared.tap {
-        tap.opened(shared.clock.now(), link);
+        tap.opened(shared.clock.now(), link, via);
     }
     let mut input = BytesMut::new();
     let mut witness = Counting { link, shared };

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sv2::message::Message;
 use sv2::noise::SessionSecrets;
+use sv2::role::Via;
 use sv2::time::Now;
 use sv2::wire::Tlvs;
 
@@ -40,7 +41,7 @@ pub enum Direction {
 /// must not block for long.
 pub trait Tap: Send + Sync {
     /// A connection is there, before its first byte.
-    fn opened(&self, at: Now, link: Link);
+    fn opened(&self, at: Now, link: Link, via: Via);
     /// Bytes as on the wire, in order for each link and direction. Bytes sent are told before
     /// they are given to the socket.
     fn bytes(&self, at: Now, link: Link, direction: Direction, bytes: &[u8]);

@@ -6,7 +6,8 @@ mod machine;
 mod screen;
 
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use simulator::goal::Goal;
@@ -15,12 +16,14 @@ use simulator::units::parse_duration;
 use simulator_live::{Happening, Network, Settings, StartStep};
 use sv2_net::child::Helper;
 use sv2_net::clock::Clock;
+use sv2_net::relay::Recorder;
 use tokio::time::{Instant, sleep_until};
 
 use crate::arguments::{self, Up};
 use crate::interruption::{INTERRUPTED, Interruption};
 use crate::key_log;
 use crate::outcome::Outcome;
+use crate::recorder::{FileRecorder, RecorderConfig, Recording};
 use board::Board;
 
 /// Runs `assay up`.
@@ -39,6 +42,8 @@ pub(crate) fn run(arguments: &Up) -> Outcome {
 /// How the run goes on and ends.
 struct Run {
     settings: Settings,
+    /// Folder for captures.
+    record: Option<PathBuf>,
     goal: Option<Goal>,
     duration: Option<Duration>,
     look: Look,
@@ -118,7 +123,8 @@ fn prepare(arguments: &Up) -> Result<(Scenario, Run), Outcome> {
         .map_err(|error| Outcome::Internal(format!("our own executable: {error}")))?;
     let is_watched = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let run = Run {
-        settings: Settings { helper, key_log, trace: None },
+        settings: Settings { helper, key_log, trace: None, recorder: None },
+        record: arguments.record.clone(),
         goal: goal.map_err(|error| usage("--until", error))?,
         duration: duration.map_err(|error| usage("--for", error))?,
         look: match (arguments.json, is_watched && !arguments.plain) {
@@ -141,8 +147,13 @@ pub(crate) fn read_scenario(scenario: &str) -> Result<(String, String), Outcome>
     Ok((format!("{}.toml", builtin.name), builtin.text.to_owned()))
 }
 
-async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
+async fn bring_up(scenario: Scenario, mut run: Run) -> Result<Outcome, Outcome> {
     let mut interruption = Interruption::catch()?;
+    let recording = run.record.take().map(record).transpose()?;
+    let recording = recording.map(|(recorder, recording)| {
+        run.settings.recorder = Some(recorder);
+        recording
+    });
     let names: Vec<String> = scenario.roles.iter().map(|role| role.name.clone()).collect();
     let goal = run.goal;
     let started = tokio::select! {
@@ -169,12 +180,37 @@ async fn bring_up(scenario: Scenario, run: Run) -> Result<Outcome, Outcome> {
     view.finish(&board, ending);
     drop(view);
     network.shutdown().await;
+    if let Some(recording) = recording {
+        recording.finish();
+    }
     Ok(match ending {
         Ending::GoalReached | Ending::TimeIsUp => Outcome::Done,
         Ending::GoalMissed => Outcome::Code(GOAL_MISSED),
         Ending::Interrupted if goal.is_none() => Outcome::Done,
         Ending::Interrupted => Outcome::Code(INTERRUPTED),
     })
+}
+
+/// Begins to record in a folder, and says in which file.
+fn record(directory: PathBuf) -> Result<(Arc<dyn Recorder>, Recording), Outcome> {
+    let config = RecorderConfig {
+        command: "up",
+        directory: directory.clone(),
+        interfaces: vec!["network"],
+        is_plain: false,
+        has_keys: true,
+        is_fail_closed: false,
+        file_len_max: None,
+        file_age_max: None,
+        files_kept: None,
+        queued_len_max: QUEUED_LEN_MAX,
+    };
+    let (recorder, recording) = FileRecorder::start(config).map_err(|error| {
+        Outcome::usage(format!("--record: cannot write {}: {error}", directory.display()))
+    })?;
+    let file = recording.progress().borrow().path.display().to_string();
+    anstream::eprintln!("records in {file}, with the keys that open it");
+    Ok((recorder, recording))
 }
 
 async fn watch(
@@ -221,3 +257,5 @@ async fn at(until: Option<Instant>) {
 const TICK: Duration = Duration::from_millis(250);
 /// What `--until` asks for has not happened within `--for`.
 const GOAL_MISSED: u8 = 1;
+/// Records that wait to be written, in bytes.
+const QUEUED_LEN_MAX: usize = 64 << 20;

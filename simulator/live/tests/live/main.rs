@@ -79,6 +79,7 @@ async fn start_with(
     scenario: Scenario,
     trace: Option<Arc<dyn NetworkTrace>>,
 ) -> Result<Network, Failed> {
-    let settings = Settings { helper: Helper::of_this_program()?, key_log: None, trace };
+    let settings =
+        Settings { helper: Helper::of_this_program()?, key_log: None, trace, recorder: None };
     Ok(Network::start(scenario, settings, |_| {}).await?)
 }

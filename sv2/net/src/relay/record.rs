@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sv2::noise::SessionSecrets;
 use sv2::wire::Frame;
 use thiserror::Error;
 
+use crate::clock::civil_nanoseconds;
 use crate::handshake::Witness;
 use crate::tap::KeyLog;
 
@@ -121,7 +120,7 @@ pub(super) fn tracks(
     server: SocketAddr,
 ) -> Result<[Track; 2], NotRecorded> {
     if let Some(recorder) = recorder {
-        recorder.record(nanoseconds(), stream, Record::Opened { leg, client, server })?;
+        recorder.record(civil_nanoseconds(), stream, Record::Opened { leg, client, server })?;
     }
     Ok([Side::Client, Side::Server].map(|from| Track {
         recorder: recorder.cloned(),
@@ -153,7 +152,7 @@ impl Track {
         let offset = self.offset;
         self.offset += bytes.len() as u64;
         let record = Record::Bytes { from: self.from, offset, comment, bytes: bytes.to_vec() };
-        recorder.record(nanoseconds(), self.stream, record)
+        recorder.record(civil_nanoseconds(), self.stream, record)
     }
 
     /// Records a comment behind what was sent last.
@@ -169,7 +168,7 @@ impl Track {
         if let Some(recorder) = &self.recorder {
             // Whoever is told has ended already.
             let record = Record::Closed { from: self.from, is_reset };
-            let _ = recorder.record(nanoseconds(), self.stream, record);
+            let _ = recorder.record(civil_nanoseconds(), self.stream, record);
         }
     }
 }
@@ -218,7 +217,7 @@ impl Witness for Handshake<'_> {
             && let Some(recorder) = &self.sent.recorder
         {
             let record = Record::Secrets(secrets.clone());
-            let outcome = recorder.record(nanoseconds(), self.sent.stream, record);
+            let outcome = recorder.record(civil_nanoseconds(), self.sent.stream, record);
             self.keep(outcome);
         }
     }
@@ -229,12 +228,4 @@ pub(super) fn append_plain(track: &Track, frame: &Frame, plain: &mut Vec<u8>) {
     if track.takes_plain() {
         frame.write(plain);
     }
-}
-
-/// Civil time that never goes back, even where the system's clock does.
-pub(super) fn nanoseconds() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let now = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-    LAST.fetch_max(now, Ordering::Relaxed).max(now)
 }

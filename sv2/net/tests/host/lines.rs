@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sv2::event::Event;
 use sv2::message::Message;
 use sv2::noise::SessionSecrets;
-use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output, Role};
+use sv2::role::{CloseReason, ConnectionId, Input, Outbox, Output, Role, Via};
 use sv2::sv1::Sv1Error;
 use sv2::time::{Instant, Now};
 use sv2::wire::{Frame, Tlvs};
@@ -73,7 +73,7 @@ impl Trace for Recorder {
 }
 
 impl Tap for Recorder {
-    fn opened(&self, _: Now, _: Link) {}
+    fn opened(&self, _: Now, _: Link, _: Via) {}
 
     fn bytes(&self, _: Now, _: Link, direction: Direction, bytes: &[u8]) {
         self.bytes.lock().unwrap().extend(bytes.iter().map(|byte| (direction, *byte)));

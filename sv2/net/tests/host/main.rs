@@ -383,7 +383,7 @@ struct Recorder {
 }
 
 impl Tap for Recorder {
-    fn opened(&self, _: Now, _: Link) {}
+    fn opened(&self, _: Now, _: Link, _: Via) {}
 
     fn bytes(&self, _: Now, _: Link, direction: Direction, bytes: &[u8]) {
         let len = match direction {
