@@ -6,27 +6,33 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use sv2_capture::read::{Dissector, Item, PacketReader};
+use sv2::message::Message;
+use sv2_capture::observed::What;
+use sv2_capture::read::{Dissector, Item, PacketReader, Sink};
 use sv2_capture::rules::{Finding, Inspector, Policy};
 
 /// Everything that is found in a file, as codes.
 fn codes(file: &Path) -> BTreeSet<String> {
+    let mut inspector = Inspector::new(Policy::default());
+    let mut codes = BTreeSet::new();
+    walk(file, &mut |found| {
+        let report = inspector.observe(&found.observed);
+        codes.extend(report.findings.iter().map(Finding::code));
+    });
+    codes
+}
+
+fn walk(file: &Path, sink: &mut Sink<'_>) {
     let bytes = read(file);
     let mut reader = PacketReader::new(&bytes[..]);
     let mut dissector = Dissector::new(0, None);
-    let mut inspector = Inspector::new(Policy::default());
-    let mut codes = BTreeSet::new();
     while let Some(item) = reader.next_item().unwrap() {
         match item {
-            Item::Packet(packet) => dissector.packet(0, &packet, &mut |found| {
-                let report = inspector.observe(&found.observed);
-                codes.extend(report.findings.iter().map(Finding::code));
-            }),
+            Item::Packet(packet) => dissector.packet(0, &packet, sink),
             Item::Secrets(text) => dissector.key_log(text),
             Item::Skipped(_) | Item::Other => {}
         }
     }
-    codes
 }
 
 #[expect(clippy::disallowed_methods, reason = "the files are what is judged")]
@@ -63,15 +69,35 @@ fn captures_in_files_give_what_their_index_says() {
 /// target: neither is told of.
 #[test]
 fn captures_of_real_programs_give_only_what_is_explained() {
-    let taps: [(&str, &[&str]); 4] = [
-        ("jd_client_sv2-assay-job-declarator-server", &["W35"]),
-        ("jd_client_sv2-assay-pool", &["W30", "W35"]),
-        ("mining_device-pool_sv2", &["W30", "W35"]),
-        ("translator_sv2-pool_sv2", &["C30", "C31", "C35"]),
-    ];
-    for (name, expected) in taps {
+    for (name, expected) in TAPS {
         let found = codes(&folder().join(format!("tap-{name}.pcapng")));
 
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{name}");
     }
 }
+
+#[test]
+fn messages_of_real_programs_are_decoded_all_and_encoded_again_to_the_same_bytes() {
+    let mut count = 0;
+    for (name, _) in TAPS {
+        walk(&folder().join(format!("tap-{name}.pcapng")), &mut |found| {
+            let What::Frame { frame, .. } = found.observed.what else { return };
+            let number = found.observed.number;
+            let decoded = Message::decode(frame).unwrap_or_else(|error| {
+                panic!("{name}, {number}: {error}");
+            });
+            assert_eq!(decoded.message.to_frame(&decoded.tlvs), *frame, "{name}, {number}");
+            count += 1;
+        });
+    }
+    assert!(count > 300, "{count} messages");
+}
+
+/// Recorded by `assay tap` between programs of the reference implementation, and what the rules
+/// find in them.
+const TAPS: [(&str, &[&str]); 4] = [
+    ("jd_client_sv2-assay-job-declarator-server", &["W35"]),
+    ("jd_client_sv2-assay-pool", &["W30", "W35"]),
+    ("mining_device-pool_sv2", &["W30", "W35"]),
+    ("translator_sv2-pool_sv2", &["C30", "C31", "C35"]),
+];
