@@ -32,9 +32,9 @@ fn write_page(
     writeln!(text, "# What simulations say of the claims about Stratum V2\n")?;
     writeln!(
         text,
-        "Made by `assay experiments run --write`, from `simulator/scenarios/experiments/`; the same\n\
-         files give the same page, to the byte. Arms of an experiment have the same seeds: the\n\
-         same devices, moments of shares and blocks. Intervals are at 95 %. A claim is\n\
+        "Made by `assay experiments run --write simulator/EXPERIMENTS.md`, from\n\
+         `simulator/scenarios/experiments/`; the same files give the same page, to the byte. Arms of an\n\
+         experiment have the same seeds: the same devices, moments of shares and blocks. Intervals are at 95 %. A claim is\n\
          *supported* or *contradicted* only if the whole interval says so, in every cell that\n\
          it is about; one cell that contradicts it is enough. *Closed form* is what a formula\n\
          gives for what was simulated, so that either can be doubted.\n"
