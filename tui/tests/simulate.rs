@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test says where it failed")]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -102,6 +103,33 @@ fn two_runs_of_a_seed_leave_the_same_files() {
     for part in ["share to answer", "tip to device", "SubmitSharesExtended", "mining.submit"] {
         assert!(page.contains(part), "{part}");
     }
+}
+
+#[test]
+fn an_interrupted_run_leaves_what_it_has_and_says_that_it_is_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    // Whoever reads the first event knows that the run has begun.
+    let events = run.join("events.jsonl");
+    assert!(Command::new("mkfifo").arg(&events).status().unwrap().success());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.current_dir(folder.path()).args(["simulate", "config-d", "--for", "1000d"]);
+    command.args(["--output", "run", "--events"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let mut events = BufReader::new(std::fs::File::open(&events).unwrap());
+    events.read_line(&mut String::new()).unwrap();
+
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    std::io::copy(&mut events, &mut std::io::sink()).unwrap();
+
+    assert!(told.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let summary = std::fs::read(run.join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!(summary["is_partial"], true);
+    assert!(run.join("report.html").exists());
 }
 
 #[test]
