@@ -8,8 +8,10 @@ use sv2::time::{Instant, Now};
 
 /// A shipped scenario, with roles apart from each other.
 fn scenario(name: &str, seed: u64) -> Scenario {
-    let text =
-        builtin(name).expect("it ships").text.to_owned() + "\n[network]\nlatency = \"20ms\"\n";
+    let mut text = builtin(name).expect("it ships").text.to_owned();
+    if !text.contains("[[link]]") {
+        text += "\n[network]\nlatency = \"20ms\"\n";
+    }
     let overrides = Overrides { seed: Some(seed), ..Overrides::default() };
     Scenario::load(name, &text, &overrides).expect("it loads")
 }
@@ -68,7 +70,11 @@ fn every_configuration_finds_blocks_and_rejects_late_shares_alone() {
 fn the_same_seed_is_the_same_run_and_another_one_is_not() {
     for name in BUILTIN.iter().map(|builtin| builtin.name) {
         let digest = |seed, queue| {
-            let mut world = open(&scenario(name, seed), queue);
+            let mut scenario = scenario(name, seed);
+            if scenario.device_count() > FEW {
+                scenario.set_device_count(200).expect("there is a fleet");
+            }
+            let mut world = open(&scenario, queue);
             world.run(minute(5), u64::MAX);
             world.digest()
         };
@@ -80,6 +86,9 @@ fn the_same_seed_is_the_same_run_and_another_one_is_not() {
         assert_ne!(digest(8, QueueKind::Radix), first, "{name}: another seed");
     }
 }
+
+/// Devices of a scenario that are simulated all.
+const FEW: u64 = 100;
 
 /// Keeps one message to itself.
 struct Forgetful {

@@ -19,6 +19,8 @@ pub const BUILTIN: &[Builtin] = &[
     Builtin { name: "config-b", text: include_str!("../../scenarios/config-b.toml") },
     Builtin { name: "config-c", text: include_str!("../../scenarios/config-c.toml") },
     Builtin { name: "config-d", text: include_str!("../../scenarios/config-d.toml") },
+    Builtin { name: "farm", text: include_str!("../../scenarios/farm.toml") },
+    Builtin { name: "mine", text: include_str!("../../scenarios/mine.toml") },
 ];
 
 /// One by its name.

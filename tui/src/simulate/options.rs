@@ -15,19 +15,16 @@ use simulator::scenario::{Fidelity, ProofMode};
         Examples:\n  \
         assay simulate config-b --for 10min --seed 42\n  \
         assay simulate my-network.toml --devices 10000 --for 1d --output run-1\n  \
-        assay simulate config-d --for 1h --check-determinism
-  \
-        assay simulate farm.toml --compare sv1,sv2-standard,sv2-extended --runs 20
-  \
-        assay simulate --swarm --for 10min
-
-\
+        assay simulate config-d --for 1h --check-determinism\n  \
+        assay simulate mine --for 1d --explain\n  \
+        assay simulate farm.toml --compare sv1,sv2-standard,sv2-extended --runs 20\n  \
+        assay simulate --swarm --for 10min\n\n\
         Exit codes: 0 the run is over, 1 a rule does not hold or two runs differ, 4 usage or \
         scenario error, 130 interrupted: what is reported is marked as partial."
 )]
 pub(crate) struct Simulate {
-    /// A scenario's file, or the name of one that comes with assay: pool, or config-a
-    /// to config-d
+    /// A scenario's file, or the name of one that comes with assay: pool, sv1, config-a to
+    /// config-d, farm (10,000 devices as a model) or mine (10,000 devices behind ten proxies)
     #[arg(required_unless_present = "swarm")]
     pub(crate) scenario: Option<String>,
 
