@@ -38,7 +38,7 @@ pub fn capture_stream(mut data: &[u8]) {
         data = rest;
         number += 1;
         let bytes = packet(*flags, [*high, *low], payload);
-        let packet = Packet { number, position: 0, at: number, link_type: 101, data: &bytes };
+        let packet = Packet { number, position: 0, at: number, link_type: 101, data: &bytes, data_at: 0 };
         dissector.packet(0, &packet, &mut |found| check.take(found));
     }
     dissector.finish(&mut |found| check.take(found));

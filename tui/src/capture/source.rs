@@ -134,6 +134,7 @@ struct Kept {
     at: u64,
     link_type: u32,
     data: Vec<u8>,
+    data_at: u64,
 }
 
 impl Source {
@@ -176,8 +177,8 @@ impl Source {
                     let mut data = kept.take().map_or_else(Vec::new, |kept: Kept| kept.data);
                     data.clear();
                     data.extend_from_slice(packet.data);
-                    let Packet { number, position, at, link_type, .. } = packet;
-                    self.next = Some(Kept { number, position, at, link_type, data });
+                    let Packet { number, position, at, link_type, data_at, .. } = packet;
+                    self.next = Some(Kept { number, position, at, link_type, data, data_at });
                     return;
                 }
                 Ok(Some(Item::Secrets(text))) => dissector.key_log(text),
@@ -224,9 +225,9 @@ fn merge(
             .filter(|source| source.next.is_some())
             .min_by_key(|source| source.next.as_ref().map(|next| next.at));
         let Some(source) = first else { return };
-        if let Some(Kept { number, position, at, link_type, data }) = &source.next {
-            let (number, position, at, link_type) = (*number, *position, *at, *link_type);
-            let packet = Packet { number, position, at, link_type, data };
+        if let Some(kept) = &source.next {
+            let Kept { number, position, at, link_type, data_at, .. } = *kept;
+            let packet = Packet { number, position, at, link_type, data: &kept.data, data_at };
             dissector.packet(source.file, &packet, &mut |found| audience.take(found));
         }
         source.advance(dissector, end);

@@ -67,7 +67,7 @@ fn write_tree(
         "{INDENT}extension_type {:#06x}  message_type {:#04x}  length {}",
         header.extension_type, header.message_type, header.payload_len
     );
-    if let Some(nonce) = seen.found.nonce {
+    if let Some(nonce) = seen.found.seal.map(|seal| seal.nonce) {
         let verdict = match integrity {
             Integrity::Verified => "MACs right",
             Integrity::Bad => "a MAC is WRONG",

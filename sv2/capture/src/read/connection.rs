@@ -7,10 +7,10 @@ use sv2::message::{Sender, descriptor};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN};
 use sv2::wire::FrameHeader;
 
-use super::context::Context;
+use super::context::{Context, Origin};
 use super::handshake;
 use super::key_log::SessionKeys;
-use super::reassembly::{Delivery, Place, Reassembly};
+use super::reassembly::{Data, Delivery, Place, Reassembly};
 use super::sealed::{Sealed, is_plausible};
 use super::stream::{Heard, Speech, Stream, starts_frames};
 use crate::Direction;
@@ -125,20 +125,13 @@ impl Connection {
         &mut self,
         sender: usize,
         segment: &super::link_layer::Segment<'_>,
-        place: Place,
+        data: Data<'_>,
         context: &mut Context<'_>,
     ) {
         let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
         let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
         let sequence = segment.sequence.wrapping_add(u32::from(segment.is_syn));
-        reassembly.segment(
-            sequence,
-            segment.payload,
-            segment.payload_len,
-            segment.is_fin,
-            place,
-            &mut deliver,
-        );
+        reassembly.segment(sequence, data, segment.is_fin, &mut deliver);
         self.reassemblies[sender] = reassembly;
     }
 
@@ -203,7 +196,8 @@ impl Connection {
             let client = self.ends[self.client];
             let server = self.ends[1 - self.client];
             let from_the_start = self.from_the_start;
-            context.emit(self.number, What::Opened { client, server, from_the_start }, &[], None);
+            let what = What::Opened { client, server, from_the_start };
+            context.emit(self.number, what, Origin::default());
         }
     }
 
@@ -211,7 +205,8 @@ impl Connection {
         if !self.was_closed {
             self.was_closed = true;
             let by = self.direction(sender);
-            context.emit(self.number, What::Closed { by, reset }, &[place], None);
+            let origin = Origin { places: &[place], ..Origin::default() };
+            context.emit(self.number, What::Closed { by, reset }, origin);
         }
     }
 
@@ -221,15 +216,15 @@ impl Connection {
 
     fn deliver(&mut self, sender: usize, delivery: Delivery<'_>, context: &mut Context<'_>) {
         match delivery {
-            Delivery::Bytes(bytes, place) => match self.protocol {
+            Delivery::Bytes(bytes, place, at) => match self.protocol {
                 Protocol::Known | Protocol::Trying(_) => {
                     self.hear(sender, context, |stream, arena, ear| {
-                        stream.bytes(bytes, place, arena, ear);
+                        stream.bytes(bytes, place, at, arena, ear);
                     });
                 }
                 Protocol::Unknown | Protocol::Act2 { .. } | Protocol::Shaken { .. } => {
                     self.first_byte.get_or_insert((context.shared.at, sender));
-                    self.streams[sender].hold(bytes, place);
+                    self.streams[sender].hold(bytes, place, at);
                     self.decide(false, context);
                 }
             },
@@ -274,13 +269,9 @@ impl Connection {
         let mut arena = std::mem::take(&mut context.shared.arena);
         let protocol = &mut self.protocol;
         let mut does_not_fit = false;
-        let mut ear = |heard: Heard<'_>, places: &[Place]| {
+        let mut ear = |heard: Heard<'_>, origin: Origin<'_>| {
             let what = match heard {
-                Heard::Frame { frame, integrity, nonce } => {
-                    let what = What::Frame { direction, frame, integrity };
-                    context.emit(number, what, places, nonce);
-                    return;
-                }
+                Heard::Frame { frame, integrity } => What::Frame { direction, frame, integrity },
                 Heard::Line(line) => What::Line { direction, line },
                 Heard::Opaque(len) => What::Opaque { direction, len },
                 Heard::Gap { len, resynced } => What::Gap { direction, len, resynced },
@@ -294,7 +285,7 @@ impl Connection {
                     What::Handshake(HandshakeSeen { key, ..*seen })
                 }
             };
-            context.emit(number, what, places, None);
+            context.emit(number, what, origin);
         };
         listen(&mut stream, &mut arena, &mut ear);
         self.streams[sender] = stream;
@@ -417,10 +408,11 @@ impl Connection {
                 return PLAIN;
             }
             if held.len() >= SEALED_HEADER_LEN && !context.shared.keys.is_empty() {
-                if let Some((direction, nonce, keys)) = context.attach(held, self.attempts) {
+                if let Some((direction, nonce, session, keys)) = context.attach(held, self.attempts)
+                {
                     let is_client = direction == Direction::ClientToServer;
                     self.client = if is_client { sender } else { 1 - sender };
-                    return self.attached(sender, nonce, &keys);
+                    return self.attached(sender, nonce, session, &keys);
                 }
                 self.attempts += 1;
                 if self.attempts < ATTACH_ATTEMPTS {
@@ -428,7 +420,8 @@ impl Connection {
                     self.open(context);
                     let len = self.streams[sender].take_all();
                     let direction = self.direction(sender);
-                    context.emit(self.number, What::Opaque { direction, len }, &[], None);
+                    let what = What::Opaque { direction, len };
+                    context.emit(self.number, what, Origin::default());
                     continue;
                 }
             }
@@ -440,11 +433,17 @@ impl Connection {
     }
 
     /// Both directions of a session that was found by its keys, one of them at a nonce.
-    fn attached(&mut self, sender: usize, nonce: u64, keys: &SessionKeys) -> Recognised {
+    fn attached(
+        &mut self,
+        sender: usize,
+        nonce: u64,
+        session: [u8; ACT_1_LEN],
+        keys: &SessionKeys,
+    ) -> Recognised {
         let speech = [0, 1].map(|index| {
             let at = if index == sender { nonce } else { 0 };
             match keys.transport(self.direction(index)) {
-                Some(secret) => Speech::Sealed(Box::new(Sealed::new(secret, at))),
+                Some(secret) => Speech::Sealed(Box::new(Sealed::new(session, secret, at))),
                 None => Speech::Opaque,
             }
         });
@@ -483,14 +482,14 @@ impl Connection {
             ..HandshakeSeen::default()
         };
         let Some(keys) = context.shared.keys.session(act_1) else {
-            context.emit(self.number, What::Handshake(seen), &[], None);
+            context.emit(self.number, What::Handshake(seen), Origin::default());
             self.speak([Speech::Opaque, Speech::Opaque], context);
             return;
         };
         (seen.certificate, seen.failures) =
             handshake::open(act_1, act_2, keys, context.shared.authority.as_ref(), *ended_at);
         let speech = [0, 1].map(|index| match keys.transport(self.direction(index)) {
-            Some(secret) => Speech::Sealed(Box::new(Sealed::new(secret, 0))),
+            Some(secret) => Speech::Sealed(Box::new(Sealed::new(**act_1, secret, 0))),
             None => Speech::Opaque,
         });
         self.protocol = Protocol::Trying(Box::new(seen));
@@ -522,7 +521,7 @@ impl Connection {
                     failures,
                     ..HandshakeSeen::default()
                 };
-                context.emit(self.number, What::Handshake(seen), &[], None);
+                context.emit(self.number, What::Handshake(seen), Origin::default());
                 self.speak([Speech::Opaque, Speech::Opaque], context);
             }
             shaken @ Protocol::Shaken { .. } => {
@@ -537,7 +536,7 @@ impl Connection {
                     (None, true) => SessionKey::Missing,
                     (None, false) => SessionKey::DoesNotFit,
                 };
-                context.emit(self.number, What::Handshake(*seen), &[], None);
+                context.emit(self.number, What::Handshake(*seen), Origin::default());
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What the connections of a capture share: keys, time, and the way out.
 
 use bytes::BytesMut;
-use sv2::noise::{AuthorityPublicKey, SEALED_HEADER_LEN};
+use sv2::noise::{ACT_1_LEN, AuthorityPublicKey, CipherSuite, SEALED_HEADER_LEN};
 
 use super::key_log::{KeyRing, SessionKeys};
-use super::reassembly::Place;
+use super::reassembly::{Piece, Place};
 use super::sealed::Sealed;
 use crate::Direction;
 use crate::observed::{Observed, What};
@@ -16,8 +16,37 @@ pub struct Found<'a> {
     pub observed: Observed<'a>,
     /// The packets that brought it, in the order of the stream; none where that says nothing.
     pub places: &'a [Place],
-    /// The nonce of a sealed frame's header (spec 4.6).
-    pub nonce: Option<u64>,
+    /// The bytes of a frame as sent, or of a line, in the order of the stream.
+    pub pieces: &'a [Piece],
+    /// Of a frame that was sealed.
+    pub seal: Option<Seal<'a>>,
+}
+
+/// What opens a sealed frame (spec 4.6).
+#[derive(Clone, Copy)]
+pub struct Seal<'a> {
+    /// Of the header; those of the payload follow.
+    pub nonce: u64,
+    /// Which cipher.
+    pub suite: CipherSuite,
+    /// Act 1 of the session, which is its name in key logs.
+    pub session: &'a [u8; ACT_1_LEN],
+    /// The key of the direction.
+    pub secret: &'a [u8; 32],
+}
+
+impl std::fmt::Debug for Seal<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seal").field("nonce", &self.nonce).finish_non_exhaustive()
+    }
+}
+
+/// Where an observation comes from, as in [`Found`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin<'a> {
+    pub(super) places: &'a [Place],
+    pub(super) pieces: &'a [Piece],
+    pub(super) seal: Option<Seal<'a>>,
 }
 
 /// Takes what is found, in the order of the capture.
@@ -44,16 +73,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub(super) fn emit(
-        &mut self,
-        connection: u32,
-        what: What<'_>,
-        places: &[Place],
-        nonce: Option<u64>,
-    ) {
+    pub(super) fn emit(&mut self, connection: u32, what: What<'_>, origin: Origin<'_>) {
         self.shared.found += 1;
         let observed = Observed { number: self.shared.found, at: self.shared.at, connection, what };
-        (self.sink)(&Found { observed, places, nonce });
+        let Origin { places, pieces, seal } = origin;
+        (self.sink)(&Found { observed, places, pieces, seal });
     }
 
     /// Looks for the session that `input` is the middle of, a header at its start: by a
@@ -62,20 +86,20 @@ impl Context<'_> {
         &mut self,
         input: &[u8],
         attempt: u32,
-    ) -> Option<(Direction, u64, SessionKeys)> {
+    ) -> Option<(Direction, u64, [u8; ACT_1_LEN], SessionKeys)> {
         let mac = input.get(6..SEALED_HEADER_LEN)?.first_chunk()?;
         if let Some(point) = self.shared.keys.checkpoint(mac)
             && let Some(keys) = self.shared.keys.session(&point.session)
         {
-            return Some((point.direction, point.nonce, keys.clone()));
+            return Some((point.direction, point.nonce, point.session, keys.clone()));
         }
         let window = 4096_u64 << (2 * attempt);
-        for (_, keys) in self.shared.keys.sessions() {
+        for (session, keys) in self.shared.keys.sessions() {
             for direction in [Direction::ClientToServer, Direction::ServerToClient] {
                 let Some(secret) = keys.transport(direction) else { continue };
-                let mut sealed = Sealed::new(secret, 0);
+                let mut sealed = Sealed::new(*session, secret, 0);
                 if sealed.search(input, window * 19, &mut self.shared.attach_trials) {
-                    return Some((direction, sealed.nonce(), keys.clone()));
+                    return Some((direction, sealed.nonce(), *session, keys.clone()));
                 }
             }
         }

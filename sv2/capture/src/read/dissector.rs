@@ -11,7 +11,7 @@ use super::context::{Context, Shared, Sink};
 use super::file::Packet;
 use super::key_log::KeyRing;
 use super::link_layer::{NotTcp, Segment, segment};
-use super::reassembly::Place;
+use super::reassembly::{Data, Place};
 use super::stream::HELD_LEN_MAX;
 
 /// Connections that are followed at once; the one that was silent longest makes room.
@@ -108,7 +108,11 @@ impl Dissector {
         // Stamps of some captures go back; those of observations do not.
         self.shared.at = self.shared.at.max(packet.at);
         let place = Place { packet: packet.number, position: packet.position, file };
-        self.segment(&segment, place, sink);
+        // The payload is a part of the packet's data.
+        let offset = segment.payload.as_ptr().addr().saturating_sub(packet.data.as_ptr().addr());
+        let at = packet.data_at + offset as u64;
+        let (bytes, len) = (segment.payload, segment.payload_len);
+        self.segment(&segment, Data { bytes, len, place, at }, sink);
     }
 
     /// The capture has ended.
@@ -124,7 +128,8 @@ impl Dissector {
         self.held_len = 0;
     }
 
-    fn segment(&mut self, segment: &Segment<'_>, place: Place, sink: &mut Sink<'_>) {
+    fn segment(&mut self, segment: &Segment<'_>, data: Data<'_>, sink: &mut Sink<'_>) {
+        let place = data.place;
         let key = ordered(segment.from, segment.to);
         let mut known = self.connections.get_index_of(&key);
         if let Some(index) = known {
@@ -162,7 +167,7 @@ impl Dissector {
             connection.acknowledged(sender, acknowledged, &mut context);
         }
         if segment.payload_len > 0 || segment.is_fin {
-            connection.segment(sender, segment, place, &mut context);
+            connection.segment(sender, segment, data, &mut context);
             if held_len - held_before + connection.held_len() > HELD_LEN_MAX {
                 connection.give_up(sender, place, &mut context);
             }

@@ -27,6 +27,8 @@ pub struct Packet<'a> {
     pub link_type: u32,
     /// What was captured of it.
     pub data: &'a [u8],
+    /// Where that lies, in bytes of the (unpacked) file.
+    pub data_at: u64,
 }
 
 /// What a file consists of.
@@ -300,7 +302,8 @@ impl<R: Read> PacketReader<R> {
                 let fraction = u64::from(frame.ts_usec) * if *is_nanoseconds { 1 } else { 1000 };
                 let at = u64::from(frame.ts_sec) * NANOSECONDS + fraction;
                 let link_type = *link_type;
-                Item::Packet(Packet { number, position, at, link_type, data: frame.data })
+                let data_at = position + PCAP_PACKET_DATA_AT;
+                Item::Packet(Packet { number, position, at, link_type, data: frame.data, data_at })
             }
             Some(Format::Pcapng { is_big_endian, interfaces }) => {
                 if block.first() == Some(&3) || block.get(3) == Some(&3) {
@@ -338,7 +341,8 @@ fn enhanced_packet<'a>(
         return Item::Skipped("a packet of an interface that is not described");
     };
     let at = interface.nanoseconds(u64::from(word(12)) << 32 | u64::from(word(16)));
-    Item::Packet(Packet { number, position, at, link_type: interface.link_type, data })
+    let (link_type, data_at) = (interface.link_type, position + DATA_AT as u64);
+    Item::Packet(Packet { number, position, at, link_type, data, data_at })
 }
 
 /// A packet without a stamp.
@@ -355,7 +359,8 @@ fn simple_packet<'a>(
             let len = packet.data.len().min(packet.origlen as usize);
             let data = &packet.data[..len];
             let link_type = interface.link_type;
-            Item::Packet(Packet { number, position, at: 0, link_type, data })
+            let data_at = position + SIMPLE_PACKET_DATA_AT;
+            Item::Packet(Packet { number, position, at: 0, link_type, data, data_at })
         }
         _ => CORRUPT_PACKET,
     }
@@ -437,6 +442,10 @@ fn foreign(head: &[u8]) -> &'static str {
 const CORRUPT_PACKET: Item<'static> = Item::Skipped("a corrupt packet");
 const NANOSECONDS: u64 = 1_000_000_000;
 const PCAP_HEADER_LEN: usize = 24;
+/// Of the data, behind the start of a packet of pcap.
+const PCAP_PACKET_DATA_AT: u64 = 16;
+/// Of the data, in the block of a packet without a stamp.
+const SIMPLE_PACKET_DATA_AT: u64 = 12;
 /// Of the text in a block of secrets.
 const SECRETS_AT: usize = 16;
 

@@ -16,12 +16,13 @@ mod reassembly;
 mod sealed;
 mod stream;
 
-pub use context::{Found, Sink};
+pub use context::{Found, Seal, Sink};
 pub use dissector::{CONNECTIONS_MAX, Dissector, Tally};
 pub use file::{BLOCK_LEN_MAX, FileError, INTERFACES_MAX, Item, Packet, PacketReader};
 pub use key_log::{CHECKPOINTS_MAX, Checkpoint, KeyRing, SESSIONS_MAX, SessionKeys};
 pub use link_layer::{NotTcp, Segment, segment};
-pub use reassembly::{Place, WAITING_COUNT_MAX, WAITING_LEN_MAX};
+pub use reassembly::{Piece, Place, WAITING_COUNT_MAX, WAITING_LEN_MAX};
+pub use sealed::open_again;
 pub use stream::HELD_LEN_MAX;
 
 #[cfg(test)]

@@ -25,11 +25,22 @@ pub struct Place {
     pub file: u32,
 }
 
+/// Bytes of a stream as they lie in a file: what was found can be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Of its file, in the order in which they were given.
+    pub file: u32,
+    /// Of the first byte, in bytes of the (unpacked) file.
+    pub at: u64,
+    /// In bytes.
+    pub len: usize,
+}
+
 /// What comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery<'a> {
-    /// The next bytes of the stream.
-    Bytes(&'a [u8], Place),
+    /// The next bytes of the stream, and where the first of them lies in the file.
+    Bytes(&'a [u8], Place, u64),
     /// Bytes that were not captured, as many.
     Gap(u64, Place),
     /// The direction has ended.
@@ -61,6 +72,20 @@ struct Waiting {
     /// Of the segment, whose end may not have been captured.
     len: usize,
     place: Place,
+    /// Where its first byte lies in the file.
+    at: u64,
+}
+
+/// The data of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Data<'a> {
+    /// What was captured of it.
+    pub(super) bytes: &'a [u8],
+    /// What it had, in bytes.
+    pub(super) len: usize,
+    pub(super) place: Place,
+    /// Where its first byte lies in the file.
+    pub(super) at: u64,
 }
 
 impl Reassembly {
@@ -87,16 +112,15 @@ impl Reassembly {
         self.waiting_len
     }
 
-    /// A segment with `len` bytes, of which `bytes` were captured.
+    /// A segment.
     pub(super) fn segment(
         &mut self,
         sequence: u32,
-        bytes: &[u8],
-        len: usize,
+        data: Data<'_>,
         is_fin: bool,
-        place: Place,
         deliver: &mut dyn FnMut(Delivery<'_>),
     ) {
+        let len = data.len;
         if self.is_ended {
             return;
         }
@@ -107,12 +131,12 @@ impl Reassembly {
             return;
         };
         if is_fin && self.end.is_none() {
-            self.end = Some((start + len as u64, place));
+            self.end = Some((start + len as u64, data.place));
         }
         if len > 0 && start <= self.offset {
-            self.in_order(start, bytes, len, place, deliver);
+            self.in_order(start, data, deliver);
         } else if len > 0 {
-            self.keep(start, bytes, len, place);
+            self.keep(start, data);
         }
         self.drain(deliver);
         let is_full = self.waiting_len > WAITING_LEN_MAX || self.waiting.len() > WAITING_COUNT_MAX;
@@ -143,14 +167,8 @@ impl Reassembly {
         }
     }
 
-    fn in_order(
-        &mut self,
-        start: u64,
-        bytes: &[u8],
-        len: usize,
-        place: Place,
-        deliver: &mut dyn FnMut(Delivery<'_>),
-    ) {
+    fn in_order(&mut self, start: u64, data: Data<'_>, deliver: &mut dyn FnMut(Delivery<'_>)) {
+        let Data { bytes, len, place, at } = data;
         let known = usize::try_from(self.offset - start).unwrap_or(usize::MAX);
         if known >= len {
             return;
@@ -159,7 +177,7 @@ impl Reassembly {
             && !fresh.is_empty()
         {
             self.advance(fresh.len() as u64);
-            deliver(Delivery::Bytes(fresh, place));
+            deliver(Delivery::Bytes(fresh, place, at + known as u64));
         }
         let cut_off = len - bytes.len().max(known);
         if cut_off > 0 {
@@ -168,14 +186,15 @@ impl Reassembly {
         }
     }
 
-    fn keep(&mut self, start: u64, bytes: &[u8], len: usize, place: Place) {
+    fn keep(&mut self, start: u64, data: Data<'_>) {
+        let Data { bytes, len, place, at } = data;
         match self.waiting.get(&start) {
             Some(kept) if kept.len >= len => return,
             Some(kept) => self.waiting_len -= kept.bytes.len(),
             None => {}
         }
         self.waiting_len += bytes.len();
-        self.waiting.insert(start, Waiting { bytes: bytes.to_vec(), len, place });
+        self.waiting.insert(start, Waiting { bytes: bytes.to_vec(), len, place, at });
     }
 
     /// Delivers what waits and is next.
@@ -187,7 +206,9 @@ impl Reassembly {
             let (start, waiting) = entry.remove_entry();
             self.waiting_len -= waiting.bytes.len();
             self.patience = 0;
-            self.in_order(start, &waiting.bytes, waiting.len, waiting.place, deliver);
+            let Waiting { bytes, len, place, at } = &waiting;
+            let data = Data { bytes, len: *len, place: *place, at: *at };
+            self.in_order(start, data, deliver);
         }
         if let Some((end, place)) = self.end
             && self.offset >= end
@@ -223,6 +244,10 @@ impl Reassembly {
 mod tests {
     use super::*;
 
+    fn data(bytes: &[u8]) -> Data<'_> {
+        Data { bytes, len: bytes.len(), place: Place::default(), at: 0 }
+    }
+
     /// What a text of segments `start..end`, FIN as `start..end!`, comes out as.
     fn delivered(segments: &str) -> String {
         let stream: Vec<u8> = (b'a'..=b'z').collect();
@@ -231,7 +256,7 @@ mod tests {
         reassembly.begin(isn);
         let mut out = String::new();
         let mut deliver = |delivery: Delivery<'_>| match delivery {
-            Delivery::Bytes(bytes, _) => out.push_str(std::str::from_utf8(bytes).unwrap()),
+            Delivery::Bytes(bytes, ..) => out.push_str(std::str::from_utf8(bytes).unwrap()),
             Delivery::Gap(len, _) => out.push_str(&format!("[{len}]")),
             Delivery::End(_) => out.push('!'),
         };
@@ -241,8 +266,7 @@ mod tests {
             let [start, end]: [usize; 2] = [start, end].map(|word| word.parse().unwrap());
             let sequence = isn.wrapping_add(1).wrapping_add(u32::try_from(start).unwrap());
             let bytes = &stream[start..end];
-            let place = Place::default();
-            reassembly.segment(sequence, bytes, bytes.len(), is_fin, place, &mut deliver);
+            reassembly.segment(sequence, data(bytes), is_fin, &mut deliver);
         }
         reassembly.flush(&mut deliver);
         out
@@ -277,7 +301,7 @@ mod tests {
             }
         };
         reassembly.begin(99);
-        reassembly.segment(110, b"later", 5, false, Place::default(), &mut deliver);
+        reassembly.segment(110, data(b"later"), false, &mut deliver);
 
         for _ in 0..=PATIENCE {
             reassembly.acknowledged(115, &mut deliver);
@@ -293,8 +317,7 @@ mod tests {
         let bytes = [0; 1000];
         for index in 1..100_000_u32 {
             let sequence = 1 + index * 2000;
-            let place = Place::default();
-            reassembly.segment(sequence, &bytes, bytes.len(), false, place, &mut |_| {});
+            reassembly.segment(sequence, data(&bytes), false, &mut |_| {});
 
             assert!(reassembly.held_len() <= WAITING_LEN_MAX + bytes.len());
         }

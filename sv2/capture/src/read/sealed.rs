@@ -4,12 +4,25 @@
 use bytes::BytesMut;
 use sv2::message::descriptor;
 use sv2::noise::{
-    CHUNK_LEN_MAX, CipherKey, CipherSuite, MAC_LEN, SEALED_HEADER_LEN, payload_chunks,
+    ACT_1_LEN, CHUNK_LEN_MAX, CipherKey, CipherSuite, MAC_LEN, SEALED_HEADER_LEN, payload_chunks,
     sealed_payload_len,
 };
 use sv2::wire::{Frame, FrameHeader};
 
+use super::context::Seal;
 use crate::observed::Integrity;
+
+/// The frame that was found in these bytes, opened another time; `None` if they are other bytes.
+pub fn open_again(sealed: &[u8], seal: Seal<'_>) -> Option<(Frame, Integrity)> {
+    let mut again = Sealed::again(seal);
+    let mut arena = BytesMut::new();
+    let Step::Header(header_len) = again.step(sealed, &mut arena) else { return None };
+    let rest = &sealed[header_len..];
+    match again.step(rest, &mut arena) {
+        Step::Frame { len, frame, integrity, .. } if len == rest.len() => Some((frame, integrity)),
+        _ => None,
+    }
+}
 
 /// The shortest a frame can be for each nonce that it uses, in bytes of the wire: a payload of
 /// one byte has two. A gap of so many bytes has used at most one nonce for each.
@@ -19,6 +32,8 @@ const WIRE_LEN_PER_NONCE: u64 = 19;
 #[derive(Debug)]
 pub(super) struct Sealed {
     key: CipherKey,
+    suite: CipherSuite,
+    session: [u8; ACT_1_LEN],
     secret: [u8; 32],
     /// Of what comes next: a header, or the payload of the header that is open.
     nonce: u64,
@@ -48,15 +63,31 @@ pub(super) enum Step {
 }
 
 impl Sealed {
-    pub(super) fn new(secret: &[u8; 32], nonce: u64) -> Self {
+    pub(super) fn new(session: [u8; ACT_1_LEN], secret: &[u8; 32], nonce: u64) -> Self {
         Sealed {
             key: CipherKey::new(CipherSuite::ChaChaPoly, secret),
+            suite: CipherSuite::ChaChaPoly,
+            session,
             secret: *secret,
             nonce,
             header: None,
             integrity: Integrity::Verified,
             has_fit: false,
         }
+    }
+
+    /// Of a frame whose header is known to have been sealed so.
+    fn again(seal: Seal<'_>) -> Self {
+        let mut sealed = Sealed::new(*seal.session, seal.secret, seal.nonce);
+        sealed.key = CipherKey::new(seal.suite, seal.secret);
+        sealed.suite = seal.suite;
+        sealed.has_fit = true;
+        sealed
+    }
+
+    /// What opens a frame again whose header has this nonce.
+    pub(super) fn seal(&self, nonce: u64) -> Seal<'_> {
+        Seal { nonce, suite: self.suite, session: &self.session, secret: &self.secret }
     }
 
     /// Whether anything was opened.
@@ -120,6 +151,7 @@ impl Sealed {
             header = other.open(0, &[], &mut bytes, 0).and_then(|it| it.first_chunk().copied());
             if header.is_some() {
                 self.key = other;
+                self.suite = CipherSuite::AesGcm;
             }
         }
         let header = match header {
@@ -230,7 +262,7 @@ mod tests {
             let mut altered = whole.clone();
             altered[at] ^= 1;
 
-            let found = frames(&mut Sealed::new(&[7; 32], 0), &altered);
+            let found = frames(&mut Sealed::new([0; 64], &[7; 32], 0), &altered);
 
             let texts: Vec<&[u8]> = found.iter().map(|(text, _)| &text[..]).collect();
             assert_eq!(texts, [b"first", &long[..], b"third"]);
@@ -246,7 +278,7 @@ mod tests {
         let mut altered = stream(&[b"first", b"second", b"third"]);
         altered[22 + 21 + 8] ^= 1;
 
-        let found = frames(&mut Sealed::new(&[7; 32], 0), &altered);
+        let found = frames(&mut Sealed::new([0; 64], &[7; 32], 0), &altered);
 
         assert_eq!(found.len(), 3);
         assert_eq!(found[1], (b"second".to_vec(), Integrity::Bad));
@@ -255,7 +287,7 @@ mod tests {
     #[test]
     fn a_frame_is_found_again_behind_a_gap() {
         let whole = stream(&[b"first", b"second", b"third"]);
-        let mut sealed = Sealed::new(&[7; 32], 0);
+        let mut sealed = Sealed::new([0; 64], &[7; 32], 0);
         assert_eq!(frames(&mut sealed, &whole[..43]).len(), 1);
         let second_len = 22 + 22;
         assert_eq!(sealed.gap(0, second_len), None);
@@ -270,7 +302,7 @@ mod tests {
     #[test]
     fn a_gap_within_a_payload_costs_that_frame_alone() {
         let whole = stream(&[b"first", b"second"]);
-        let mut sealed = Sealed::new(&[7; 32], 0);
+        let mut sealed = Sealed::new([0; 64], &[7; 32], 0);
         assert!(frames(&mut sealed, &whole[..25]).is_empty());
 
         // Three bytes of the payload were held, ten are missing, the rest is skipped.

@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use sv2::noise::{SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::wire::{Frame, FrameHeader};
 
-use super::reassembly::Place;
+use super::context::Origin;
+use super::reassembly::{Piece, Place};
 use super::sealed::{Sealed, Step, is_plausible};
 use crate::observed::Integrity;
 
@@ -40,7 +41,6 @@ pub(super) enum Heard<'a> {
     Frame {
         frame: &'a Frame,
         integrity: Integrity,
-        nonce: Option<u64>,
     },
     Line(&'a [u8]),
     Opaque(usize),
@@ -54,8 +54,8 @@ pub(super) enum Heard<'a> {
     Fits,
 }
 
-/// Takes what was heard, and the packets that brought it.
-pub(super) type Ear<'a> = dyn FnMut(Heard<'_>, &[Place]) + 'a;
+/// Takes what was heard, and where it comes from.
+pub(super) type Ear<'a> = dyn FnMut(Heard<'_>, Origin<'_>) + 'a;
 
 /// One direction.
 #[derive(Debug, Default)]
@@ -63,11 +63,22 @@ pub(super) struct Stream {
     pub(super) speech: Speech,
     buffer: Vec<u8>,
     /// Which packets brought the bytes of the buffer, and of a header that was taken off it.
-    runs: VecDeque<(usize, Place)>,
+    runs: VecDeque<Run>,
+    /// Of the bytes that were taken off and belong to what comes next.
     places: Vec<Place>,
+    pieces: Vec<Piece>,
     /// Bytes to come that belong to a frame which is damaged.
     skip: u64,
     lost: Option<Lost>,
+}
+
+/// Bytes that one packet has brought.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    len: usize,
+    place: Place,
+    /// Where the first of them lies in the file.
+    at: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +107,7 @@ impl Stream {
     /// Takes `len` bytes off what has come.
     pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
         self.use_up(len);
-        self.places.clear();
+        self.clear_origin();
         self.buffer.drain(..len).collect()
     }
 
@@ -108,8 +119,8 @@ impl Stream {
     }
 
     /// Keeps bytes until it is known what they are.
-    pub(super) fn hold(&mut self, bytes: &[u8], place: Place) {
-        self.runs.push_back((bytes.len(), place));
+    pub(super) fn hold(&mut self, bytes: &[u8], place: Place, at: u64) {
+        self.runs.push_back(Run { len: bytes.len(), place, at });
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -128,11 +139,12 @@ impl Stream {
         self.put_back(held, used);
     }
 
-    /// The next bytes.
+    /// The next bytes, and where the first of them lies in the file.
     pub(super) fn bytes(
         &mut self,
         mut bytes: &[u8],
         place: Place,
+        mut at: u64,
         arena: &mut BytesMut,
         ear: &mut Ear<'_>,
     ) {
@@ -140,11 +152,12 @@ impl Stream {
             let skipped = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
             self.skip -= skipped as u64;
             bytes = &bytes[skipped..];
+            at += skipped as u64;
         }
         if bytes.is_empty() {
             return;
         }
-        self.runs.push_back((bytes.len(), place));
+        self.runs.push_back(Run { len: bytes.len(), place, at });
         if self.buffer.is_empty() {
             let used = self.listen(bytes, 0, arena, ear);
             self.buffer.extend_from_slice(&bytes[used..]);
@@ -173,7 +186,7 @@ impl Stream {
         let len_in_skip = len.min(self.skip);
         self.skip -= len_in_skip;
         if len_in_skip == len && len > 0 {
-            ear(Heard::Gap { len, resynced: true }, &[place]);
+            ear(Heard::Gap { len, resynced: true }, brought_by(&[place]));
             return;
         }
         let held = self.buffer.len();
@@ -181,7 +194,7 @@ impl Stream {
             Speech::Unknown | Speech::Opaque => {
                 self.forget();
                 self.speech = Speech::Opaque;
-                ear(Heard::Gap { len, resynced: false }, &[place]);
+                ear(Heard::Gap { len, resynced: false }, brought_by(&[place]));
                 return;
             }
             Speech::Plain => self.buffer.first_chunk().and_then(|bytes| {
@@ -196,7 +209,7 @@ impl Stream {
         match left {
             Some(left) => {
                 self.skip = left;
-                ear(Heard::Gap { len, resynced: true }, &[place]);
+                ear(Heard::Gap { len, resynced: true }, brought_by(&[place]));
             }
             None => {
                 let trials = SEARCH_TRIALS_MAX;
@@ -210,16 +223,15 @@ impl Stream {
     pub(super) fn end(&mut self, ear: &mut Ear<'_>) {
         if let Some(lost) = self.lost.take() {
             let len = lost.len + self.buffer.len() as u64;
-            ear(Heard::Gap { len, resynced: false }, &[lost.place]);
+            ear(Heard::Gap { len, resynced: false }, brought_by(&[lost.place]));
         } else if !self.buffer.is_empty() {
-            let places: Vec<Place> = self.runs.iter().map(|(_, place)| *place).collect();
+            self.clear_origin();
+            let held = std::mem::take(&mut self.buffer);
+            self.use_up(held.len());
             match self.speech {
-                Speech::Lines => {
-                    let line = std::mem::take(&mut self.buffer);
-                    ear(Heard::Line(&line), &places);
-                }
+                Speech::Lines => ear(Heard::Line(&held), self.origin(None)),
                 Speech::Unknown | Speech::Plain | Speech::Sealed(_) | Speech::Opaque => {
-                    ear(Heard::Opaque(self.buffer.len()), &places);
+                    ear(Heard::Opaque(held.len()), self.origin(None));
                 }
             }
         }
@@ -229,7 +241,20 @@ impl Stream {
     fn forget(&mut self) {
         self.buffer = Vec::new();
         self.runs.clear();
+        self.clear_origin();
+    }
+
+    fn clear_origin(&mut self) {
         self.places.clear();
+        self.pieces.clear();
+    }
+
+    fn origin(&self, nonce: Option<u64>) -> Origin<'_> {
+        let seal = match &self.speech {
+            Speech::Sealed(sealed) => nonce.map(|nonce| sealed.seal(nonce)),
+            _ => None,
+        };
+        Origin { places: &self.places, pieces: &self.pieces, seal }
     }
 
     fn put_back(&mut self, mut held: Vec<u8>, used: usize) {
@@ -268,8 +293,8 @@ impl Stream {
                 Speech::Opaque => {
                     if !rest.is_empty() {
                         self.use_up(rest.len());
-                        ear(Heard::Opaque(rest.len()), &self.places);
-                        self.places.clear();
+                        ear(Heard::Opaque(rest.len()), self.origin(None));
+                        self.clear_origin();
                     }
                     return input.len();
                 }
@@ -280,8 +305,8 @@ impl Stream {
                 Speech::Lines => {
                     let Some(len) = line_len(rest) else { return used };
                     self.use_up(len);
-                    ear(Heard::Line(without_end(&rest[..len])), &self.places);
-                    self.places.clear();
+                    ear(Heard::Line(without_end(&rest[..len])), self.origin(None));
+                    self.clear_origin();
                     used += len;
                     continue;
                 }
@@ -289,7 +314,7 @@ impl Stream {
                     let had_fit = sealed.has_fit();
                     let step = sealed.step(rest, arena);
                     if !had_fit && sealed.has_fit() {
-                        ear(Heard::Fits, &[]);
+                        ear(Heard::Fits, Origin::default());
                     }
                     match step {
                         Step::More => return used,
@@ -298,12 +323,12 @@ impl Stream {
                             (len, Some((frame, integrity, Some(nonce))))
                         }
                         Step::Lost if !had_fit => {
-                            ear(Heard::DoesNotFit, &[]);
+                            ear(Heard::DoesNotFit, Origin::default());
                             self.speech = Speech::Opaque;
                             continue;
                         }
                         Step::Lost => {
-                            let place = self.runs.front().map_or(Place::default(), |run| run.1);
+                            let place = self.runs.front().map_or(Place::default(), |run| run.place);
                             let trials = SEARCH_TRIALS_MAX;
                             let lost = Lost { len: 0, missing: 0, searched: 0, trials, place };
                             self.lost = Some(lost);
@@ -320,8 +345,8 @@ impl Stream {
             self.use_up(len);
             used += len;
             if let Some((frame, integrity, nonce)) = heard {
-                ear(Heard::Frame { frame: &frame, integrity, nonce }, &self.places);
-                self.places.clear();
+                ear(Heard::Frame { frame: &frame, integrity }, self.origin(nonce));
+                self.clear_origin();
             }
         }
     }
@@ -343,27 +368,27 @@ impl Stream {
         if let Some(offset) = found {
             self.lost = None;
             if matches!(self.speech, Speech::Sealed(_)) {
-                ear(Heard::Fits, &[]);
+                ear(Heard::Fits, Origin::default());
             }
             self.use_up(offset);
-            self.places.clear();
+            self.clear_origin();
             let len = lost.len + offset as u64;
             if len > 0 {
-                ear(Heard::Gap { len, resynced: true }, &[lost.place]);
+                ear(Heard::Gap { len, resynced: true }, brought_by(&[lost.place]));
             }
             return offset;
         }
         // What may be the beginning of a header stays.
         let used = input.len().saturating_sub(SEALED_HEADER_LEN - 1);
         self.use_up(used);
-        self.places.clear();
+        self.clear_origin();
         lost.len += used as u64;
         lost.searched += used as u64;
         self.lost = Some(lost);
         if lost.trials == 0 || lost.searched > SEARCH_LEN_MAX {
             self.lost = None;
             self.speech = Speech::Opaque;
-            ear(Heard::Gap { len: lost.len, resynced: false }, &[lost.place]);
+            ear(Heard::Gap { len: lost.len, resynced: false }, brought_by(&[lost.place]));
         }
         used
     }
@@ -371,18 +396,31 @@ impl Stream {
     /// Bytes of the buffer have been understood: their packets are those of what comes next.
     fn use_up(&mut self, mut len: usize) {
         while len > 0 {
-            let Some((run, place)) = self.runs.front_mut() else { return };
-            if self.places.last() != Some(place) {
-                self.places.push(*place);
+            let Some(run) = self.runs.front_mut() else { return };
+            if self.places.last() != Some(&run.place) {
+                self.places.push(run.place);
             }
-            if *run > len {
-                *run -= len;
+            let taken = run.len.min(len);
+            let (file, at) = (run.place.file, run.at);
+            match self.pieces.last_mut() {
+                Some(last) if last.file == file && last.at + last.len as u64 == at => {
+                    last.len += taken;
+                }
+                _ => self.pieces.push(Piece { file, at, len: taken }),
+            }
+            if run.len > taken {
+                run.len -= taken;
+                run.at += taken as u64;
                 return;
             }
-            len -= *run;
+            len -= taken;
             self.runs.pop_front();
         }
     }
+}
+
+fn brought_by(places: &[Place]) -> Origin<'_> {
+    Origin { places, ..Origin::default() }
 }
 
 fn plain_frame(input: &[u8], arena: &mut BytesMut) -> Option<(usize, Frame)> {

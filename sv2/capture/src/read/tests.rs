@@ -29,7 +29,10 @@ fn found(file: &[u8]) -> String {
 
 fn found_with(file: &[u8], dissector: &mut Dissector) -> String {
     let mut out = String::new();
-    let mut sink = |found: &Found<'_>| write_line(&mut out, &found.observed);
+    let mut sink = |found: &Found<'_>| {
+        assert_is_found_again(file, found);
+        write_line(&mut out, &found.observed);
+    };
     let mut reader = PacketReader::new(file);
     while let Ok(Some(item)) = reader.next_item() {
         match item {
@@ -41,6 +44,29 @@ fn found_with(file: &[u8], dissector: &mut Dissector) -> String {
     dissector.finish(&mut sink);
     assert_eq!(dissector.held_len(), 0);
     out
+}
+
+/// The bytes at the places in the file say the same another time.
+fn assert_is_found_again(file: &[u8], found: &Found<'_>) {
+    let pieces = found.pieces.iter().map(|piece| {
+        let at = usize::try_from(piece.at).unwrap();
+        &file[at..at + piece.len]
+    });
+    let bytes: Vec<u8> = pieces.flatten().copied().collect();
+    match (&found.observed.what, found.seal) {
+        (What::Frame { frame, integrity, .. }, Some(seal)) => {
+            let (again, how) = open_again(&bytes, seal).unwrap();
+            assert_eq!((&again, how), (*frame, *integrity));
+        }
+        (What::Frame { frame, .. }, None) => {
+            let mut as_sent = Vec::new();
+            frame.write(&mut as_sent);
+            assert_eq!(bytes, as_sent);
+        }
+        (What::Line { line, .. }, _) => assert!(bytes.starts_with(line)),
+        (What::Opaque { len, .. }, _) => assert!(bytes.is_empty() || bytes.len() == *len),
+        _ => assert!(bytes.is_empty()),
+    }
 }
 
 fn write_line(out: &mut String, observed: &Observed<'_>) {
