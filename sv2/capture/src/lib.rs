@@ -7,11 +7,12 @@
 //!
 //! [`read`] finds packets, streams, frames and lines in a capture, of this or any other tool. What
 //! it finds ([`observed`]) is followed connection by connection ([`state`]) and judged
-//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found. [`sample`]
-//! makes captures of any length for measurements.
+//! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found, [`index`] keeps
+//! it in little room. [`sample`] makes captures of any length for measurements.
 
 mod capture;
 pub mod filter;
+pub mod index;
 pub mod observed;
 pub mod pcapng;
 pub mod read;
