@@ -77,14 +77,16 @@ debian_unpack() {
   [[ -n $loader ]] || { say "no dynamic loader among the packages"; return 1; }
   loader=${loader#"$into"}
   libraries=${loader%/*}
+  # The loader may stand in /lib with the libraries of few packages, those of the others in /usr/lib.
+  local others=/root/usr${libraries#/root}
   # The wrapper finds its folder, so that the cache can be moved.
   {
     printf '%s\n' '#!/usr/bin/env bash' \
       'here=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)'
     local setting
     for setting in "$@"; do printf 'export %s="$here/root%s"\n' "${setting%%=*}" "${setting#*=}"; done
-    printf 'exec "$here%s" --library-path "$here%s" "$here/root/usr/bin/%s" "$@"\n' \
-      "$loader" "$libraries" "$program"
+    printf 'exec "$here%s" --library-path "$here%s:$here%s" "$here/root/usr/bin/%s" "$@"\n' \
+      "$loader" "$libraries" "$others" "$program"
   } >"$into/$program"
   chmod +x "$into/$program"
 }
