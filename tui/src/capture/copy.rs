@@ -1,55 +1,91 @@
 //! `-w`: what was chosen as another capture.
 //!
 //! As it was captured: the packets that brought the chosen messages, and of each of their
-//! connections everything until its first message, so that the copy can be decrypted. Or in
-//! clear, in packets made for it.
+//! connections everything until its first message and its keys, so that the copy can be
+//! decrypted. Or in clear, in packets made for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sv2::time::{Instant, Now, UnixTime};
 use sv2_capture::observed::{Observed, What};
 use sv2_capture::read::{Found, Item, segment};
 use sv2_capture::{Capture, StreamId};
 
-use super::source;
+use super::copied_keys::CopiedKeys;
+use super::options::Input;
+use super::source::{self, Flow};
 
 /// Packets with chosen messages that a copy has at most.
 const PACKETS_MAX: usize = 1 << 22;
 
-/// Which packets are to be copied.
+/// A copy of one file, which is read once to know what is wanted, and again to write it.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Copy {
+    from: PathBuf,
+    to: PathBuf,
+    /// Outside of the file.
+    key_logs: Vec<PathBuf>,
     packets: BTreeSet<u64>,
     connections: BTreeMap<u32, OfConnection>,
+    failure: Option<String>,
 }
 
 #[derive(Debug)]
 struct OfConnection {
     ends: [SocketAddr; 2],
+    is_whole: bool,
     is_chosen: bool,
     /// Packet of the first message: what stands before it is the handshake.
     first_message: Option<u64>,
 }
 
-impl Wanted {
-    /// Nothing yet.
-    pub(crate) fn new() -> Self {
-        Wanted { packets: BTreeSet::new(), connections: BTreeMap::new() }
+impl Copy {
+    /// Of what is read, unless that cannot be read again or is what would be written.
+    ///
+    /// # Errors
+    /// In words, with the way out.
+    pub(crate) fn new(input: &Input, to: &Path) -> Result<Self, String> {
+        let [from] = input.files.as_slice() else {
+            return Err(
+                "only one file can be copied; `assay decode --plain -w` merges several".into()
+            );
+        };
+        if !from.is_file() {
+            return Err(format!(
+                "{}: a copy needs a file that can be read twice; `assay decode --plain -w` does not",
+                from.display()
+            ));
+        }
+        if to.canonicalize().is_ok_and(|to| from.canonicalize().is_ok_and(|from| from == to)) {
+            return Err(format!("{}: this is what is read", to.display()));
+        }
+        Ok(Copy {
+            from: from.clone(),
+            to: to.to_owned(),
+            key_logs: key_logs(input),
+            packets: BTreeSet::new(),
+            connections: BTreeMap::new(),
+            failure: None,
+        })
     }
 
     /// Takes note of an observation, chosen or not.
-    pub(crate) fn note(&mut self, found: &Found<'_>, is_chosen: bool) -> Result<(), String> {
+    pub(crate) fn note(&mut self, found: &Found<'_>, is_chosen: bool) -> Flow {
         let Observed { connection, what, .. } = &found.observed;
-        if let What::Opened { client, server, .. } = what {
-            let ends = [*client, *server];
-            let row = OfConnection { ends, is_chosen: false, first_message: None };
+        if let What::Opened { client, server, from_the_start } = what {
+            let row = OfConnection {
+                ends: [*client, *server],
+                is_whole: *from_the_start,
+                is_chosen: false,
+                first_message: None,
+            };
             self.connections.insert(*connection, row);
         }
-        let Some(row) = self.connections.get_mut(connection) else { return Ok(()) };
+        let Some(row) = self.connections.get_mut(connection) else { return Flow::GoOn };
         if let What::Frame { .. } | What::Line { .. } | What::Opaque { .. } = what
             && row.first_message.is_none()
         {
@@ -60,16 +96,25 @@ impl Wanted {
             self.packets.extend(found.places.iter().map(|place| place.packet));
         }
         if self.packets.len() > PACKETS_MAX {
-            return Err(format!("-w: more than {PACKETS_MAX} packets were chosen one by one"));
+            let most = format!("more than {PACKETS_MAX} packets were chosen one by one");
+            self.failure = Some(most);
+            return Flow::Stop;
         }
-        Ok(())
+        Flow::GoOn
     }
 
-    /// Copies the blocks of a capture: all but packets that were not chosen, and keys that are
-    /// to be left out.
-    pub(crate) fn copy(&self, from: &Path, to: &Path, strip_keys: bool) -> Result<(), String> {
+    /// Writes the copy: all blocks but packets that were not chosen, and of the keys those of the
+    /// sessions that were, from wherever they came; or none.
+    ///
+    /// # Errors
+    /// In words; what was written so far stays.
+    pub(crate) fn write(self, strip_keys: bool) -> Result<(), String> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let chosen = || self.connections.values().filter(|row| row.is_chosen);
         let mut until: BTreeMap<[SocketAddr; 2], u64> = BTreeMap::new();
-        for row in self.connections.values().filter(|row| row.is_chosen) {
+        for row in chosen() {
             let last = row.first_message.unwrap_or(u64::MAX);
             let [client, server] = row.ends;
             for ends in [[client, server], [server, client]] {
@@ -77,6 +122,14 @@ impl Wanted {
                 *entry = last.max(*entry);
             }
         }
+        let keys = match strip_keys {
+            true => CopiedKeys::None,
+            false => {
+                let clients = chosen().map(|row| row.ends);
+                let is_all = chosen().any(|row| !row.is_whole);
+                CopiedKeys::of(&self.from, &self.key_logs, clients.collect(), is_all)?
+            }
+        };
         let is_wanted = |item: &Item<'_>| match item {
             Item::Packet(packet) => {
                 let Ok(segment) = segment(packet.link_type, packet.data) else { return false };
@@ -85,14 +138,20 @@ impl Wanted {
                     packet.number < *until || is_bare || self.packets.contains(&packet.number)
                 })
             }
-            Item::Secrets(_) => !strip_keys,
+            Item::Secrets(_) => matches!(keys, CopiedKeys::AsTheyAre),
             Item::Other | Item::Skipped(_) => true,
         };
-        let said = |error: io::Error| format!("{}: {error}", to.display());
-        let mut out = BufWriter::new(File::create(to).map_err(said)?);
-        source::copy_blocks(from, &is_wanted, &mut out)?;
+        let said = |error: io::Error| format!("{}: {error}", self.to.display());
+        let mut out = BufWriter::new(File::create(&self.to).map_err(said)?);
+        source::copy_blocks(&self.from, &is_wanted, keys.blocks(), &mut out)?;
         out.flush().map_err(said)
     }
+}
+
+/// Files that keys were taken from.
+fn key_logs(input: &Input) -> Vec<PathBuf> {
+    let named = std::env::var_os("SV2KEYLOGFILE").map(PathBuf::from);
+    input.key_logs.iter().cloned().chain(named).collect()
 }
 
 /// A capture in clear.

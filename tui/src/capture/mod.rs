@@ -2,6 +2,7 @@
 //! standard input, a tap that runs; followed, judged and filtered as they are read.
 
 mod choice;
+mod copied_keys;
 mod copy;
 mod options;
 mod source;
@@ -10,7 +11,7 @@ pub(crate) mod verdict;
 mod walk;
 
 pub(crate) use choice::Choice;
-pub(crate) use copy::{Plain, Wanted};
+pub(crate) use copy::{Copy, Plain};
 pub(crate) use options::{Input, Judgement, severity};
 pub(crate) use source::{End, Flow, read};
 pub(crate) use text::{Utc, write_line};

@@ -63,24 +63,42 @@ pub(crate) fn read(
     Ok(end)
 }
 
-/// Copies those blocks of a capture that are wanted; what is corrupt is left out.
-pub(crate) fn copy_blocks(
+/// Copies those blocks of a capture that are wanted, and `behind_first` behind the first; what is
+/// corrupt is left out.
+pub(super) fn copy_blocks(
     path: &Path,
     is_wanted: &dyn Fn(&Item<'_>) -> bool,
+    behind_first: &[u8],
     out: &mut dyn io::Write,
 ) -> Result<(), String> {
     let (input, _) = unpacked(path, false)?;
     let mut reader = PacketReader::new(input);
+    let mut behind_first = Some(behind_first);
     loop {
         let is_wanted = match reader.next_item() {
             Ok(Some(Item::Skipped(_))) => false,
             Ok(Some(item)) => is_wanted(&item),
             Ok(None) | Err(_) => return Ok(()),
         };
-        if is_wanted {
-            out.write_all(reader.block()).map_err(|error| format!("cannot write: {error}"))?;
+        let block = if is_wanted { reader.block() } else { &[] };
+        for bytes in [block, behind_first.take().unwrap_or_default()] {
+            out.write_all(bytes).map_err(|error| format!("cannot write: {error}"))?;
         }
     }
+}
+
+/// Shows all blocks of a capture, and says whether secrets of our byte order may stand in it.
+pub(super) fn look_through(path: &Path, see: &mut dyn FnMut(&Item<'_>)) -> Result<bool, String> {
+    let (input, _) = unpacked(path, false)?;
+    let mut reader = PacketReader::new(input);
+    let mut takes_secrets = None;
+    while let Ok(Some(item)) = reader.next_item() {
+        see(&item);
+        let block = reader.block();
+        let is_ours = || block.starts_with(&SECTION) && block.get(8..12) == Some(&LITTLE_ENDIAN);
+        takes_secrets.get_or_insert_with(is_ours);
+    }
+    Ok(takes_secrets.unwrap_or_default())
 }
 
 impl End {
@@ -373,6 +391,9 @@ fn seed() -> u64 {
     std::hash::RandomState::new().hash_one(0)
 }
 
+/// How a section of pcapng begins, and behind its length one in our byte order.
+const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+const LITTLE_ENDIAN: [u8; 4] = [0x4d, 0x3c, 0x2b, 0x1a];
 /// Packets that are skipped are told one by one up to here.
 const COMPLAINTS_MAX: usize = 20;
 

@@ -15,7 +15,7 @@ use sv2::wire::Frame;
 use sv2_capture::observed::What;
 use sv2_capture::rules::Policy;
 
-use crate::capture::{Choice, Flow, Plain, Seen, Verdict, Wanted, walk};
+use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, walk};
 use crate::outcome::Outcome;
 use csv::Table;
 pub(crate) use options::Decode;
@@ -140,33 +140,20 @@ fn write_copy(
     policy: Policy,
     path: &Path,
 ) -> Result<Outcome, Outcome> {
-    let [from] = options.input.files.as_slice() else {
-        return Err(Outcome::usage("-w copies from one file; with --plain it merges several"));
-    };
-    if !from.is_file() || options.input.follow {
-        return Err(Outcome::usage("-w reads its file twice: what is no file needs --plain"));
+    if options.input.follow {
+        return Err(Outcome::usage("-w reads its file twice: what grows needs --plain"));
     }
-    if path.canonicalize().is_ok_and(|path| from.canonicalize().is_ok_and(|from| from == path)) {
-        return Err(Outcome::usage(format!("-w {}: this is what is read", path.display())));
-    }
-    let mut wanted = Wanted::new();
+    let failed = |why: String| Outcome::usage(format!("-w {}: {why}", path.display()));
+    let mut copy = Copy::new(&options.input, path).map_err(failed)?;
     let mut verdict = Verdict::default();
-    let mut failure = None;
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
-        match wanted.note(seen.found, choice.takes(seen)) {
-            Ok(()) => Flow::GoOn,
-            Err(why) => {
-                failure = Some(why);
-                Flow::Stop
-            }
-        }
+        copy.note(seen.found, choice.takes(seen))
     };
     let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
-    if let Some(why) = failure {
-        return Err(Outcome::Usage(why));
+    if end.is_ok() {
+        copy.write(options.strip_keys).map_err(failed)?;
     }
-    let end = end.and_then(|end| wanted.copy(from, path, options.strip_keys).map(|()| end));
     verdict.outcome(end, options.fail_on)
 }
 

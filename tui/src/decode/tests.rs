@@ -156,6 +156,28 @@ fn a_copy_of_what_was_chosen_is_decrypted_like_the_whole() {
 }
 
 #[test]
+fn a_copy_has_the_keys_of_its_sessions_from_wherever_they_came() {
+    let scratch = Scratch::new();
+    let file = capture(TAP);
+    let bare = scratch.path("bare.pcapng");
+    let bare = bare.to_str().unwrap();
+    decoded(&[&file, "-w", bare, "--strip-keys"]);
+    let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+    let lines = text.split(['\n', '\0']).filter_map(|line| line.find("SV2_").map(|at| &line[at..]));
+    let lines: Vec<&str> = lines.collect();
+    let key_log = scratch.write("keys.log", lines.join("\n").as_bytes());
+    let copy = scratch.path("copy.pcapng");
+    let copy = copy.to_str().unwrap();
+
+    decoded(&[bare, "--key-log", &key_log, "--filter", "conn == 1", "-w", copy]);
+
+    assert_eq!(decoded(&[bare]).1, UNDECRYPTED);
+    assert_eq!(decoded(&[copy]).1, 0);
+    let copied = String::from_utf8_lossy(&std::fs::read(copy).unwrap()).into_owned();
+    assert_eq!((lines.len(), copied.matches("SV2_").count()), (8, 4));
+}
+
+#[test]
 fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
     let scratch = Scratch::new();
     let whole = sample(false);

@@ -1,12 +1,14 @@
 //! Where a user stands in a capture, and what keys change about it.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
 use sv2_capture::filter::{CHUNK, Filter};
 
 use super::describe;
+use super::export::{self, Export, Scope};
 use super::keys::{Action, Keymap, Screen, Typed};
 use super::prompt::{Asked, Prompt, Typing};
 use super::remarks::Remarks;
@@ -59,6 +61,12 @@ pub(crate) struct App {
     pub(crate) said: String,
     /// For the terminal's clipboard.
     pub(crate) copied: Option<String>,
+    /// The one file that all of it comes from.
+    pub(crate) origin: Option<PathBuf>,
+    /// To be written.
+    pub(crate) export: Option<Export>,
+    /// A file that is there: the same answer once more writes over it.
+    asked_to_overwrite: Option<PathBuf>,
 }
 
 /// Parts of the screen of messages.
@@ -148,6 +156,9 @@ impl App {
             known_count: 0,
             said: String::new(),
             copied: None,
+            origin: None,
+            export: None,
+            asked_to_overwrite: None,
         }
     }
 
@@ -313,7 +324,9 @@ impl App {
                 "sev >= C" => self.set_filter(""),
                 _ => self.set_filter("sev >= C"),
             },
-            Action::Mark | Action::ToMark | Action::Yank => self.awaits_letter = Some(action),
+            Action::Mark | Action::ToMark => self.await_letter(action, "a letter"),
+            Action::Yank => self.await_letter(action, yank::LETTERS),
+            Action::Write => self.await_letter(action, export::LETTERS),
             Action::Select => self.selected = self.current().map(|entry| entry.number),
             Action::Diff => match self.selected {
                 Some(_) => self.is_diff = true,
@@ -331,6 +344,11 @@ impl App {
             Action::Show(screen) => self.show(screen),
         }
         Flow::GoOn
+    }
+
+    fn await_letter(&mut self, action: Action, letters: &str) {
+        self.awaits_letter = Some(action);
+        self.said = format!("and now: {letters}");
     }
 
     pub(crate) fn show(&mut self, screen: Screen) {
@@ -557,7 +575,40 @@ impl App {
                     self.said = format!("{} comments are all", Remarks::COMMENTS_MAX);
                 }
             }
+            Asked::Export(scope) => self.export_to(scope, prompt),
         }
+    }
+
+    fn ask_for_export(&mut self, scope: Scope) {
+        let Some(origin) = &self.origin else {
+            self.said = "only what was read from one file can be read again to be copied".into();
+            return;
+        };
+        self.asked_to_overwrite = None;
+        let name = export::suggested(origin, scope);
+        self.prompt = Some(Prompt::new(Asked::Export(scope), name));
+    }
+
+    /// Nothing is written over without a second word.
+    fn export_to(&mut self, scope: Scope, prompt: Prompt) {
+        let to = export::meant(&prompt.text);
+        if to.as_os_str().is_empty() || to.exists() && self.asked_to_overwrite.as_ref() != Some(&to)
+        {
+            self.said = match to.exists() {
+                true => format!("{} is there: Enter writes over it, Esc does not", to.display()),
+                false => "name a file".into(),
+            };
+            self.asked_to_overwrite = Some(to);
+            self.prompt = Some(prompt);
+            return;
+        }
+        let export = Export::of(self, scope, to);
+        if export.len() == 0 {
+            self.said = "there is nothing of that kind to write".into();
+            return;
+        }
+        self.said = format!("writing {} messages", export.len());
+        self.export = Some(export);
     }
 
     /// Goes to the next message that a filter takes, and shows the others all the same.
@@ -589,6 +640,10 @@ impl App {
                 let mark = self.session.remarks.marked(letter);
                 self.jump(mark, "nothing has that mark");
             }
+            Action::Write => match Scope::of(letter) {
+                Some(scope) => self.ask_for_export(scope),
+                None => self.said = format!("what follows is one of {}", export::LETTERS),
+            },
             _ => match yank::yanked(self, letter) {
                 Some(text) => {
                     self.said = format!("copied {} characters", text.chars().count());

@@ -109,12 +109,16 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         (Some(_), true) => Reading::Live,
         (Some(_), false) => Reading::Going,
     };
+    app.origin = match input.files.as_slice() {
+        [file] if file.is_file() => Some(file.clone()),
+        _ => None,
+    };
     app.set_filter(&command.filter);
     if is_text {
         text::print(&app);
         return Ok(Outcome::Done);
     }
-    let shown = show(app, live, remarks.as_deref(), !command.no_mouse);
+    let shown = show(app, input, live, remarks.as_deref(), !command.no_mouse);
     let failure = shown.map_err(|error| Outcome::usage(format!("the terminal failed: {error}")))?;
     Ok(failure.map_or(Outcome::Done, |why| Outcome::Said(why, UNREADABLE)))
 }

@@ -45,6 +45,7 @@ pub(crate) enum Action {
     Select,
     Diff,
     Yank,
+    Write,
     TimeFormat,
     Privacy,
     Help,
@@ -163,6 +164,12 @@ const BINDINGS: &[Bound] = &[
     bind("select", &["Space"], Action::Select, "choose for a comparison"),
     bind("diff", &["d"], Action::Diff, "compare the chosen message with this one"),
     bind("yank", &["y"], Action::Yank, "copy: h bytes, m fields, f this field, x test vector"),
+    bind(
+        "write",
+        &["w"],
+        Action::Write,
+        "write a capture: f shown, m marked, c connection, p pair",
+    ),
     bind(
         "time-format",
         &["t"],

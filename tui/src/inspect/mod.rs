@@ -5,6 +5,7 @@ mod app;
 mod arguments;
 mod columns;
 pub(crate) mod describe;
+mod export;
 mod keys;
 pub(crate) mod lanes;
 mod live;
@@ -22,6 +23,7 @@ mod yank;
 
 use std::io;
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
@@ -31,6 +33,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::execute;
 
+use crate::capture::Input;
 use app::{App, Flow, Reading};
 pub(crate) use arguments::{Inspect, run};
 use keys::Action;
@@ -44,11 +47,13 @@ pub(crate) use session::{Entry, Session};
 /// If the terminal fails.
 fn show(
     app: App,
+    input: &Input,
     live: Option<Live>,
     remarks: Option<&Path>,
     has_mouse: bool,
 ) -> io::Result<Option<String>> {
-    let mut screen = Screen { terminal: ratatui::try_init()?, live, has_mouse };
+    let (terminal, input) = (ratatui::try_init()?, input.clone());
+    let mut screen = Screen { terminal, input, live, writer: None, has_mouse };
     if has_mouse {
         execute!(io::stdout(), EnableMouseCapture)?;
     }
@@ -58,8 +63,11 @@ fn show(
 /// The terminal, until it is dropped.
 struct Screen {
     terminal: DefaultTerminal,
+    input: Input,
     /// While there is something to read.
     live: Option<Live>,
+    /// While a copy is written; then it knows what to say.
+    writer: Option<JoinHandle<String>>,
     has_mouse: bool,
 }
 
@@ -70,7 +78,8 @@ impl Screen {
                 return Ok(Some(failure));
             }
             self.terminal.draw(|frame| view::draw(frame, &mut app))?;
-            if self.live.is_some() && !event::poll(BETWEEN_LOOKS)? {
+            let is_waiting = self.live.is_some() || self.writer.is_some();
+            if is_waiting && !event::poll(BETWEEN_LOOKS)? {
                 continue;
             }
             // A held key must not lag behind: all that waits is taken before the next drawing.
@@ -100,6 +109,12 @@ impl Screen {
             {
                 app.said = format!("remarks are not saved: {}: {error}", path.display());
             }
+            if self.writer.is_none()
+                && let Some(export) = app.export.take()
+            {
+                let input = self.input.clone();
+                self.writer = Some(thread::spawn(move || export.write(&input)));
+            }
             if let Some(text) = app.copied.take() {
                 // OSC 52 reaches the user's own clipboard over SSH as well.
                 execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))?;
@@ -111,6 +126,10 @@ impl Screen {
 impl Screen {
     /// Takes what was read since the last drawing; why there is nothing, if there is not.
     fn look(&mut self, app: &mut App) -> Option<String> {
+        if self.writer.as_ref().is_some_and(JoinHandle::is_finished) {
+            let said = self.writer.take().and_then(|writer| writer.join().ok());
+            app.said = said.unwrap_or_else(|| "the copy has failed".into());
+        }
         let look = self.live.as_ref()?.look(&mut app.session);
         app.grow();
         let Look::Ended(ended) = look else { return None };
@@ -126,6 +145,8 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        // A copy that was begun is written to its end.
+        let _ = self.writer.take().map(JoinHandle::join);
         if self.has_mouse {
             // The terminal is left as well as can be.
             let _ = execute!(io::stdout(), DisableMouseCapture);

@@ -3,6 +3,8 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sv2_capture::filter::Filter;
 
+use super::export::Scope;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -12,6 +14,8 @@ pub(crate) enum Asked {
     Search,
     /// On the message with this number.
     Comment(u64),
+    /// A file to write part of the capture to.
+    Export(Scope),
 }
 
 /// A question and the answer so far.
@@ -40,6 +44,7 @@ impl Prompt {
             Asked::Filter => "/",
             Asked::Search => "search",
             Asked::Comment(_) => "comment",
+            Asked::Export(_) => "write to",
         }
     }
 
@@ -49,7 +54,7 @@ impl Prompt {
             Asked::Filter | Asked::Search => {
                 Filter::parse(&self.text).err().map(|error| error.to_string())
             }
-            Asked::Comment(_) => None,
+            Asked::Comment(_) | Asked::Export(_) => None,
         }
     }
 
@@ -69,7 +74,7 @@ impl Prompt {
             KeyCode::Backspace => {
                 self.text.pop();
             }
-            KeyCode::Tab if !matches!(self.asked, Asked::Comment(_)) => self.complete(),
+            KeyCode::Tab if matches!(self.asked, Asked::Filter | Asked::Search) => self.complete(),
             _ => {}
         }
         Typing::GoesOn

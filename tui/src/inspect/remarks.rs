@@ -125,6 +125,11 @@ impl Remarks {
         self.comments.get(&number).map(String::as_str)
     }
 
+    /// Messages with a mark or a comment, some twice.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.marks.values().chain(self.comments.keys()).copied().collect()
+    }
+
     /// Whether there is something new to be saved; once.
     pub(crate) fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.is_changed)

@@ -16,9 +16,11 @@ use sv2_capture::rules::Policy;
 
 use super::app::{App, Flow, Pane, Reading};
 use super::keys::Keymap;
+use super::open::open;
 use super::session::Session;
 use super::theme::{Theme, ThemeName};
 use super::view;
+use crate::capture::Input;
 
 const START: u64 = 1_700_000_000_000_000_000;
 
@@ -371,4 +373,71 @@ fn whoever_stands_at_the_end_of_what_is_live_stays_there_and_nobody_else_is_move
         let now = app.current().unwrap().number;
         assert_eq!(now, if stays { before } else { number }, "{keys} {filter}");
     }
+}
+
+/// A capture that ships, in a folder of its own.
+fn opened(name: &str) -> (tempfile::TempDir, Input, App) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.pcapng");
+    let capture = format!("{}/../vectors/captures/{name}.pcapng", env!("CARGO_MANIFEST_DIR"));
+    std::fs::copy(capture, &file).unwrap();
+    let input = Input { files: vec![file.clone()], ..Input::default() };
+    let session = open(&input, Policy::default()).unwrap();
+    let mut app = App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default());
+    app.origin = Some(file);
+    (folder, input, app)
+}
+
+fn key_count(path: &std::path::Path) -> usize {
+    let bytes = std::fs::read(path).unwrap();
+    bytes.windows(8).filter(|bytes| bytes == b"SV2_I2R ").count()
+}
+
+/// Frames that were decrypted.
+fn decrypted(session: &Session) -> Vec<Vec<u8>> {
+    let entries = session.entries().iter();
+    let whole = entries.filter(|entry| entry.integrity == Some(Integrity::Verified));
+    whole.map(super::yank::frame_bytes).collect()
+}
+
+#[test]
+fn what_is_exported_can_be_decrypted_and_opens_no_other_session() {
+    for (keys, name) in [("wc\n", "run-connection.pcapng"), ("wp\n", "run-pair.pcapng")] {
+        let (folder, input, mut app) = opened("tap-mining_device-pool_sv2");
+        let whole = decrypted(&app.session);
+        press(&mut app, "/msg == SubmitShares* && conn == 1\nF");
+
+        press(&mut app, keys);
+        let said = app.export.take().unwrap().write(&input);
+
+        let copy = folder.path().join(name);
+        assert!(said.contains(name), "{said}");
+        assert_eq!((key_count(&input.files[0]), key_count(&copy)), (2, 1), "{keys}");
+        let input = Input { files: vec![copy], ..Input::default() };
+        let copied = decrypted(&open(&input, Policy::default()).unwrap());
+        assert!(copied.len() >= 2 && copied.len() < whole.len(), "{copied:?}");
+        let missing = copied.iter().find(|message| !whole.contains(message));
+        assert_eq!(missing, None, "{keys}");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_written_over_only_after_a_second_word() {
+    let (folder, _, mut app) = opened("clean-standard-channel");
+    std::fs::write(folder.path().join("run-shown.pcapng"), "dear to somebody").unwrap();
+
+    press(&mut app, "wf\n");
+    assert!(app.export.is_none() && app.said.contains("is there"), "{}", app.said);
+
+    press(&mut app, "\n");
+    assert!(app.export.is_some());
+}
+
+#[test]
+fn only_what_was_read_from_one_file_is_exported() {
+    let mut app = app();
+
+    press(&mut app, "wf");
+
+    assert!(app.prompt.is_none() && app.said.contains("one file"), "{}", app.said);
 }
