@@ -1,5 +1,7 @@
 //! Which rows a condition takes: chunk by chunk, numbers first, the rest only for what is left.
 
+use std::collections::BTreeMap;
+
 use super::columns::{CHUNK, Columns, Dense, Numbers};
 use super::expression::{Expression, Set};
 use super::field::{Column, Field};
@@ -35,6 +37,10 @@ pub(super) fn select(
             found
         }
         Expression::Not(inner) => candidates.without(&select(inner, columns, first, candidates)),
+        Expression::Compare(Field::Column(Column::Msg), ..)
+        | Expression::In(Field::Column(Column::Msg), _) => {
+            by_message(expression, columns, first, candidates)
+        }
         Expression::Compare(Field::Column(column), operator, literal) => {
             let dense = columns.dense(*column, first);
             match (dense, literal.as_int()) {
@@ -60,10 +66,62 @@ pub(super) fn select(
     }
 }
 
+/// Messages of one kind have one name: it is compared once for each kind, where the numbers that
+/// make the kind are held as such.
+fn by_message(
+    expression: &Expression,
+    columns: &dyn Columns,
+    first: u64,
+    candidates: &Rows,
+) -> Rows {
+    let kinds = columns.dense(Column::Type, first).zip(columns.dense(Column::Ext, first));
+    let Some((
+        Dense { numbers: Numbers::U32(numbers), missing },
+        Dense { numbers: Numbers::U32(extensions), .. },
+    )) = kinds
+    else {
+        return one_by_one(expression, columns, first, candidates);
+    };
+    if numbers.len() < candidates.len || extensions.len() < candidates.len {
+        return one_by_one(expression, columns, first, candidates);
+    }
+    let mut found = Rows::none(candidates.len);
+    let mut known: BTreeMap<(u32, u32), bool> = BTreeMap::new();
+    // Kinds take turns, and few of them make most of a capture.
+    let mut recent = [None; 4];
+    for at in candidates.iter() {
+        let kind = (extensions[at], numbers[at]);
+        let place = kind.1 as usize % recent.len();
+        let is_taken = match recent[place] {
+            Some((recent, is_taken)) if recent == kind => is_taken,
+            _ if missing == Some(kind.1.into()) => {
+                // No message: each may have a name of its own.
+                takes(expression, columns, first + at as u64)
+            }
+            _ => {
+                let ask = || takes(expression, columns, first + at as u64);
+                let is_taken = *known.entry(kind).or_insert_with(ask);
+                recent[place] = Some((kind, is_taken));
+                is_taken
+            }
+        };
+        if is_taken {
+            found.set(at);
+        }
+    }
+    found
+}
+
 fn is_cheap(expression: &Expression, columns: &dyn Columns, first: u64) -> bool {
     match expression {
+        Expression::Compare(Field::Column(Column::Msg), ..) => {
+            columns.dense(Column::Type, first).is_some()
+        }
         Expression::Compare(Field::Column(column), _, literal) => {
             literal.as_int().is_some() && columns.dense(*column, first).is_some()
+        }
+        Expression::In(Field::Column(Column::Msg), _) => {
+            columns.dense(Column::Type, first).is_some()
         }
         Expression::Not(inner) => is_cheap(inner, columns, first),
         Expression::And(parts) | Expression::Or(parts) => {

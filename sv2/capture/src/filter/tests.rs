@@ -272,3 +272,65 @@ proptest! {
         prop_assert_eq!(all, vec![0, 1, 2, 3, 4]);
     }
 }
+
+/// Messages whose kinds are held as numbers; counts how often a name is asked for.
+struct Kinds {
+    types: Vec<u32>,
+    extensions: Vec<u32>,
+    asked: std::cell::Cell<usize>,
+}
+
+impl Columns for Kinds {
+    fn len(&self) -> u64 {
+        self.types.len() as u64
+    }
+
+    fn values(&self, row: u64, field: &Field, take: &mut dyn FnMut(Value<'_>)) {
+        assert_eq!(*field, Field::Column(Column::Msg));
+        self.asked.set(self.asked.get() + 1);
+        match self.types[usize::try_from(row).unwrap()] {
+            u32::MAX if row == 3 => take(Value::Text("line".into())),
+            u32::MAX => {}
+            0x1b => take(Value::Text("SubmitSharesExtended".into())),
+            _ => take(Value::Text("SetTarget".into())),
+        }
+    }
+
+    fn is(&self, _: u64, _: Predicate) -> bool {
+        false
+    }
+
+    fn row_of(&self, _: u64) -> Option<u64> {
+        None
+    }
+
+    fn dense(&self, column: Column, first: u64) -> Option<Dense<'_>> {
+        let numbers = match column {
+            Column::Type => &self.types,
+            Column::Ext => &self.extensions,
+            _ => return None,
+        };
+        let numbers = Numbers::U32(&numbers[usize::try_from(first).unwrap()..]);
+        Some(Dense { numbers, missing: Some(u32::MAX.into()) })
+    }
+}
+
+#[test]
+fn a_name_is_compared_once_for_each_kind_of_message() {
+    let mut types = vec![0x1b, 0x21, 0x1b, u32::MAX, u32::MAX];
+    types.extend([0x1b, 0x21].repeat(500));
+    let extensions = types.iter().map(|number| if *number == u32::MAX { *number } else { 0 });
+    let rows = Kinds { extensions: extensions.collect(), types, asked: std::cell::Cell::new(0) };
+    for text in ["msg == Submit*", "msg != SetTarget", "msg in {line, Submit*}", "!(msg == line)"] {
+        let filter = Filter::parse(text).unwrap();
+        rows.asked.set(0);
+
+        let found = filter.select(&rows, 0, rows.types.len(), None);
+
+        assert!(rows.asked.get() < 10, "{text}: {}", rows.asked.get());
+        for row in 0..rows.len() {
+            let at = usize::try_from(row).unwrap();
+            assert_eq!(found.contains(at), filter.takes(&rows, row), "{text} {row}");
+        }
+    }
+}
