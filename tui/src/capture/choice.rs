@@ -10,7 +10,7 @@ use super::options::Input;
 use super::source::{self, Flow};
 use super::verdict::UNREADABLE;
 use super::walk::Seen;
-use crate::inspect::{Session, describe};
+use crate::inspect::{Lies, Session, describe};
 use crate::outcome::Outcome;
 
 /// What a filter takes, asked while a capture is read.
@@ -36,22 +36,22 @@ impl Choice {
                 "filter {text}: what becomes of a message is known later: this needs whole files"
             )));
         }
-        let mut session = Session::new(String::new(), policy.clone());
+        let mut session = Session::of(input, String::new(), policy.clone());
         let mut take = |found: &Found<'_>| {
-            session.take(&found.observed);
+            session.take_from(&found.observed, Lies::of(found));
             Flow::GoOn
         };
         source::read(input, &mut take, &mut || Flow::GoOn)
             .map_err(|why| Outcome::Said(why, UNREADABLE))?;
         if session.left_out > 0 {
-            let most = Session::ENTRIES_MAX;
+            let most = session.len();
             return Err(Outcome::usage(format!(
-                "filter {text}: for more than {most} messages what becomes of them is not kept"
+                "filter {text}: for more than {most} messages what becomes of them is not kept; \
+                 unpacked files have room for more"
             )));
         }
-        let entries = session.entries();
         let places = session.places(&filter);
-        Ok(Choice::Known(places.iter().map(|place| entries[*place].number).collect()))
+        Ok(Choice::Known(places.iter().map(|place| *place as u64 + 1).collect()))
     }
 
     /// Whether an observation is chosen.

@@ -1,6 +1,7 @@
 //! Captures as commands read them: files, packed or not, growing or not, several merged by time,
 //! standard input, a tap that runs; followed, judged and filtered as they are read.
 
+mod again;
 mod choice;
 mod copied_keys;
 mod copy;
@@ -10,6 +11,7 @@ mod text;
 pub(crate) mod verdict;
 mod walk;
 
+pub(crate) use again::Again;
 pub(crate) use choice::Choice;
 pub(crate) use copy::{Copy, Plain};
 pub(crate) use options::{Input, Judgement, severity};

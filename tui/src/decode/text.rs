@@ -24,7 +24,7 @@ pub(super) struct Detail {
 /// Appends an observation.
 pub(super) fn write(out: &mut String, seen: &Seen<'_>, detail: Detail) {
     let observed = &seen.found.observed;
-    let entry = Entry::of(observed, &seen.report.facts, Box::default());
+    let entry = Entry::of(observed, &seen.report.facts);
     write_line(out, &entry, seen.since_first);
     if let What::Frame { frame, integrity, .. } = observed.what {
         if detail.verbose > 0 {

@@ -128,7 +128,7 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
 fn begin(input: &Input, policy: Policy) -> Result<(Session, Option<Live>), Outcome> {
     let live = Live::begin(input.clone())
         .map_err(|error| Outcome::usage(format!("there is no thread to read with: {error}")))?;
-    let mut session = Session::new(name(input), policy);
+    let mut session = Session::of(input, name(input), policy);
     if input.is_live() {
         return Ok((session, Some(live)));
     }

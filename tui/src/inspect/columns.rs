@@ -1,66 +1,140 @@
 //! What filters read from a session.
 
+use std::rc::Rc;
+
+use sv2::message::descriptor;
 use sv2::wire::Frame;
 use sv2_capture::Direction;
 use sv2_capture::filter::columns::{frame_values, raw_value};
-use sv2_capture::filter::{Column, Columns, Field, FieldPath, Predicate, Value};
+use sv2_capture::filter::{Column, Columns, Dense, Field, FieldPath, Predicate, Value};
+use sv2_capture::index::{self, Outcome, Row};
 use sv2_capture::observed::Integrity;
 use sv2_capture::state::Derived;
 use sv2_capture::state::channel::ChannelKind;
 
 use super::describe;
-use super::session::{Entry, Kind, Outcome, Session};
+use super::entry::{Entry, Kind};
+use super::rows::Part;
+use super::session::Session;
 
-impl Columns for Session {
+/// The rows of a session, some of which are at hand as columns.
+pub(super) struct PartOf<'a> {
+    pub(super) session: &'a Session,
+    pub(super) part: Part,
+}
+
+impl PartOf<'_> {
+    fn row(&self, row: u64) -> Option<Row> {
+        let index = usize::try_from(row).ok()?;
+        match index.checked_sub(self.part.first).filter(|at| *at < self.part.chunk.len()) {
+            Some(at) => Some(self.part.chunk.row(at)),
+            None => self.session.row(index),
+        }
+    }
+
+    fn entry(&self, row: u64) -> Option<Rc<Entry>> {
+        self.session.entry(usize::try_from(row).ok()?)
+    }
+}
+
+impl Columns for PartOf<'_> {
     fn len(&self) -> u64 {
-        self.entries().len() as u64
+        self.session.len() as u64
     }
 
     fn values(&self, row: u64, field: &Field, take: &mut dyn FnMut(Value<'_>)) {
-        let Some(entry) = self.entry_at(row) else { return };
+        if let Field::Column(column) = field
+            && let Some(known) = self.row(row)
+            && row_values(row, &known, *column, take)
+        {
+            return;
+        }
+        let Some(entry) = self.entry(row) else { return };
         match field {
-            Field::Column(column) => column_values(self, entry, *column, take),
+            Field::Column(column) => column_values(self.session, &entry, *column, take),
             Field::Path(path) => {
-                if let Some(frame) = frame(entry) {
+                if let Some(frame) = frame(&entry) {
                     frame_values(frame, path, take);
                 }
             }
             Field::Raw(from, to) => {
-                let value = frame(entry).and_then(|frame| raw_value(&frame.payload, *from, *to));
+                let value = frame(&entry).and_then(|frame| raw_value(&frame.payload, *from, *to));
                 value.into_iter().for_each(take);
             }
         }
     }
 
     fn is(&self, row: u64, predicate: Predicate) -> bool {
-        let Some(entry) = self.entry_at(row) else { return false };
-        let is_state = |state| word(entry, "job_state") == Some(state);
-        let is_verdict = |verdict| word(entry, "verdict") == Some(verdict);
+        let Some(known) = self.row(row) else { return false };
+        let is_frame = matches!(known.kind, index::Kind::Frame { .. });
         match predicate {
-            Predicate::Accepted => entry.outcome == Some(Outcome::Accepted),
-            Predicate::Rejected => entry.outcome == Some(Outcome::Rejected),
+            Predicate::Accepted => return known.outcome == Some(Outcome::Accepted),
+            Predicate::Rejected => return known.outcome == Some(Outcome::Rejected),
+            Predicate::Unanswered => return known.is_request && known.pair.is_none(),
+            Predicate::Pairless => return is_frame && known.pair.is_none(),
+            Predicate::Orphan if !known.has_findings => return false,
+            _ => {}
+        }
+        let Some(entry) = self.entry(row) else { return false };
+        let is_state = |state| word(&entry, "job_state") == Some(state);
+        let is_verdict = |verdict| word(&entry, "verdict") == Some(verdict);
+        match predicate {
             Predicate::Stale => is_verdict("stale"),
-            Predicate::Unanswered => entry.is_request && entry.pair.is_none(),
-            Predicate::Pairless => frame(entry).is_some() && entry.pair.is_none(),
             Predicate::Future => is_state("future"),
             Predicate::Active => is_state("active"),
             Predicate::Retired => is_state("retired"),
             Predicate::Orphan => {
-                self.findings_of(entry).any(|finding| finding.rule.number == RULE_NO_CHANNEL)
+                entry.findings.iter().any(|finding| finding.rule.number == RULE_NO_CHANNEL)
             }
             Predicate::Duplicate => is_verdict("duplicate"),
+            Predicate::Accepted
+            | Predicate::Rejected
+            | Predicate::Unanswered
+            | Predicate::Pairless => false,
         }
     }
 
     fn row_of(&self, number: u64) -> Option<u64> {
-        self.index_of(number).map(|index| index as u64)
+        self.session.index_of(number).map(|index| index as u64)
+    }
+
+    fn dense(&self, column: Column, first: u64) -> Option<Dense<'_>> {
+        let index = usize::try_from(first).ok()?;
+        self.part.chunk.dense(column, index.checked_sub(self.part.first)?)
     }
 }
 
-impl Session {
-    fn entry_at(&self, row: u64) -> Option<&Entry> {
-        self.entries().get(usize::try_from(row).ok()?)
-    }
+/// Values that rows have; false of a column that needs more.
+fn row_values(index: u64, row: &Row, column: Column, take: &mut dyn FnMut(Value<'_>)) -> bool {
+    let frame = match row.kind {
+        index::Kind::Frame { extension_type, message_type, payload_len } => {
+            Some((extension_type & 0x7fff, message_type, payload_len))
+        }
+        _ => None,
+    };
+    let value = match column {
+        Column::N => Some(index + 1),
+        Column::T => Some(row.at),
+        Column::Dt => row.since_last,
+        Column::Conn => Some(row.connection.into()),
+        Column::Type => frame.map(|(_, message_type, _)| message_type.into()),
+        Column::Ext => frame.map(|(extension, ..)| extension.into()),
+        Column::Len => frame.map(|(.., len)| len.into()),
+        Column::Ch => row.channel.map(u64::from),
+        Column::Job => row.job.map(u64::from),
+        Column::Pair => row.pair,
+        Column::Latency => row.latency,
+        Column::Sev | Column::Rule | Column::Code if !row.has_findings => None,
+        Column::Msg => {
+            let known = frame.and_then(|(extension, number, _)| descriptor(extension, number));
+            let Some(known) = known else { return false };
+            take(Value::Text(known.name.into()));
+            return true;
+        }
+        _ => return false,
+    };
+    value.map(Value::Int).into_iter().for_each(take);
+    true
 }
 
 fn column_values(

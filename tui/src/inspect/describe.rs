@@ -7,11 +7,12 @@ use sv2::message::{Descriptor, Message};
 use sv2::wire::Frame;
 use sv2::wire::dissect::{Name, Value, dissect};
 use sv2_capture::Direction;
+use sv2_capture::index;
 use sv2_capture::observed::{SessionKey, What};
-use sv2_capture::state::Facts;
+use sv2_capture::state::{Derived, Facts, target_of};
 use sv2_capture::text::scaled;
 
-use super::session::{Entry, Kind};
+use super::entry::{Entry, Kind};
 
 /// What a message says, in a few words, for lists.
 pub(crate) fn info(what: &What<'_>, facts: &Facts) -> String {
@@ -27,12 +28,12 @@ pub(crate) fn info(what: &What<'_>, facts: &Facts) -> String {
             (None, SessionKey::DoesNotFit) => "Noise handshake; the key does not fit".into(),
         },
         What::Frame { frame, .. } => match (&facts.message, &facts.error) {
-            (Some(message), _) => message_info(message, frame, facts),
+            (Some(message), _) => message_info(message, frame, Worth::of(facts)),
             (None, Some(error)) => error.to_string(),
             (None, None) => format!("{} bytes", frame.payload.len()),
         },
         What::Opaque { len, .. } => format!("{len} bytes that nobody has a key for"),
-        What::Line { line, .. } => safe(&String::from_utf8_lossy(line)),
+        What::Line { line, .. } => line_info(line),
         What::Gap { len, resynced: true, .. } => format!("{len} bytes are missing; found again"),
         What::Gap { len, resynced: false, .. } => {
             format!("{len} bytes are missing; lost from here")
@@ -42,7 +43,56 @@ pub(crate) fn info(what: &What<'_>, facts: &Facts) -> String {
     }
 }
 
-fn message_info(message: &Message, frame: &Frame, facts: &Facts) -> String {
+/// The same of a frame that is looked at another time, with what was derived the first time.
+pub(super) fn frame_info(frame: &Frame, derived: &[(&'static str, Derived)]) -> String {
+    match Message::decode(frame) {
+        Ok(decoded) => message_info(&decoded.message, frame, Worth::again(derived)),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The same of a line of Stratum V1.
+pub(super) fn line_info(line: &[u8]) -> String {
+    safe(&String::from_utf8_lossy(line))
+}
+
+/// What a share is worth.
+#[derive(Clone, Copy, Default)]
+struct Worth {
+    /// Difficulties of the hash and of its target.
+    found: Option<(f64, f64)>,
+    is_block: bool,
+    verdict: Option<&'static str>,
+}
+
+impl Worth {
+    fn of(facts: &Facts) -> Self {
+        let proof = facts.share.as_ref().and_then(|share| share.proof.as_ref());
+        Worth {
+            found: proof.map(|proof| (proof.difficulty, proof.target.difficulty())),
+            is_block: proof.is_some_and(|proof| proof.is_block),
+            verdict: facts.verdict(),
+        }
+    }
+
+    fn again(derived: &[(&'static str, Derived)]) -> Self {
+        let value = |name: &str| derived.iter().find(|(known, _)| *known == name).map(|it| &it.1);
+        let number = |name: &str| match value(name) {
+            Some(Derived::Number(number)) => Some(*number),
+            _ => None,
+        };
+        Worth {
+            found: number("diff").zip(number("target_diff")),
+            is_block: value("is_block") == Some(&Derived::Flag(true)),
+            verdict: match value("verdict") {
+                Some(Derived::Word(word)) => Some(word),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn message_info(message: &Message, frame: &Frame, worth: Worth) -> String {
     let mut words: Vec<String> = Vec::new();
     match message {
         Message::SetupConnection(setup) => {
@@ -94,19 +144,16 @@ fn message_info(message: &Message, frame: &Frame, facts: &Facts) -> String {
         }
         _ => words.extend(plain_fields(message.descriptor(), &frame.payload)),
     }
-    if let Some(target) = facts.target() {
+    if let Some(target) = target_of(message) {
         words.push(format!("diff {}", scaled(target.difficulty())));
     }
-    if let Some(share) = &facts.share
-        && let Some(proof) = &share.proof
-    {
-        let (found, wanted) = (proof.difficulty, proof.target.difficulty());
+    if let Some((found, wanted)) = worth.found {
         words.push(format!("diff {} / {}", scaled(found), scaled(wanted)));
-        if proof.is_block {
+        if worth.is_block {
             words.push("a block".into());
         }
     }
-    words.extend(facts.verdict().filter(|verdict| *verdict != "good").map(str::to_owned));
+    words.extend(worth.verdict.filter(|verdict| *verdict != "good").map(str::to_owned));
     words.retain(|word| !word.is_empty());
     words.join("  ")
 }
@@ -204,6 +251,22 @@ pub(crate) fn name(entry: &Entry) -> String {
         Kind::Line(_) => "line".into(),
         Kind::Gap => "-- gap".into(),
         Kind::Closed => "-- closed".into(),
+    }
+}
+
+/// Whether two have the same name.
+pub(super) fn is_alike(one: index::Kind, other: index::Kind) -> bool {
+    match (one, other) {
+        (
+            index::Kind::Frame { extension_type, message_type, .. },
+            index::Kind::Frame {
+                extension_type: other_extension, message_type: other_type, ..
+            },
+        ) => {
+            // Of an extension type, the highest bit is not part of the name (spec 3.2.1).
+            (extension_type << 1, message_type) == (other_extension << 1, other_type)
+        }
+        _ => std::mem::discriminant(&one) == std::mem::discriminant(&other),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::app::App;
+use super::session::number_of;
 use crate::capture::{Copy, Flow, Input, read};
 
 /// What is written.
@@ -58,25 +59,25 @@ impl Export {
         let session = &app.session;
         let mut numbers: Vec<u64> = match scope {
             Scope::Shown => {
-                let all = (0..app.shown_count()).filter_map(|place| app.shown_at(place));
-                all.map(|entry| entry.number).collect()
+                let all = (0..app.shown_count()).filter_map(|place| app.index_at(place));
+                all.map(number_of).collect()
             }
             Scope::Marked => session.remarks.numbers(),
             Scope::Connection => {
                 let connection = app.current().map(|entry| entry.connection);
-                let all = session.entries().iter();
-                let all = all.filter(|entry| Some(entry.connection) == connection);
-                all.map(|entry| entry.number).collect()
+                let is_of_it =
+                    |index: &usize| session.row(*index).map(|row| row.connection) == connection;
+                (0..session.len()).filter(is_of_it).map(number_of).collect()
             }
             Scope::Pair => {
-                let pair = |entry: &super::session::Entry| [Some(entry.number), entry.pair];
-                app.current().map_or([None; 2], pair).into_iter().flatten().collect()
+                let pair = app.current().map(|entry| [Some(entry.number), entry.pair]);
+                pair.into_iter().flatten().flatten().collect()
             }
         };
         numbers.sort_unstable();
         let at = |number: u64| {
             let index = session.index_of(number)?;
-            session.entries().get(index).map(|entry| (number, entry.at))
+            session.row(index).map(|row| (number, row.at))
         };
         Export { to, chosen: numbers.into_iter().filter_map(at).collect() }
     }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use sv2_capture::Direction;
 
 use super::describe::{address, cut};
-use super::session::{Entry, Session};
+use super::entry::Entry;
+use super::session::Session;
 
 /// Lanes from left to right. Whoever listens has one, and so has whoever dials from one host (with
 /// port 0): a proxy has two, which stand side by side.

@@ -1,15 +1,20 @@
 //! Reads captures beside the screen: what is there already is shown while the rest comes, and what
 //! grows is shown as it does.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sv2::noise::{ACT_1_LEN, CipherSuite};
 use sv2::wire::Frame;
 use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, Observed, What};
-use sv2_capture::read::Found;
+use sv2_capture::read::{Found, Piece, Seal};
+use zeroize::Zeroizing;
 
+use super::origin::Lies;
 use super::session::Session;
 use crate::capture::{End, Flow, Input, read};
 
@@ -77,7 +82,7 @@ impl Live {
 fn take(news: News, session: &mut Session) -> Look {
     match news {
         News::Observed(batch) => {
-            batch.iter().for_each(|kept| session.take(&kept.observed()));
+            batch.iter().for_each(|kept| session.take_from(&kept.observed(), kept.lies()));
             Look::GoesOn
         }
         News::Ended(ended) => Look::Ended(ended),
@@ -101,8 +106,9 @@ fn read_all(input: &Input, sender: &SyncSender<News>) -> Result<End, String> {
             Err(_) => Flow::Stop,
         }
     };
+    let mut keys = Keys::new();
     let mut show = |found: &Found<'_>| {
-        batch.borrow_mut().push(Kept::of(&found.observed));
+        batch.borrow_mut().push(Kept::of(found, &mut keys));
         let is_full = batch.borrow().len() >= BATCH_LEN;
         send(is_full)
     };
@@ -117,7 +123,25 @@ struct Kept {
     at: u64,
     connection: u32,
     what: KeptWhat,
+    pieces: Pieces,
+    /// The nonce of a sealed frame, and what opens it.
+    seal: Option<(u64, Arc<Key>)>,
 }
+
+/// Most messages lie in one piece.
+enum Pieces {
+    One([Piece; 1]),
+    Other(Box<[Piece]>),
+}
+
+/// Of one direction of a connection.
+struct Key {
+    suite: CipherSuite,
+    session: [u8; ACT_1_LEN],
+    secret: Zeroizing<[u8; 32]>,
+}
+
+type Keys = BTreeMap<(u32, bool), Arc<Key>>;
 
 enum KeptWhat {
     Frame { direction: Direction, frame: Frame, integrity: Integrity },
@@ -126,7 +150,8 @@ enum KeptWhat {
 }
 
 impl Kept {
-    fn of(observed: &Observed<'_>) -> Self {
+    fn of(found: &Found<'_>, keys: &mut Keys) -> Self {
+        let observed = &found.observed;
         let what = match observed.what.clone() {
             What::Frame { direction, frame, integrity } => {
                 KeptWhat::Frame { direction, frame: frame.clone(), integrity }
@@ -143,7 +168,31 @@ impl Kept {
             What::Closed { by, reset } => KeptWhat::Other(What::Closed { by, reset }),
         };
         let Observed { number, at, connection, .. } = *observed;
-        Kept { number, at, connection, what }
+        let pieces = match found.pieces {
+            [piece] => Pieces::One([*piece]),
+            other => Pieces::Other(other.into()),
+        };
+        let is_down = observed.what.direction() == Some(Direction::ServerToClient);
+        let seal = found.seal.map(|seal| {
+            let known = keys.entry((connection, is_down)).or_insert_with(|| Key::of(seal));
+            if known.secret[..] != seal.secret[..] || known.suite != seal.suite {
+                *known = Key::of(seal);
+            }
+            (seal.nonce, Arc::clone(known))
+        });
+        Kept { number, at, connection, what, pieces, seal }
+    }
+
+    fn lies(&self) -> Lies<'_> {
+        let pieces = match &self.pieces {
+            Pieces::One(piece) => &piece[..],
+            Pieces::Other(pieces) => pieces,
+        };
+        let seal = self.seal.as_ref().map(|(nonce, key)| {
+            let Key { suite, session, secret } = &**key;
+            Seal { nonce: *nonce, suite: *suite, session, secret }
+        });
+        Lies { pieces, seal }
     }
 
     fn observed(&self) -> Observed<'_> {
@@ -155,6 +204,13 @@ impl Kept {
             KeptWhat::Other(what) => what.clone(),
         };
         Observed { number: self.number, at: self.at, connection: self.connection, what }
+    }
+}
+
+impl Key {
+    fn of(seal: Seal<'_>) -> Arc<Key> {
+        let Seal { suite, session, secret, .. } = seal;
+        Arc::new(Key { suite, session: *session, secret: Zeroizing::new(*secret) })
     }
 }
 
@@ -189,13 +245,14 @@ mod tests {
             let Ok(whole) = open(&input(), Policy::default()) else { continue };
 
             let live = Live::begin(input()).expect("a thread");
-            let mut session = Session::new(whole.name.clone(), Policy::default());
+            let mut session = Session::of(&input(), whole.name.clone(), Policy::default());
             while let Look::GoesOn = live.wait(&mut session) {}
 
-            assert_eq!(session.entries().len(), whole.entries().len(), "{}", file.display());
-            for (one, other) in session.entries().iter().zip(whole.entries()) {
+            assert_eq!(session.len(), whole.len(), "{}", file.display());
+            for index in 0..whole.len() {
+                let [one, other] = [&session, &whole].map(|it| it.entry(index).expect("is there"));
                 assert_eq!((one.number, one.at, &one.info), (other.number, other.at, &other.info));
-                assert_eq!(describe::name(one), describe::name(other));
+                assert_eq!(describe::name(&one), describe::name(&other));
                 assert_eq!(one.outcome, other.outcome);
             }
             assert_eq!(session.channels().len(), whole.channels().len());

@@ -5,13 +5,16 @@ mod app;
 mod arguments;
 mod columns;
 pub(crate) mod describe;
+mod entry;
 mod export;
 mod keys;
 pub(crate) mod lanes;
 mod live;
 mod open;
+mod origin;
 mod prompt;
 mod remarks;
+mod rows;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -36,9 +39,11 @@ use ratatui::crossterm::execute;
 use crate::capture::Input;
 use app::{App, Flow, Reading};
 pub(crate) use arguments::{Inspect, run};
+pub(crate) use entry::Entry;
 use keys::Action;
 use live::{Live, Look};
-pub(crate) use session::{Entry, Session};
+pub(crate) use origin::Lies;
+pub(crate) use session::Session;
 
 /// Runs the inspector until the user ends it, or until it is known that there is nothing to show:
 /// then it says why.
@@ -136,7 +141,7 @@ impl Screen {
         (app.reading, self.live) = (Reading::Ended, None);
         match ended {
             Ok(end) => open::note(&mut app.session, &end),
-            Err(error) if app.session.entries().is_empty() => return Some(error),
+            Err(error) if app.session.len() == 0 => return Some(error),
             Err(error) => app.session.note(error),
         }
         None

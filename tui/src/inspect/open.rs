@@ -3,6 +3,7 @@
 use sv2_capture::read::{Found, Tally};
 use sv2_capture::rules::Policy;
 
+use super::origin::Lies;
 use super::session::Session;
 use crate::capture::{End, Flow, Input, read};
 
@@ -11,13 +12,13 @@ use crate::capture::{End, Flow, Input, read};
 /// # Errors
 /// In words: no capture, or a key log that cannot be read.
 pub(super) fn open(input: &Input, policy: Policy) -> Result<Session, String> {
-    let mut session = Session::new(name(input), policy);
+    let mut session = Session::of(input, name(input), policy);
     let mut take = |found: &Found<'_>| {
-        session.take(&found.observed);
+        session.take_from(&found.observed, Lies::of(found));
         Flow::GoOn
     };
     let end = read(input, &mut take, &mut || Flow::GoOn)?;
-    if session.entries().is_empty()
+    if session.len() == 0
         && let Some(complaint) = end.complaints.first()
     {
         return Err(complaint.clone());

@@ -1,26 +1,41 @@
 //! A capture as the screens look at it: everything that was observed, with what it means.
+//!
+//! Of each observation a row is kept ([`Rows`]); what it says is read again from the capture
+//! ([`Origins`]) when somebody looks. So a session takes about the same memory for a capture of
+//! any length; where there is no file to read again, up to [`Session::HELD_LEN_MAX`] bytes of
+//! messages are held.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use sv2::common::Protocol;
-use sv2::message::{Descriptor, Message, descriptor};
-use sv2::wire::Frame;
-use sv2_capture::Direction;
+use sv2::message::Message;
 use sv2_capture::filter::{CHUNK, Filter};
-use sv2_capture::observed::{HandshakeSeen, Integrity, Observed, What};
+use sv2_capture::index::{Change, Extra, Outcome, Row};
+use sv2_capture::observed::{HandshakeSeen, Observed, What};
 use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
+use sv2_capture::state::Facts;
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
-use sv2_capture::state::{Derived, Facts};
 
+use super::columns::PartOf;
+use super::entry::{Entry, row_of};
+use super::origin::{Lies, Origins};
 use super::remarks::Remarks;
+use super::rows::Rows;
+use crate::capture::Input;
 
 /// Everything of one capture, up to [`Session::ENTRIES_MAX`].
 #[derive(Default)]
 pub(crate) struct Session {
     pub(crate) name: String,
-    entries: Vec<Entry>,
-    findings: Vec<Finding>,
+    rows: Rows,
+    origins: Origins,
+    /// The last entry that was made, and its place.
+    last_made: RefCell<Option<(usize, Rc<Entry>)>>,
+    start: u64,
+    end: u64,
     tally: Tally,
     connections: BTreeMap<u32, ConnectionRow>,
     channels: BTreeMap<(u32, u32), ChannelRow>,
@@ -28,68 +43,16 @@ pub(crate) struct Session {
     inspector: Inspector,
     /// Places of shares without a verdict, by connection and channel.
     waiting: BTreeMap<(u32, u32), VecDeque<usize>>,
+    waiting_count: usize,
+    latency_count: usize,
+    /// Bytes of messages that are held.
+    held_len: usize,
     /// Observations that found no room.
     pub(crate) left_out: u64,
     /// What the reader has to say of the file.
     pub(crate) notes: Vec<String>,
     /// What the user has to say.
     pub(crate) remarks: Remarks,
-}
-
-/// One observation.
-pub(crate) struct Entry {
-    /// From 1.
-    pub(crate) number: u64,
-    /// Nanoseconds since the Unix epoch.
-    pub(crate) at: u64,
-    pub(crate) connection: u32,
-    pub(crate) direction: Option<Direction>,
-    pub(crate) what: Kind,
-    pub(crate) integrity: Option<Integrity>,
-    /// The channel or group that it concerns.
-    pub(crate) channel: Option<u32>,
-    /// The job that it names.
-    pub(crate) job: Option<u32>,
-    /// The observation that gave the job.
-    pub(crate) job_given_by: Option<u64>,
-    /// The other half of a request and its answer.
-    pub(crate) pair: Option<u64>,
-    /// Nanoseconds between the two; of the answer.
-    pub(crate) latency: Option<u64>,
-    /// It asks for an answer.
-    pub(crate) is_request: bool,
-    /// Nanoseconds since the last one on its connection.
-    pub(crate) since_last: Option<u64>,
-    /// What became of a share.
-    pub(crate) outcome: Option<Outcome>,
-    /// The same on the leg above or below.
-    pub(crate) same_as: Option<u64>,
-    pub(crate) derived: Box<[(&'static str, Derived)]>,
-    /// Places in [`Session::findings`].
-    pub(crate) findings: Box<[usize]>,
-    pub(crate) info: Box<str>,
-}
-
-/// What the server has said of a share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Accepted,
-    Rejected,
-}
-
-/// What was observed.
-pub(crate) enum Kind {
-    Opened,
-    Handshake(Box<HandshakeSeen>),
-    /// A frame; without a descriptor one that the table of messages does not have.
-    Frame {
-        frame: Frame,
-        descriptor: Option<&'static Descriptor>,
-    },
-    Opaque,
-    Line(Box<str>),
-    Gap,
-    Closed,
 }
 
 /// A line of the screen of connections.
@@ -149,10 +112,18 @@ pub(crate) struct JobRow {
 
 impl Session {
     /// Observations that are kept; further ones are counted.
-    pub(crate) const ENTRIES_MAX: usize = 5_000_000;
+    pub(crate) const ENTRIES_MAX: usize = 100_000_000;
+    /// Bytes of messages that are held where they cannot be read again.
+    pub(crate) const HELD_LEN_MAX: usize = 64 << 20;
 
+    /// Nothing was observed yet; what will be is held.
     pub(crate) fn new(name: String, policy: Policy) -> Self {
         Session { name, inspector: Inspector::new(policy), ..Session::default() }
+    }
+
+    /// The same of an input, whose messages are read again where it can be.
+    pub(crate) fn of(input: &Input, name: String, policy: Policy) -> Self {
+        Session { origins: Origins::of(input), ..Session::new(name, policy) }
     }
 
     /// Places of all entries that a filter takes, in order.
@@ -162,14 +133,15 @@ impl Session {
 
     /// The same of those from this place on.
     pub(crate) fn places_from(&self, filter: &Filter, from: usize) -> Vec<usize> {
-        let count = self.entries.len();
-        let chunks = (from..count).step_by(CHUNK);
-        let rows = chunks.flat_map(|first| {
-            let len = CHUNK.min(count - first);
-            let rows = filter.select(self, first as u64, len, None);
-            rows.iter().map(|row| first + row).collect::<Vec<_>>()
-        });
-        rows.collect()
+        let mut places = Vec::new();
+        let mut next = from;
+        while let Some(part) = self.rows.part_of(next) {
+            let len = CHUNK.min(part.chunk.len() - (next - part.first));
+            let rows = filter.select(&PartOf { session: self, part }, next as u64, len, None);
+            places.extend(rows.iter().map(|row| next + row));
+            next += len;
+        }
+        places
     }
 
     /// Something that the reader has to say; what it says again and again is kept once.
@@ -181,34 +153,64 @@ impl Session {
 
     /// Takes the next observation.
     pub(crate) fn take(&mut self, observed: &Observed<'_>) {
-        if self.entries.len() >= Self::ENTRIES_MAX {
+        self.take_from(observed, Lies::default());
+    }
+
+    /// The same, and where it lies.
+    pub(crate) fn take_from(&mut self, observed: &Observed<'_>, lies: Lies<'_>) {
+        if !self.has_room() {
             self.left_out += 1;
             return;
         }
         let report = self.inspector.observe(observed);
-        let first = self.findings.len();
         report.findings.iter().for_each(|finding| self.tally.add(finding));
-        self.findings.extend(report.findings);
-        let findings: Box<[usize]> = (first..self.findings.len()).collect();
+        let mut row = row_of(observed, &report.facts);
         let last_at = self.connections.get(&observed.connection).map(|row| row.last_at);
-        let mut entry = Entry::of(observed, &report.facts, findings);
-        entry.since_last = last_at.map(|last| observed.at.saturating_sub(last));
-        self.note_connection(observed, &entry);
+        row.since_last = last_at.map(|last| observed.at.saturating_sub(last));
+        row.has_findings = !report.findings.is_empty();
+        self.note_connection(observed, &row, report.findings.len());
         self.note_shares(observed, &report.facts);
         self.note_channels(observed, &report.facts);
         self.note_jobs(observed, &report.facts);
         // The request learns of its answer.
-        if let Some(pair) = entry.pair
+        if let Some(pair) = row.pair
             && let Some(request) = self.index_of(pair)
-            && self.entries[request].pair.is_none()
+            && self.rows.open_row(request).is_some_and(|request| request.pair.is_none())
         {
-            self.entries[request].pair = Some(entry.number);
+            self.rows.change(request, Change::Pair(observed.number));
         }
-        self.entries.push(entry);
+        let mut extra = Extra {
+            derived: report.facts.derived(),
+            findings: report.findings,
+            ..Extra::default()
+        };
+        self.origins.place(observed, lies, &mut row, &mut extra);
+        self.held_len += extra.bytes.as_ref().map_or(0, Vec::len);
+        match &observed.what {
+            What::Frame { .. } | What::Line { .. } => {}
+            other => extra.info = Some(super::describe::info(other, &report.facts)),
+        }
+        if self.rows.len() == 0 {
+            self.start = observed.at;
+        }
+        self.end = observed.at;
+        self.rows.push(&row, &extra);
+        self.last_made.take();
     }
 
-    fn note_connection(&mut self, observed: &Observed<'_>, entry: &Entry) {
+    fn has_room(&mut self) -> bool {
+        if let Some(failure) = self.rows.failure() {
+            self.note(failure);
+            return false;
+        }
+        self.rows.len() < Self::ENTRIES_MAX && self.held_len < Self::HELD_LEN_MAX
+    }
+
+    fn note_connection(&mut self, observed: &Observed<'_>, seen: &Row, finding_count: usize) {
         let Some(state) = self.inspector.state().connection(observed.connection) else { return };
+        if self.connections.len() >= CONNECTIONS_MAX && !self.connections.contains_key(&state.id) {
+            return;
+        }
         let row = self.connections.entry(state.id).or_insert_with(|| ConnectionRow {
             id: state.id,
             client: state.client,
@@ -241,12 +243,14 @@ impl Session {
         }
         row.channel_count = row.channel_count.max(state.channels.len());
         row.message_count = state.message_count;
-        if let Some(latency) = entry.latency
+        if let Some(latency) = seen.latency
             && row.latencies.len() < LATENCIES_MAX
+            && self.latency_count < ALL_LATENCIES_MAX
         {
+            self.latency_count += 1;
             row.latencies.push(latency);
         }
-        row.finding_count += entry.findings.len();
+        row.finding_count += finding_count;
     }
 
     fn note_channels(&mut self, observed: &Observed<'_>, facts: &Facts) {
@@ -262,6 +266,9 @@ impl Session {
         {
             let row = channel_row(observed, id, channel, &state.groups);
             let key = (observed.connection, id);
+            if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&key) {
+                return;
+            }
             let work = self.channels.get(&key).map_or(0.0, |known| known.work);
             let first_at = self.channels.get(&key).map_or(observed.at, |known| known.first_at);
             self.channels.insert(key, ChannelRow { work, first_at, ..row });
@@ -291,31 +298,37 @@ impl Session {
             let waiting = self.waiting.entry(key).or_default();
             if waiting.len() == WAITING_MAX {
                 waiting.pop_front();
+            } else if self.waiting_count == ALL_WAITING_MAX {
+                return;
+            } else {
+                self.waiting_count += 1;
             }
-            return waiting.push_back(self.entries.len());
+            return waiting.push_back(self.rows.len());
         }
         let Some(waiting) = self.waiting.get_mut(&key) else { return };
+        let count_before = waiting.len();
         match &facts.message {
             Some(Message::SubmitSharesSuccess(_)) => {
                 let last = facts.pair();
-                let is_last = |place: &usize| Some(self.entries[*place].number) == last;
+                let is_last = |place: &usize| Some(number_of(*place)) == last;
                 let Some(end) = waiting.iter().position(is_last) else { return };
                 for place in waiting.drain(..=end) {
-                    self.entries[place].outcome = Some(Outcome::Accepted);
-                    self.entries[place].pair = Some(observed.number);
+                    self.rows.change(place, Change::Outcome(Outcome::Accepted));
+                    self.rows.change(place, Change::Pair(observed.number));
                 }
             }
             Some(Message::SubmitSharesError(_)) => {
                 let share = facts.pair();
-                let is_it = |place: &usize| Some(self.entries[*place].number) == share;
+                let is_it = |place: &usize| Some(number_of(*place)) == share;
                 if let Some(at) = waiting.iter().position(is_it)
                     && let Some(place) = waiting.remove(at)
                 {
-                    self.entries[place].outcome = Some(Outcome::Rejected);
+                    self.rows.change(place, Change::Outcome(Outcome::Rejected));
                 }
             }
             _ => {}
         }
+        self.waiting_count -= count_before - waiting.len();
     }
 
     fn note_jobs(&mut self, observed: &Observed<'_>, facts: &Facts) {
@@ -363,18 +376,42 @@ impl Session {
         }
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// How many observations there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What is known of the one at a place.
+    pub(crate) fn row(&self, index: usize) -> Option<Row> {
+        self.rows.row(index)
+    }
+
+    /// The same with what it says, read again.
+    pub(crate) fn entry(&self, index: usize) -> Option<Rc<Entry>> {
+        if let Some((_, made)) =
+            self.last_made.borrow().as_ref().filter(|(place, _)| *place == index)
+        {
+            return Some(Rc::clone(made));
+        }
+        let row = self.rows.row(index)?;
+        let extra = self.rows.extra(index)?;
+        let said = self.origins.read(&row, &extra);
+        let connection = self.connections.get(&row.connection);
+        let handshake = connection.and_then(|row| row.handshake.as_ref());
+        let entry = Rc::new(Entry::again(number_of(index), &row, extra, said, handshake));
+        *self.last_made.borrow_mut() = Some((index, Rc::clone(&entry)));
+        Some(entry)
     }
 
     /// The place of an observation.
     pub(crate) fn index_of(&self, number: u64) -> Option<usize> {
-        self.entries.binary_search_by_key(&number, |entry| entry.number).ok()
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        (index < self.rows.len()).then_some(index)
     }
 
     /// Of one entry, in the order of the rules.
-    pub(crate) fn findings_of<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Finding> {
-        entry.findings.iter().map(|index| &self.findings[*index])
+    pub(crate) fn findings_of<'a>(&self, entry: &'a Entry) -> impl Iterator<Item = &'a Finding> {
+        entry.findings.iter()
     }
 
     pub(crate) fn connections(&self) -> impl ExactSizeIterator<Item = &ConnectionRow> {
@@ -399,7 +436,12 @@ impl Session {
 
     /// When the capture begins, in nanoseconds since the Unix epoch.
     pub(crate) fn start(&self) -> u64 {
-        self.entries.first().map_or(0, |entry| entry.at)
+        self.start
+    }
+
+    /// When it ends, as far as it was read.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// Connections behind Noise, and those of them that can be read.
@@ -420,49 +462,9 @@ impl Session {
     }
 }
 
-impl Entry {
-    /// What an observation says by itself.
-    pub(crate) fn of(observed: &Observed<'_>, facts: &Facts, findings: Box<[usize]>) -> Entry {
-        let (direction, integrity, what) = match &observed.what {
-            What::Opened { .. } => (None, None, Kind::Opened),
-            What::Handshake(seen) => (None, None, Kind::Handshake(Box::new(seen.clone()))),
-            What::Frame { direction, frame, integrity } => {
-                let header = frame.header();
-                let descriptor = descriptor(header.extension(), frame.message_type);
-                let frame = (*frame).clone();
-                let kind = Kind::Frame { frame, descriptor };
-                (Some(*direction), Some(*integrity), kind)
-            }
-            What::Opaque { direction, .. } => (Some(*direction), None, Kind::Opaque),
-            What::Line { direction, line } => {
-                let text = String::from_utf8_lossy(line).into_owned();
-                (Some(*direction), None, Kind::Line(text.into()))
-            }
-            What::Gap { direction, .. } => (Some(*direction), None, Kind::Gap),
-            What::Closed { by, .. } => (Some(*by), None, Kind::Closed),
-        };
-        let info = super::describe::info(&observed.what, facts).into();
-        Entry {
-            number: observed.number,
-            at: observed.at,
-            connection: observed.connection,
-            direction,
-            what,
-            integrity,
-            channel: facts.channel,
-            job: facts.job.map(|job| job.id),
-            job_given_by: facts.job.map(|job| job.given.number),
-            pair: facts.pair(),
-            latency: facts.latency(observed.at),
-            is_request: facts.asks.is_some(),
-            since_last: None,
-            outcome: None,
-            same_as: facts.same_as,
-            derived: facts.derived().into(),
-            findings,
-            info,
-        }
-    }
+/// Observations are numbered from 1, without holes.
+pub(super) fn number_of(index: usize) -> u64 {
+    index as u64 + 1
 }
 
 fn channel_row(
@@ -496,10 +498,18 @@ fn channel_row(
 
 /// Of the reader.
 const NOTES_MAX: usize = 1_000;
+/// Connections that have a line.
+const CONNECTIONS_MAX: usize = 100_000;
+/// Channels that have a line.
+const CHANNELS_MAX: usize = 100_000;
 /// Latencies that are kept for the median of one connection.
 const LATENCIES_MAX: usize = 10_000;
+/// The same of all.
+const ALL_LATENCIES_MAX: usize = 1_000_000;
 /// Shares of one channel that wait for a verdict.
 const WAITING_MAX: usize = 4_096;
+/// The same of all.
+const ALL_WAITING_MAX: usize = 1_000_000;
 /// Jobs that are kept.
 const JOBS_MAX: usize = 200_000;
 /// Of the newest jobs, those that a new block is held against.

@@ -158,11 +158,11 @@ fn a_stale_share_is_found_with_two_keys_and_explained_with_two_more() {
     );
 
     press(&mut app, "gp");
-    assert_eq!(super::describe::name(app.current().unwrap()), "SubmitShares.Error");
+    assert_eq!(super::describe::name(&app.current().unwrap()), "SubmitShares.Error");
 
     press(&mut app, "gp");
     press(&mut app, "gd");
-    assert_eq!(super::describe::name(app.current().unwrap()), "NewExtendedMiningJob");
+    assert_eq!(super::describe::name(&app.current().unwrap()), "NewExtendedMiningJob");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn filters_keep_the_cursor_where_it_was_and_say_when_nothing_fits() {
     assert_eq!((app.shown_count(), app.said.is_empty()), (0, false));
 
     press(&mut app, "F");
-    assert_eq!(app.shown_count(), app.session.entries().len());
+    assert_eq!(app.shown_count(), app.session.len());
 }
 
 #[test]
@@ -264,10 +264,10 @@ fn a_search_steps_through_what_it_takes_and_hides_nothing() {
     let all = app.shown_count();
 
     press(&mut app, "smsg == Submit*\n");
-    let mut names = vec![super::describe::name(app.current().unwrap())];
+    let mut names = vec![super::describe::name(&app.current().unwrap())];
     for _ in 0..3 {
         press(&mut app, "n");
-        names.push(super::describe::name(app.current().unwrap()));
+        names.push(super::describe::name(&app.current().unwrap()));
     }
 
     assert_eq!(app.shown_count(), all);
@@ -277,7 +277,7 @@ fn a_search_steps_through_what_it_takes_and_hides_nothing() {
     press(&mut app, "n");
     assert_eq!(app.said, "no further one");
     press(&mut app, "N");
-    assert_eq!(super::describe::name(app.current().unwrap()), "SubmitSharesExtended");
+    assert_eq!(super::describe::name(&app.current().unwrap()), "SubmitSharesExtended");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn keys_are_those_of_the_file() {
     let mut app = App::new(session(), Theme::new(ThemeName::Mono, true), keymap);
 
     press(&mut app, "Gp");
-    assert_eq!(super::describe::name(app.current().unwrap()), "SubmitSharesExtended");
+    assert_eq!(super::describe::name(&app.current().unwrap()), "SubmitSharesExtended");
     press(&mut app, "gp?");
     assert!(!app.is_help);
     press(&mut app, "x");
@@ -354,8 +354,7 @@ fn whoever_stands_at_the_end_of_what_is_live_stays_there_and_nobody_else_is_move
         app.set_filter(filter);
         press(&mut app, keys);
         let (before, count) = (app.current().unwrap().number, app.shown_count());
-        let last = app.session.entries().last().unwrap();
-        let (number, at) = (last.number + 1, last.at + 1);
+        let (number, at) = (app.session.len() as u64 + 1, app.session.end() + 1);
 
         let message = Message::from(SubmitSharesSuccess {
             channel_id: 1,
@@ -395,9 +394,9 @@ fn key_count(path: &std::path::Path) -> usize {
 
 /// Frames that were decrypted.
 fn decrypted(session: &Session) -> Vec<Vec<u8>> {
-    let entries = session.entries().iter();
+    let entries = (0..session.len()).filter_map(|index| session.entry(index));
     let whole = entries.filter(|entry| entry.integrity == Some(Integrity::Verified));
-    whole.map(super::yank::frame_bytes).collect()
+    whole.map(|entry| super::yank::frame_bytes(&entry)).collect()
 }
 
 #[test]

@@ -11,9 +11,9 @@ pub(super) fn print(app: &App) {
     for place in 0..app.shown_count() {
         let Some(entry) = app.shown_at(place) else { return };
         line.clear();
-        write_line(&mut line, entry, entry.at.saturating_sub(start));
+        write_line(&mut line, &entry, entry.at.saturating_sub(start));
         print::text(&line);
-        for finding in app.session.findings_of(entry) {
+        for finding in app.session.findings_of(&entry) {
             print::line(format_args!("        {finding}"));
         }
     }

@@ -9,7 +9,8 @@ use sv2_capture::rules::Severity;
 use sv2_capture::state::Derived;
 
 use super::describe::{self, value};
-use super::session::{Entry, Kind, Session};
+use super::entry::{Entry, Kind};
+use super::session::Session;
 
 /// A line of the tree.
 pub(super) struct TreeLine {

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::describe;
-use super::session::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use super::tree::TreeLine;
 
 /// What [`yanked`] takes.
@@ -11,7 +11,7 @@ pub(super) const LETTERS: &str = "h (bytes), m (fields), f (this field), x (test
 /// The message under the cursor, as the letter says; `None` for a letter that says nothing.
 pub(super) fn yanked(app: &App, letter: char) -> Option<String> {
     let entry = app.current()?;
-    let bytes = frame_bytes(entry);
+    let bytes = frame_bytes(&entry);
     match letter {
         'h' => Some(describe::hex(&bytes)),
         'm' => {
@@ -19,12 +19,12 @@ pub(super) fn yanked(app: &App, letter: char) -> Option<String> {
                 format!("{}{}: {}", "  ".repeat(line.depth), line.name, line.text)
             };
             let lines: Vec<String> = app.tree().iter().map(line).collect();
-            Some(format!("{}\n{}", describe::name(entry), lines.join("\n")))
+            Some(format!("{}\n{}", describe::name(&entry), lines.join("\n")))
         }
         'f' => app.tree().get(app.field).map(|line| line.text.clone()),
         'x' => Some(format!(
             "{{\"comment\": \"{}, #{} of {}\", \"input\": {{\"frame\": \"{}\"}}}}",
-            describe::name(entry),
+            describe::name(&entry),
             entry.number,
             app.session.name.escape_default(),
             describe::hex(&bytes)

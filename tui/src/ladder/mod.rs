@@ -3,12 +3,14 @@
 mod markdown;
 mod mermaid;
 
+use std::rc::Rc;
+
 use clap::{Args, ValueEnum};
 use sv2_capture::filter::Filter;
 
 use crate::capture::{Flow, Input, Judgement, Seen, Verdict, walk};
 use crate::inspect::lanes::Lanes;
-use crate::inspect::{Entry, Session, describe};
+use crate::inspect::{Entry, Lies, Session, describe};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -68,18 +70,20 @@ fn ladder(options: &Ladder) -> Result<Outcome, Outcome> {
         let at = error.span.start;
         Outcome::usage(format!("--filter {}: at {at}: {error}", options.filter))
     })?;
-    let mut session = Session::new(String::new(), options.judgement.policy()?);
+    let policy = options.judgement.policy()?;
+    let mut session = Session::of(&options.input, String::new(), policy);
     let mut verdict = Verdict::default();
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
-        session.take(&seen.found.observed);
+        session.take_from(&seen.found.observed, Lies::of(seen.found));
         Flow::GoOn
     };
     let end = walk(&options.input, Default::default(), &mut see, &mut || Flow::GoOn);
     if end.is_ok() {
         let places = session.places(&filter);
         let drawn = places.iter().take(options.max);
-        let entries: Vec<&Entry> = drawn.map(|place| &session.entries()[*place]).collect();
+        let made: Vec<Rc<Entry>> = drawn.filter_map(|place| session.entry(*place)).collect();
+        let entries: Vec<&Entry> = made.iter().map(|entry| &**entry).collect();
         let lanes = Lanes::of(&session, LANES_MAX);
         match options.output {
             Form::Text => draw(&session, &lanes, &entries, options.width.into()),

@@ -155,15 +155,7 @@ impl Facts {
 
     /// The target that the message sets or asks for.
     pub fn target(&self) -> Option<Target> {
-        match self.message.as_ref()? {
-            Message::OpenStandardMiningChannel(message) => Some(message.max_target),
-            Message::OpenExtendedMiningChannel(message) => Some(message.max_target),
-            Message::OpenStandardMiningChannelSuccess(message) => Some(message.target),
-            Message::OpenExtendedMiningChannelSuccess(message) => Some(message.target),
-            Message::UpdateChannel(message) => Some(message.maximum_target),
-            Message::SetTarget(message) => Some(message.maximum_target),
-            _ => None,
-        }
+        self.message.as_ref().and_then(target_of)
     }
 
     /// Whether the share cannot earn anything, by our own recomputation; `None`: cannot be told.
@@ -175,5 +167,18 @@ impl Facts {
             (None, None, Some(_)) => Some(true),
             (None, None, None) => None,
         }
+    }
+}
+
+/// The target that a message sets or asks for.
+pub fn target_of(message: &Message) -> Option<Target> {
+    match message {
+        Message::OpenStandardMiningChannel(message) => Some(message.max_target),
+        Message::OpenExtendedMiningChannel(message) => Some(message.max_target),
+        Message::OpenStandardMiningChannelSuccess(message) => Some(message.target),
+        Message::OpenExtendedMiningChannelSuccess(message) => Some(message.target),
+        Message::UpdateChannel(message) => Some(message.maximum_target),
+        Message::SetTarget(message) => Some(message.maximum_target),
+        _ => None,
     }
 }

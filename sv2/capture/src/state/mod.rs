@@ -28,7 +28,7 @@ use connection::Connection;
 use declaration::Tokens;
 use legs::Legs;
 
-pub use facts::{Batch, Derived, Facts, JobFacts};
+pub use facts::{Batch, Derived, Facts, JobFacts, target_of};
 pub use mark::{History, Mark};
 
 /// Everything that is known of a capture up to here.

@@ -6,26 +6,24 @@ use ratatui::text::Line;
 use ratatui::widgets::Sparkline;
 
 use crate::inspect::app::App;
-use crate::inspect::describe::{self};
-use crate::inspect::session::{Entry, Kind};
+use sv2::message::descriptor;
+use sv2_capture::index::{Kind, Row};
 use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let start = app.session.start();
-    let end = app.session.entries().last().map_or(start, |entry| entry.at);
+    let end = app.session.end();
     let buckets = usize::from(area.width.saturating_sub(1)).max(1);
     let width = (end.saturating_sub(start) / buckets as u64).max(1);
     let series: [Series; 5] = [
-        ("messages", |entry| u64::from(matches!(entry.what, Kind::Frame { .. } | Kind::Line(_)))),
-        ("bytes of payload", |entry| match &entry.what {
-            Kind::Frame { frame, .. } => frame.payload.len() as u64,
+        ("messages", |row| u64::from(matches!(row.kind, Kind::Frame { .. } | Kind::Line { .. }))),
+        ("bytes of payload", |row| match row.kind {
+            Kind::Frame { payload_len, .. } => payload_len.into(),
             _ => 0,
         }),
-        ("shares", |entry| {
-            u64::from(describe::name(entry).starts_with("SubmitShares") && entry.job.is_some())
-        }),
-        ("refusals", |entry| u64::from(describe::name(entry).ends_with(".Error"))),
-        ("findings", |entry| entry.findings.len() as u64),
+        ("shares", |row| u64::from(name(row).starts_with("SubmitShares") && row.job.is_some())),
+        ("refusals", |row| u64::from(name(row).ends_with(".Error"))),
+        ("messages with findings", |row| u64::from(row.has_findings)),
     ];
     let height = (area.height / u16::try_from(series.len()).unwrap_or(5)).max(2);
     let areas = Layout::vertical(series.map(|_| Constraint::Length(height))).split(area);
@@ -34,8 +32,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
 }
 
-/// A name, and what one entry adds.
-type Series = (&'static str, fn(&Entry) -> u64);
+/// A name, and what one message adds.
+type Series = (&'static str, fn(&Row) -> u64);
+
+/// Of a message that has one.
+fn name(row: &Row) -> &'static str {
+    let Kind::Frame { extension_type, message_type, .. } = row.kind else { return "" };
+    descriptor(extension_type & 0x7fff, message_type).map_or("", |known| known.name)
+}
 
 fn draw_series(
     frame: &mut Frame<'_>,
@@ -43,13 +47,13 @@ fn draw_series(
     app: &App,
     (start, width, buckets): (u64, u64, usize),
     name: &str,
-    value: fn(&Entry) -> u64,
+    value: fn(&Row) -> u64,
 ) {
     let mut counts = vec![0_u64; buckets];
     for place in 0..app.shown_count() {
-        if let Some(entry) = app.shown_at(place) {
-            let bucket = usize::try_from(entry.at.saturating_sub(start) / width).unwrap_or(buckets);
-            counts[bucket.min(buckets - 1)] += value(entry);
+        if let Some(row) = app.shown_row_at(place) {
+            let bucket = usize::try_from(row.at.saturating_sub(start) / width).unwrap_or(buckets);
+            counts[bucket.min(buckets - 1)] += value(&row);
         }
     }
     let (sum, most): (u64, u64) = (counts.iter().sum(), counts.iter().max().copied().unwrap_or(0));

@@ -20,8 +20,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     );
     frame.render_widget(super::title(&heading, head, app), head);
     let jobs = app.session.jobs();
-    let entries = app.session.entries();
-    let (start, end) = (app.session.start(), entries.last().map_or(0, |entry| entry.at));
+    let (start, end) = (app.session.start(), app.session.end());
     let cursor = app.cursors[Screen::Jobs as usize];
     list::draw_main(frame, body, app, jobs.len(), cursor, |place, is_cursor| {
         let job = &jobs[place];

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use super::list;
 use crate::inspect::app::App;
 use crate::inspect::describe;
+use crate::inspect::entry::Entry;
 use crate::inspect::lanes::Lanes;
-use crate::inspect::session::Entry;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
@@ -19,7 +19,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     frame.render_widget(super::title(&heading, head, app), head);
     list::draw_main(frame, body, app, app.shown_count(), app.cursor, |place, is_cursor| {
         let Some(entry) = app.shown_at(place) else { return Line::default() };
-        arrow_line(app, entry, &lanes, width, is_cursor)
+        arrow_line(app, &entry, &lanes, width, is_cursor)
     });
 }
 

@@ -11,7 +11,7 @@ use sv2_capture::rules::Finding;
 use super::list;
 use crate::inspect::app::{App, ListPlace, Pane, TimeFormat};
 use crate::inspect::describe;
-use crate::inspect::session::Entry;
+use crate::inspect::entry::Entry;
 use crate::inspect::tree;
 use crate::inspect::yank::frame_bytes;
 
@@ -58,7 +58,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
         return list::draw_main(frame, body, app, count, app.cursor, |place, is_cursor| {
             let Some(entry) = app.shown_at(place) else { return Line::default() };
             let before = place.checked_sub(1).and_then(|place| app.shown_at(place));
-            row(app, entry, before, area.width, is_cursor)
+            row(app, &entry, before.as_deref(), area.width, is_cursor)
         });
     }
     let half = Rect { height: body.height / 2 * 2, ..body };
@@ -67,7 +67,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
     app.list.set(ListPlace { area: half, first, count, rows_each: 2 });
     let lines: Vec<Line<'_>> = (first..count.min(first + places))
         .filter_map(|place| Some((place, app.shown_at(place)?)))
-        .flat_map(|(place, entry)| narrow_rows(app, entry, area.width, place == app.cursor))
+        .flat_map(|(place, entry)| narrow_rows(app, &entry, area.width, place == app.cursor))
         .collect();
     frame.render_widget(Paragraph::new(lines), half);
 }
@@ -146,7 +146,7 @@ fn mark(app: &App, entry: &Entry) -> String {
     format!("{star}{letter}{semicolon}{number}")
 }
 
-fn worst<'a>(app: &'a App, entry: &'a Entry) -> Option<&'a Finding> {
+fn worst<'a>(app: &App, entry: &'a Entry) -> Option<&'a Finding> {
     app.session.findings_of(entry).max_by_key(|finding| finding.severity)
 }
 
@@ -178,7 +178,7 @@ fn pane_block(app: &App, title: String, pane: Pane) -> Block<'static> {
 
 fn draw_tree(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let Some(entry) = app.current() else { return };
-    let title = format!("#{} {}", entry.number, describe::name(entry));
+    let title = format!("#{} {}", entry.number, describe::name(&entry));
     let block = pane_block(app, title, Pane::Tree);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -202,7 +202,7 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, app: &App) {
 
 fn draw_bytes(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let Some(entry) = app.current() else { return };
-    let bytes = frame_bytes(entry);
+    let bytes = frame_bytes(&entry);
     let block = pane_block(app, format!("{} bytes", bytes.len()), Pane::Bytes);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -247,13 +247,13 @@ fn hex_row(
 /// The chosen message beside the one under the cursor: lines that differ are marked.
 pub(super) fn draw_diff(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let chosen = app.selected.and_then(|number| app.session.index_of(number));
+    let chosen = chosen.and_then(|index| app.session.entry(index));
     let (Some(chosen), Some(other)) = (chosen, app.current()) else { return };
-    let chosen = &app.session.entries()[chosen];
-    let [left, right] = [chosen, other].map(|entry| tree::lines(&app.session, entry));
+    let [left, right] = [&chosen, &other].map(|entry| tree::lines(&app.session, entry));
     let half = usize::from(area.width / 2).saturating_sub(2);
     let heading = |entry: &Entry| format!("#{} {}", entry.number, describe::name(entry));
     let mut lines = vec![Line::styled(
-        format!("  {:<half$} {}", heading(chosen), heading(other)),
+        format!("  {:<half$} {}", heading(&chosen), heading(&other)),
         app.theme.bold(),
     )];
     let text = |line: Option<&tree::TreeLine>| {

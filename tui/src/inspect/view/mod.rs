@@ -66,7 +66,7 @@ fn heading(app: &App, width: u16) -> Line<'static> {
     let (open, all) = session.keys();
     let name = if app.is_private { "capture".to_owned() } else { session.name.clone() };
     let mut spans = vec![Span::styled(format!(" {name} "), app.theme.bold())];
-    spans.push(Span::raw(format!(" {} msg ", session.entries().len())));
+    spans.push(Span::raw(format!(" {} msg ", session.len())));
     match app.reading {
         Reading::Ended => {}
         Reading::Going => spans.push(Span::styled(" reading ", app.theme.bold())),
@@ -100,7 +100,7 @@ fn filter_line(app: &App, width: u16) -> Line<'static> {
     }
     let text = match app.filter.as_str() {
         "" => " / no filter".to_owned(),
-        filter => format!(" / {filter}   {} of {}", app.shown_count(), app.session.entries().len()),
+        filter => format!(" / {filter}   {} of {}", app.shown_count(), app.session.len()),
     };
     Line::styled(super::describe::cut(&text, width.into()), app.theme.dim())
 }

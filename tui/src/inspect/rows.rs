@@ -1,0 +1,208 @@
+//! The rows of a session: the newest in memory, where they still learn what became of them, older
+//! ones in a file that nobody else sees, a few chunks of which are at hand.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::rc::Rc;
+
+use sv2_capture::index::{Change, Chunk, Extra, Row};
+
+/// All rows of a capture, from 0.
+#[derive(Default)]
+pub(super) struct Rows {
+    /// On the way to the file, the oldest first.
+    open: VecDeque<Rc<Chunk>>,
+    /// Rows before those.
+    first_open: usize,
+    closed: Vec<Closed>,
+    file: Option<File>,
+    file_len: u64,
+    at_hand: RefCell<VecDeque<(usize, Rc<Chunk>)>>,
+    /// Why older rows cannot be kept, or not be read.
+    failure: RefCell<Option<String>>,
+}
+
+/// A chunk in the file.
+struct Closed {
+    first: usize,
+    len: usize,
+    position: u64,
+    bytes_len: usize,
+}
+
+/// A chunk, and the row that it begins with.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) first: usize,
+    pub(super) chunk: Rc<Chunk>,
+}
+
+impl Rows {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.first_open + self.open.iter().map(|chunk| chunk.len()).sum::<usize>()
+    }
+
+    /// Whether further ones can be kept; otherwise, why not.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Takes the next row.
+    pub(super) fn push(&mut self, row: &Row, extra: &Extra) {
+        if self.open.back().is_none_or(|chunk| chunk.is_full()) {
+            self.open.push_back(Rc::default());
+            if self.open.len() > OPEN_MAX
+                && let Err(error) = self.close_oldest()
+            {
+                *self.failure.borrow_mut() = Some(format!("older messages are not kept: {error}"));
+            }
+        }
+        if let Some(chunk) = self.open.back_mut() {
+            Rc::make_mut(chunk).push(row, extra);
+        }
+    }
+
+    /// A row lets itself be told what became of it, unless it is long gone.
+    pub(super) fn change(&mut self, index: usize, change: Change) {
+        let Some(mut at) = index.checked_sub(self.first_open) else { return };
+        for chunk in &mut self.open {
+            if at < chunk.len() {
+                return Rc::make_mut(chunk).change(at, change);
+            }
+            at -= chunk.len();
+        }
+    }
+
+    /// A row.
+    pub(super) fn row(&self, index: usize) -> Option<Row> {
+        let part = self.part_of(index)?;
+        Some(part.chunk.row(index - part.first))
+    }
+
+    /// A row that may still learn something.
+    pub(super) fn open_row(&self, index: usize) -> Option<Row> {
+        (index >= self.first_open).then(|| self.row(index))?
+    }
+
+    /// What it has beyond that.
+    pub(super) fn extra(&self, index: usize) -> Option<Extra> {
+        let part = self.part_of(index)?;
+        Some(part.chunk.extra(index - part.first))
+    }
+
+    /// The chunk with a row.
+    pub(super) fn part_of(&self, index: usize) -> Option<Part> {
+        if let Some(mut at) = index.checked_sub(self.first_open) {
+            for chunk in &self.open {
+                if at < chunk.len() {
+                    return Some(Part { first: index - at, chunk: Rc::clone(chunk) });
+                }
+                at -= chunk.len();
+            }
+            return None;
+        }
+        let place = self.closed.partition_point(|closed| closed.first <= index).checked_sub(1)?;
+        let first = self.closed[place].first;
+        let mut at_hand = self.at_hand.borrow_mut();
+        if let Some(found) = at_hand.iter().position(|(known, _)| *known == place) {
+            let chunk = Rc::clone(&at_hand[found].1);
+            if found > 0
+                && let Some(entry) = at_hand.remove(found)
+            {
+                at_hand.push_front(entry);
+            }
+            return Some(Part { first, chunk });
+        }
+        let chunk = match self.load(&self.closed[place]) {
+            Ok(chunk) => Rc::new(chunk),
+            Err(error) => {
+                *self.failure.borrow_mut() = Some(format!("older messages are lost: {error}"));
+                return None;
+            }
+        };
+        at_hand.push_front((place, Rc::clone(&chunk)));
+        at_hand.truncate(AT_HAND_MAX);
+        Some(Part { first, chunk })
+    }
+
+    fn close_oldest(&mut self) -> io::Result<()> {
+        let Some(chunk) = self.open.front() else { return Ok(()) };
+        if self.file.is_none() {
+            self.file = Some(tempfile::tempfile()?);
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        let bytes = chunk.to_bytes();
+        file.write_all_at(&bytes, self.file_len)?;
+        let (first, len) = (self.first_open, chunk.len());
+        self.closed.push(Closed { first, len, position: self.file_len, bytes_len: bytes.len() });
+        self.file_len += bytes.len() as u64;
+        self.first_open += len;
+        self.open.pop_front();
+        Ok(())
+    }
+
+    fn load(&self, closed: &Closed) -> io::Result<Chunk> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let mut bytes = vec![0; closed.bytes_len];
+        file.read_exact_at(&mut bytes, closed.position)?;
+        Chunk::from_bytes(&bytes)
+            .filter(|chunk| chunk.len() == closed.len)
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Chunks whose rows still learn what became of them: an answer to what lies farther back changes
+/// nothing there.
+const OPEN_MAX: usize = 4;
+/// Chunks of the file that are at hand.
+const AT_HAND_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use sv2_capture::filter::CHUNK;
+    use sv2_capture::index::Outcome;
+
+    use super::*;
+
+    fn rows(count: usize) -> Rows {
+        let mut rows = Rows::default();
+        for index in 0..count {
+            let at = index as u64;
+            let info = (index % 1000 == 0).then(|| index.to_string());
+            rows.push(&Row { at, ..Row::default() }, &Extra { info, ..Extra::default() });
+        }
+        rows
+    }
+
+    #[test]
+    fn rows_that_went_into_the_file_are_as_they_were() {
+        let count = (OPEN_MAX + AT_HAND_MAX + 2) * CHUNK + 5;
+        let rows = rows(count);
+
+        assert_eq!(rows.len(), count);
+        assert!(rows.row(count).is_none());
+        for index in (0..count).step_by(1000).chain((0..count).rev().step_by(1000)) {
+            assert_eq!(rows.row(index).unwrap().at, index as u64);
+            let info = (index % 1000 == 0).then(|| index.to_string());
+            assert_eq!(rows.extra(index).unwrap().info, info);
+        }
+        assert_eq!(rows.failure(), None);
+    }
+
+    #[test]
+    fn rows_in_memory_learn_what_became_of_them_and_older_ones_stay_as_they_are() {
+        let count = (OPEN_MAX + 1) * CHUNK;
+        let mut rows = rows(count);
+
+        for index in [0, count - 1] {
+            rows.change(index, Change::Outcome(Outcome::Accepted));
+        }
+
+        assert_eq!(rows.row(0).unwrap().outcome, None);
+        assert_eq!(rows.row(count - 1).unwrap().outcome, Some(Outcome::Accepted));
+    }
+}
