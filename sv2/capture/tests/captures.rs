@@ -99,5 +99,5 @@ const TAPS: [(&str, &[&str]); 4] = [
     ("jd_client_sv2-assay-job-declarator-server", &["W35"]),
     ("jd_client_sv2-assay-pool", &["W30", "W35"]),
     ("mining_device-pool_sv2", &["W30", "W35"]),
-    ("translator_sv2-pool_sv2", &["C30", "C31", "C35"]),
+    ("translator_sv2-pool_sv2", &["C30", "C35"]),
 ];

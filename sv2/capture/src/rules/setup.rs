@@ -199,11 +199,9 @@ fn check_values(said: &Said<'_>, out: &mut Findings<'_>) {
         Message::AllocateMiningJobToken(message) => (None, Some(&message.user_identifier)),
         _ => (None, None),
     };
+    // Zero is what a proxy without devices has to say (spec 5.3.2).
     if let Some(rate) = hash_rate.filter(|rate| !rate.is_finite() || *rate < 0.0) {
         out.tell(scene, 31, Note, || format!("nominal_hash_rate is {rate}"));
-    }
-    if hash_rate == Some(0.0) {
-        out.tell(scene, 31, Chat, || "nominal_hash_rate is 0: a proxy without devices".to_owned());
     }
     if let Some(user) = user {
         if std::str::from_utf8(user.as_slice()).is_err() {
