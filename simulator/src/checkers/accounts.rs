@@ -1,7 +1,7 @@
 //! Every share that reaches a judge is judged, and told so; every share that a proxy accepts goes
 //! up, is filtered, or is lost in so many words (spec 5.3.13, 5.3.14).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sv2::event::Event;
@@ -9,6 +9,7 @@ use sv2::message::Message;
 use sv2::sv1;
 use sv2::time::Instant;
 
+use super::tables::ByWire;
 use super::{Card, Checker, Sight, Wire};
 use crate::scenario::Kind;
 
@@ -27,14 +28,22 @@ struct Counts {
     told_before: u64,
 }
 
+/// Shares of one host.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passing {
+    accepted: u64,
+    passed: u64,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Accounts {
-    wires: BTreeMap<Wire, Counts>,
-    /// Those whose counts have changed since everything was said.
-    changed: BTreeSet<Wire>,
-    /// Of each proxy, since everything was said: accepted, and passed on in some way.
-    passing: BTreeMap<u32, (u64, u64)>,
+    wires: ByWire<Counts>,
+    /// Those whose counts have changed since everything was said, some of them several times: few,
+    /// since everything is said before time goes on. So with those that pass on.
+    changed: Vec<Wire>,
+    /// Of each host, since everything was said: accepted, and passed on in some way.
+    passing: Vec<(u32, Passing)>,
     /// Where the client is still to be told of an accepted share, longest wait first.
     untold: BTreeSet<(Instant, Wire)>,
     paused: BTreeSet<u32>,
@@ -67,18 +76,16 @@ impl Checker for Accounts {
             }
             Sight::Submitted { host } => self.passed_on(*host, 1),
             Sight::Closed { wire } => {
-                if let Some(since) = self.wires.remove(wire).and_then(|counts| counts.untold_since)
-                {
+                let counts = self.wires.remove(*wire);
+                if let Some(since) = counts.and_then(|counts| counts.untold_since) {
                     self.untold.remove(&(since, *wire));
                 }
-                self.changed.remove(wire);
             }
             Sight::Ended { host } => {
-                self.wires.retain(|wire, _| wire.server != *host);
-                self.changed.retain(|wire| wire.server != *host);
+                self.wires.remove_all_of(*host);
                 self.untold.retain(|(_, wire)| wire.server != *host);
                 self.paused.remove(host);
-                self.passing.remove(host);
+                self.passing.retain(|(of, _)| of != host);
             }
             Sight::Paused { host } => {
                 self.paused.insert(*host);
@@ -100,8 +107,8 @@ impl Checker for Accounts {
 impl Accounts {
     fn counts(&mut self, hosts: &[Card], wire: Wire, change: impl FnOnce(&mut Counts)) {
         if hosts[wire.server as usize].is_judge {
-            change(self.wires.entry(wire).or_default());
-            self.changed.insert(wire);
+            change(self.wires.entry(wire));
+            self.changed.push(wire);
         }
     }
 
@@ -109,7 +116,7 @@ impl Accounts {
         match (event, wire) {
             (Event::ShareAccepted { .. }, Some(wire)) => {
                 self.counts(hosts, wire, |counts| counts.accepted += 1);
-                self.passing.entry(host).or_default().0 += 1;
+                self.passing(host).accepted += 1;
             }
             (Event::ShareRejected { .. }, Some(wire)) => {
                 self.counts(hosts, wire, |counts| counts.rejected += 1);
@@ -121,7 +128,15 @@ impl Accounts {
     }
 
     fn passed_on(&mut self, host: u32, count: u64) {
-        self.passing.entry(host).or_default().1 += count;
+        self.passing(host).passed += count;
+    }
+
+    fn passing(&mut self, host: u32) -> &mut Passing {
+        let at = self.passing.iter().position(|(of, _)| *of == host).unwrap_or_else(|| {
+            self.passing.push((host, Passing::default()));
+            self.passing.len() - 1
+        });
+        &mut self.passing[at].1
     }
 
     /// Every share was as good as accepted at this moment.
@@ -129,8 +144,8 @@ impl Accounts {
         let waiting = self.wires.iter_mut().filter(|(wire, _)| wire.server == host);
         for (wire, counts) in waiting {
             if let Some(since) = &mut counts.untold_since {
-                self.untold.remove(&(*since, *wire));
-                self.untold.insert((now, *wire));
+                self.untold.remove(&(*since, wire));
+                self.untold.insert((now, wire));
                 *since = now;
             }
         }
@@ -152,8 +167,8 @@ impl Accounts {
     }
 
     fn balance(&mut self, now: Instant, hosts: &[Card]) -> Result<(), String> {
-        while let Some(wire) = self.changed.pop_first() {
-            let Some(counts) = self.wires.get_mut(&wire) else { continue };
+        for wire in self.changed.drain(..) {
+            let Some(counts) = self.wires.get_mut(wire) else { continue };
             let Counts { arrived, accepted, rejected, told_accepted, told_rejected, .. } = *counts;
             let is_sv1 = hosts[wire.server as usize].kind == Kind::Sv1Pool
                 || hosts[wire.server as usize].kind == Kind::Translator;
@@ -181,7 +196,7 @@ impl Accounts {
                 counts.untold_since.map(|since| self.untold.insert((since, wire)));
             }
         }
-        for (host, (accepted, passed)) in std::mem::take(&mut self.passing) {
+        for (host, Passing { accepted, passed }) in self.passing.drain(..) {
             let passes_all =
                 matches!(hosts[host as usize].kind, Kind::MiningProxy | Kind::Translator);
             if passes_all && accepted > passed {

@@ -1,26 +1,25 @@
 //! No job id names two jobs at a time, and no new tip an unknown one (spec 5.3.15 to 5.3.17).
 
-use std::collections::BTreeMap;
-
 use sv2::message::Message;
 use sv2::sv1;
 use sv2::time::Instant;
 
+use super::tables::{ByChannel, ByWire};
 use super::{Card, Checker, Sight, Wire};
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct JobIds {
-    wires: BTreeMap<Wire, OfWire>,
+    wires: ByWire<OfWire>,
 }
 
 /// What is valid on one connection.
 #[derive(Default)]
 struct OfWire {
     /// Ids that are valid, by channel or group.
-    jobs: BTreeMap<u32, Vec<u32>>,
+    jobs: ByChannel<Vec<u32>>,
     /// The group of a channel.
-    groups: BTreeMap<u32, u32>,
+    groups: ByChannel<u32>,
     /// Of Stratum V1.
     names: Vec<String>,
 }
@@ -34,7 +33,7 @@ impl Checker for JobIds {
         match sight {
             Sight::Said { wire, message } => self.said(*wire, message),
             Sight::Heard { wire, message: Message::CloseChannel(close) } => {
-                if let Some(of) = self.wires.get_mut(wire) {
+                if let Some(of) = self.wires.get_mut(*wire) {
                     of.close(close.channel_id);
                 }
                 Ok(())
@@ -42,13 +41,13 @@ impl Checker for JobIds {
             Sight::SaidLine {
                 wire,
                 message: sv1::Message::Call { call: sv1::Call::Notify(notify), .. },
-            } => self.wires.entry(*wire).or_default().notify(notify),
+            } => self.wires.entry(*wire).notify(notify),
             Sight::Closed { wire } => {
-                self.wires.remove(wire);
+                self.wires.remove(*wire);
                 Ok(())
             }
             Sight::Ended { host } => {
-                self.wires.retain(|wire, _| wire.server != *host);
+                self.wires.remove_all_of(*host);
                 Ok(())
             }
             _ => Ok(()),
@@ -58,7 +57,7 @@ impl Checker for JobIds {
 
 impl JobIds {
     fn said(&mut self, wire: Wire, message: &Message) -> Result<(), String> {
-        let of = self.wires.entry(wire).or_default();
+        let of = self.wires.entry(wire);
         match message {
             Message::OpenStandardMiningChannelSuccess(success) => {
                 of.groups.insert(success.channel_id, success.group_channel_id);
@@ -84,10 +83,10 @@ impl JobIds {
 
 impl OfWire {
     fn add(&mut self, channel_id: u32, job_id: u32) -> Result<(), String> {
-        let group = self.groups.get(&channel_id).copied();
+        let group = self.groups.get(channel_id).copied();
         let members = self.groups.iter().filter(|(_, group)| **group == channel_id);
-        let lists = members.map(|(member, _)| *member).chain([channel_id]).chain(group);
-        for list in lists.filter_map(|list| self.jobs.get(&list)) {
+        let lists = members.map(|(member, _)| member).chain([channel_id]).chain(group);
+        for list in lists.filter_map(|list| self.jobs.get(list)) {
             if list.contains(&job_id) {
                 return Err(format!(
                     "channel {channel_id} is given a job {job_id} while it has another one of \
@@ -95,7 +94,7 @@ impl OfWire {
                 ));
             }
         }
-        let jobs = self.jobs.entry(channel_id).or_default();
+        let jobs = self.jobs.entry(channel_id);
         if jobs.len() == JOBS_MAX {
             jobs.remove(0);
         }
@@ -105,25 +104,25 @@ impl OfWire {
 
     /// Of all jobs this one is left.
     fn tip(&mut self, channel_id: u32, job_id: u32) -> Result<(), String> {
-        let group = self.groups.get(&channel_id).copied();
-        let has = |list: u32| self.jobs.get(&list).is_some_and(|jobs| jobs.contains(&job_id));
+        let group = self.groups.get(channel_id).copied();
+        let has = |list: u32| self.jobs.get(list).is_some_and(|jobs| jobs.contains(&job_id));
         if !has(channel_id) && !group.is_some_and(has) {
             return Err(format!(
                 "channel {channel_id} is to go on with job {job_id}, which it was not given"
             ));
         }
-        for (member, group) in &self.groups {
-            if *group == channel_id {
-                self.jobs.remove(member);
-            }
+        for (member, _) in self.groups.iter().filter(|(_, group)| **group == channel_id) {
+            self.jobs.remove(member);
         }
-        self.jobs.insert(channel_id, vec![job_id]);
+        let jobs = self.jobs.entry(channel_id);
+        jobs.clear();
+        jobs.push(job_id);
         Ok(())
     }
 
     fn close(&mut self, channel_id: u32) {
-        self.jobs.remove(&channel_id);
-        self.groups.retain(|channel, group| *channel != channel_id && *group != channel_id);
+        self.jobs.remove(channel_id);
+        self.groups.retain(|channel, group| channel != channel_id && *group != channel_id);
     }
 
     fn notify(&mut self, notify: &sv1::Notify) -> Result<(), String> {

@@ -11,6 +11,7 @@ mod job_ids;
 mod late_shares;
 mod recovery;
 mod search_space;
+mod tables;
 mod work;
 
 pub(crate) use late_shares::is_stale;
@@ -58,6 +59,9 @@ pub struct Wire {
     pub number: u64,
     /// The host that listens.
     pub server: u32,
+    /// One that no other connection has at the time, and that others have had before: tables of
+    /// connections are no larger than there are connections at a time.
+    pub place: u32,
 }
 
 /// Something to look at.

@@ -9,15 +9,17 @@ use std::ops::Bound;
 use sv2::message::Message;
 use sv2::sv1;
 use sv2::time::Instant;
+use sv2::wire::B32;
 
+use super::tables::{ByChannel, ByWire};
 use super::{Card, Checker, Sight, Wire};
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct SearchSpace {
     /// By server and prefix.
-    owners: BTreeMap<(u32, Vec<u8>), (Wire, u32)>,
-    prefixes: BTreeMap<(Wire, u32), Vec<u8>>,
+    owners: BTreeMap<(u32, B32), (Wire, u32)>,
+    prefixes: ByWire<ByChannel<B32>>,
 }
 
 impl Checker for SearchSpace {
@@ -29,14 +31,14 @@ impl Checker for SearchSpace {
         match sight {
             Sight::Said { wire, message } => match message {
                 Message::OpenStandardMiningChannelSuccess(success) => {
-                    self.claim(*wire, success.channel_id, success.extranonce_prefix.as_slice())
+                    self.claim(*wire, success.channel_id, success.extranonce_prefix)
                 }
                 Message::OpenExtendedMiningChannelSuccess(success) => {
-                    self.claim(*wire, success.channel_id, success.extranonce_prefix.as_slice())
+                    self.claim(*wire, success.channel_id, success.extranonce_prefix)
                 }
                 Message::SetExtranoncePrefix(set) => {
                     self.release(*wire, set.channel_id);
-                    self.claim(*wire, set.channel_id, set.extranonce_prefix.as_slice())
+                    self.claim(*wire, set.channel_id, set.extranonce_prefix)
                 }
                 Message::CloseChannel(close) => {
                     self.release(*wire, close.channel_id);
@@ -60,19 +62,20 @@ impl Checker for SearchSpace {
                     },
                 };
                 self.release(*wire, LINE_CHANNEL);
-                self.claim(*wire, LINE_CHANNEL, prefix.as_slice())
+                self.claim(*wire, LINE_CHANNEL, *prefix)
             }
             Sight::Closed { wire } => {
-                let of_wire = self.prefixes.range((*wire, 0)..=(*wire, u32::MAX));
-                let channels: Vec<u32> = of_wire.map(|((_, channel), _)| *channel).collect();
-                channels.into_iter().for_each(|channel| self.release(*wire, channel));
+                let prefixes = self.prefixes.remove(*wire).unwrap_or_default();
+                for (_, prefix) in prefixes.iter() {
+                    self.owners.remove(&(wire.server, *prefix));
+                }
                 Ok(())
             }
             // What was given out belonged to the upstream that is gone: nothing found with it
             // is worth anything, and the next one may give the same anew.
             Sight::Left { host } | Sight::Ended { host } => {
                 self.owners.retain(|(server, _), _| server != host);
-                self.prefixes.retain(|(wire, _), _| wire.server != *host);
+                self.prefixes.remove_all_of(*host);
                 Ok(())
             }
             _ => Ok(()),
@@ -81,27 +84,31 @@ impl Checker for SearchSpace {
 }
 
 impl SearchSpace {
-    fn claim(&mut self, wire: Wire, channel_id: u32, prefix: &[u8]) -> Result<(), String> {
-        let server = wire.server;
-        let within = (1..=prefix.len())
-            .find_map(|len| self.owners.get_key_value(&(server, prefix[..len].to_vec())));
-        let from = Bound::Excluded((server, prefix.to_vec()));
+    fn claim(&mut self, wire: Wire, channel_id: u32, prefix: B32) -> Result<(), String> {
+        let (server, bytes) = (wire.server, prefix.as_slice());
+        let shorter = (1..=bytes.len()).filter_map(|len| B32::new(&bytes[..len]).ok());
+        let within = shorter.map(|prefix| (server, prefix));
+        let within = within.filter_map(|key| self.owners.get_key_value(&key)).next();
+        let from = Bound::Excluded((server, prefix));
         let next = self.owners.range((from, Bound::Unbounded)).next();
-        let around = next.filter(|((of, other), _)| *of == server && other.starts_with(prefix));
+        let is_around = |other: &B32| other.as_slice().starts_with(bytes);
+        let around = next.filter(|((of, other), _)| *of == server && is_around(other));
         if let Some(((_, other), (owner, channel))) = within.or(around) {
+            let other = other.as_slice();
             return Err(format!(
-                "channel {channel_id} of connection {} is given the prefix {prefix:02x?}, and \
+                "channel {channel_id} of connection {} is given the prefix {bytes:02x?}, and \
                  channel {channel} of connection {} has {other:02x?}",
                 wire.number, owner.number
             ));
         }
-        self.owners.insert((server, prefix.to_vec()), (wire, channel_id));
-        self.prefixes.insert((wire, channel_id), prefix.to_vec());
+        self.owners.insert((server, prefix), (wire, channel_id));
+        self.prefixes.entry(wire).insert(channel_id, prefix);
         Ok(())
     }
 
     fn release(&mut self, wire: Wire, channel_id: u32) {
-        if let Some(prefix) = self.prefixes.remove(&(wire, channel_id)) {
+        let prefixes = self.prefixes.get_mut(wire);
+        if let Some(prefix) = prefixes.and_then(|prefixes| prefixes.remove(channel_id)) {
             self.owners.remove(&(wire.server, prefix));
         }
     }

@@ -1,27 +1,41 @@
 //! Work that is credited was proven: every accepted share meets the target of its job, and the
 //! difficulties that a client is told add up to those of its shares (spec 5.3.13, 5.3.21).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sv2::event::Event;
 use sv2::message::Message;
 use sv2::time::Instant;
-use sv2::wire::Target;
+use sv2::wire::{Target, U256};
 
+use super::tables::{ByChannel, ByWire};
 use super::{Card, Checker, Sight, Wire};
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Work {
-    wires: BTreeMap<Wire, OfWire>,
+    wires: ByWire<OfWire>,
+    /// Shares that are being judged: few, since that is over before time goes on.
+    judged: Vec<Judged>,
+}
+
+/// What a share says of itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Share {
+    wire: Wire,
+    channel_id: u32,
+    sequence_number: u32,
+}
+
+struct Judged {
+    share: Share,
+    job_id: u32,
 }
 
 /// One connection.
 #[derive(Default)]
 struct OfWire {
-    channels: BTreeMap<u32, Channel>,
-    /// Job ids of shares that are being judged, by channel and sequence number.
-    judged: BTreeMap<(u32, u32), u32>,
+    channels: ByChannel<Channel>,
     /// A block is credited whatever the target of its channel.
     network_target: Target,
 }
@@ -29,12 +43,27 @@ struct OfWire {
 #[derive(Default)]
 struct Channel {
     group_id: u32,
-    target: Target,
-    /// Jobs and their targets, once they are active.
-    jobs: Vec<(u32, Option<Target>)>,
+    /// Of jobs to come (spec 5.3.21). Shared with those that there are: it changes seldom, and
+    /// jobs often.
+    price: Arc<Price>,
+    /// Jobs and what shares for them are held to, once they are active.
+    jobs: Vec<(u32, Option<Arc<Price>>)>,
     /// In units of 2^-64, as [`sv2::mining::accounting`] has it.
     proven: u128,
     credited: u128,
+}
+
+/// A target, and what meeting it is worth, in units of 2^-64.
+#[derive(Default)]
+struct Price {
+    target: Target,
+    difficulty: u128,
+}
+
+impl Price {
+    fn of(target: Target) -> Arc<Self> {
+        Arc::new(Price { target, difficulty: target.difficulty_fixed() })
+    }
 }
 
 impl Checker for Work {
@@ -45,41 +74,57 @@ impl Checker for Work {
     fn see(&mut self, _now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {
         match sight {
             Sight::Said { wire, message } if hosts[wire.server as usize].is_judge => {
-                return self.wires.entry(*wire).or_default().said(message);
+                return self.wires.entry(*wire).said(message);
             }
             Sight::Heard { wire, message } if hosts[wire.server as usize].is_judge => {
-                let of = self.wires.entry(*wire).or_default();
-                let (channel_id, sequence_number, job_id) = match message {
-                    Message::SubmitSharesStandard(share) => {
-                        (share.channel_id, share.sequence_number, share.job_id)
-                    }
-                    Message::SubmitSharesExtended(share) => {
-                        (share.channel_id, share.sequence_number, share.job_id)
-                    }
-                    Message::SetCustomMiningJob(job) => {
-                        of.network_target = Target::from_compact(job.nbits).unwrap_or_default();
-                        return Ok(());
-                    }
-                    Message::CloseChannel(close) => {
-                        of.close(close.channel_id);
-                        return Ok(());
-                    }
-                    _ => return Ok(()),
-                };
-                of.judged.insert((channel_id, sequence_number), job_id);
+                self.heard(*wire, message);
             }
-            Sight::Told { event, wire: Some(wire), .. } => {
-                if let Some(of) = self.wires.get_mut(wire) {
-                    return of.told(event);
-                }
-            }
+            Sight::Told { event, wire: Some(wire), .. } => return self.told(*wire, event),
             Sight::Closed { wire } => {
-                self.wires.remove(wire);
+                self.wires.remove(*wire);
             }
-            Sight::Ended { host } => self.wires.retain(|wire, _| wire.server != *host),
+            Sight::Ended { host } => self.wires.remove_all_of(*host),
+            Sight::Settled => self.judged.clear(),
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Work {
+    fn heard(&mut self, wire: Wire, message: &Message) {
+        let (channel_id, sequence_number, job_id) = match message {
+            Message::SubmitSharesStandard(share) => {
+                (share.channel_id, share.sequence_number, share.job_id)
+            }
+            Message::SubmitSharesExtended(share) => {
+                (share.channel_id, share.sequence_number, share.job_id)
+            }
+            Message::SetCustomMiningJob(job) => {
+                let network_target = Target::from_compact(job.nbits).unwrap_or_default();
+                self.wires.entry(wire).network_target = network_target;
+                return;
+            }
+            Message::CloseChannel(close) => {
+                return self.wires.entry(wire).close(close.channel_id);
+            }
+            _ => return,
+        };
+        let share = Share { wire, channel_id, sequence_number };
+        self.judged.push(Judged { share, job_id });
+    }
+
+    fn told(&mut self, wire: Wire, event: &Event) -> Result<(), String> {
+        let Event::ShareAccepted { channel_id, sequence_number, hash, .. } = event else {
+            return Ok(());
+        };
+        let share = Share { wire, channel_id: *channel_id, sequence_number: *sequence_number };
+        let judged = self.judged.iter().position(|judged| judged.share == share);
+        let judged = judged.map(|at| self.judged.swap_remove(at));
+        match (judged, self.wires.get_mut(wire)) {
+            (Some(Judged { share, job_id }), Some(of)) => of.accepted(share, job_id, hash),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -92,12 +137,13 @@ impl OfWire {
             Message::OpenExtendedMiningChannelSuccess(success) => {
                 self.open(success.channel_id, success.group_channel_id, success.target);
             }
-            Message::SetTarget(set) => self.each(set.channel_id, |channel| {
-                channel.target = set.maximum_target;
-            }),
+            Message::SetTarget(set) => {
+                let price = Price::of(set.maximum_target);
+                self.each(set.channel_id, |channel| channel.price = price.clone());
+            }
             Message::SetGroupChannel(set) => {
                 for id in set.channel_ids.as_slice() {
-                    if let Some(channel) = self.channels.get_mut(id) {
+                    if let Some(channel) = self.channels.get_mut(*id) {
                         channel.group_id = set.group_channel_id;
                     }
                 }
@@ -115,14 +161,11 @@ impl OfWire {
             }
             Message::SetNewPrevHash(tip) => {
                 self.network_target = Target::from_compact(tip.nbits).unwrap_or_default();
-                self.each(tip.channel_id, |channel| {
-                    channel.jobs.retain(|(job_id, _)| *job_id == tip.job_id);
-                    channel.jobs.iter_mut().for_each(|job| job.1 = Some(channel.target));
-                });
+                self.each(tip.channel_id, |channel| channel.activate(tip.job_id));
             }
             Message::CloseChannel(close) => self.close(close.channel_id),
             Message::SubmitSharesSuccess(success) => {
-                let Some(channel) = self.channels.get_mut(&success.channel_id) else {
+                let Some(channel) = self.channels.get_mut(success.channel_id) else {
                     return Ok(());
                 };
                 channel.credited += u128::from(success.new_shares_sum) << 64;
@@ -141,51 +184,43 @@ impl OfWire {
         Ok(())
     }
 
-    fn told(&mut self, event: &Event) -> Result<(), String> {
-        match event {
-            Event::ShareAccepted { channel_id, sequence_number, hash, .. } => {
-                let job_id = self.judged.remove(&(*channel_id, *sequence_number));
-                let channel = self.channels.get_mut(channel_id);
-                let (Some(job_id), Some(channel)) = (job_id, channel) else { return Ok(()) };
-                let job = channel.jobs.iter().rev().find(|(id, _)| *id == job_id);
-                let Some((_, Some(target))) = job else {
-                    return Err(format!(
-                        "share {sequence_number} of channel {channel_id} is accepted for job \
-                         {job_id}, which is not valid"
-                    ));
-                };
-                if !target.is_met_by(hash) && !self.network_target.is_met_by(hash) {
-                    return Err(format!(
-                        "share {sequence_number} of channel {channel_id} is accepted with the \
-                         hash {hash}, which misses the target {target} of its job"
-                    ));
-                }
-                channel.proven = channel.proven.saturating_add(target.difficulty_fixed());
-                Ok(())
-            }
-            Event::ShareRejected { channel_id, sequence_number, .. } => {
-                self.judged.remove(&(*channel_id, *sequence_number));
-                Ok(())
-            }
-            _ => Ok(()),
+    fn accepted(&mut self, share: Share, job_id: u32, hash: &U256) -> Result<(), String> {
+        let Share { channel_id, sequence_number, .. } = share;
+        let Some(channel) = self.channels.get_mut(channel_id) else { return Ok(()) };
+        let job = channel.jobs.iter().rev().find(|(id, _)| *id == job_id);
+        let Some((_, Some(price))) = job else {
+            return Err(format!(
+                "share {sequence_number} of channel {channel_id} is accepted for job {job_id}, \
+                 which is not valid"
+            ));
+        };
+        let target = &price.target;
+        if !target.is_met_by(hash) && !self.network_target.is_met_by(hash) {
+            return Err(format!(
+                "share {sequence_number} of channel {channel_id} is accepted with the hash \
+                 {hash}, which misses the target {target} of its job"
+            ));
         }
+        channel.proven = channel.proven.saturating_add(price.difficulty);
+        Ok(())
     }
 
     fn open(&mut self, channel_id: u32, group_id: u32, target: Target) {
-        let channel = Channel { group_id, target, ..Channel::default() };
+        let channel = Channel { group_id, price: Price::of(target), ..Channel::default() };
         self.channels.insert(channel_id, channel);
     }
 
     fn close(&mut self, id: u32) {
-        self.channels.retain(|channel_id, channel| *channel_id != id && channel.group_id != id);
+        self.channels.retain(|channel_id, channel| channel_id != id && channel.group_id != id);
     }
 
     /// A channel, or all of a group.
     fn each(&mut self, id: u32, mut change: impl FnMut(&mut Channel)) {
-        if let Some(channel) = self.channels.get_mut(&id) {
+        if let Some(channel) = self.channels.get_mut(id) {
             return change(channel);
         }
-        self.channels.values_mut().filter(|channel| channel.group_id == id).for_each(change);
+        let channels = self.channels.iter_mut().map(|(_, channel)| channel);
+        channels.filter(|channel| channel.group_id == id).for_each(change);
     }
 }
 
@@ -194,7 +229,13 @@ impl Channel {
         if self.jobs.len() == JOBS_MAX {
             self.jobs.remove(0);
         }
-        self.jobs.push((job_id, is_active.then_some(self.target)));
+        self.jobs.push((job_id, is_active.then(|| self.price.clone())));
+    }
+
+    /// Of all jobs this one is left.
+    fn activate(&mut self, job_id: u32) {
+        self.jobs.retain(|(id, _)| *id == job_id);
+        self.jobs.iter_mut().for_each(|(_, price)| *price = Some(self.price.clone()));
     }
 }
 

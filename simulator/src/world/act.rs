@@ -218,7 +218,7 @@ impl World {
         };
         let (id, end) = self.hosts[index as usize].wire(*connection)?;
         let wire = self.wires.get(id)?;
-        (end == End::Server).then(|| wire.card())
+        (end == End::Server).then(|| wire.card(id))
     }
 
     fn answer(&mut self, index: u32, request: RequestId, what: &Request) {

@@ -130,7 +130,7 @@ impl World {
     pub(super) fn put(&mut self, id: WireId, from: End, parcel: Parcel) {
         let now = self.now.instant;
         let Some(wire) = self.wires.get_mut(id) else { return };
-        let card = wire.card();
+        let card = wire.card(id);
         let heard_count = wire.end(from.other()).news_heard_count;
         let terminal = wire.end_mut(from);
         let network = &mut self.topology.network;
@@ -219,7 +219,7 @@ impl World {
         if let Some(tip) = parcel.tip().filter(|_| !is_closed) {
             self.hosts[host as usize].tip = tip;
         }
-        let card = wire.card();
+        let card = wire.card(id);
         // A share may be late where sender and judge know of different tips, which come to them
         // on different ways where a miner has a node; or where the sender has not heard of all
         // the work that the judge has sent.
@@ -349,7 +349,7 @@ impl World {
     /// Closes one end, which hears of it if it knew the connection.
     fn lose(&mut self, id: WireId, end: End, reason: CloseReason) {
         let Some(wire) = self.wires.get_mut(id) else { return };
-        let (dial, card) = (wire.dial, wire.card());
+        let (dial, card) = (wire.dial, wire.card(id));
         let terminal = wire.end_mut(end);
         terminal.is_closed = true;
         let host = terminal.host;

@@ -198,9 +198,10 @@ impl Wire {
         &mut self.ends[end as usize]
     }
 
-    /// As checkers know it.
-    pub(super) fn card(&self) -> checkers::Wire {
-        checkers::Wire { number: self.number, server: self.end(End::Server).host }
+    /// As checkers know it, with its name.
+    pub(super) fn card(&self, id: WireId) -> checkers::Wire {
+        let server = self.end(End::Server).host;
+        checkers::Wire { number: self.number, server, place: id.index }
     }
 
     /// Nothing is left that anybody could wait for.
