@@ -153,7 +153,7 @@ fn a_stale_share_is_found_with_two_keys_and_explained_with_two_more() {
     press(&mut app, "6\n");
     let found = app.current().unwrap();
     assert_eq!(
-        (super::describe::name(found), found.job),
+        (super::describe::name(&found), found.job),
         ("SubmitSharesExtended".into(), Some(41))
     );
 
