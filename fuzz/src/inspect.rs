@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::{Buf, Bytes};
 use sv2::wire::Frame;
 use sv2_capture::filter::Filter;
+use sv2_capture::index::Chunk;
 use sv2_capture::rules::{Inspector, Policy};
 use sv2_capture::{Direction, Integrity, Observed, What};
 
@@ -72,6 +73,18 @@ pub fn filter(data: &[u8]) {
     }
     let cursor = data.first().map_or(0, |byte| usize::from(*byte));
     assert!(text.get(Filter::complete(&text, cursor).span).is_some());
+}
+
+/// Bytes are a chunk of rows that says the same when it is written again, or none; whatever its
+/// heap holds is read without a panic.
+pub fn index_chunk(data: &[u8]) {
+    let Some(chunk) = Chunk::from_bytes(data) else { return };
+    let again = Chunk::from_bytes(&chunk.to_bytes()).expect("what is written can be read");
+    for index in 0..chunk.len() {
+        assert_eq!(chunk.row(index), again.row(index));
+        let (extra, same) = (chunk.extra(index), again.extra(index));
+        assert_eq!(format!("{extra:?}"), format!("{same:?}"));
+    }
 }
 
 /// Of what the language takes, in bytes.

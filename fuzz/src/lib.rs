@@ -10,7 +10,7 @@ mod noise;
 mod wire;
 
 pub use capture::{capture_file, capture_stream};
-pub use inspect::{filter, inspect};
+pub use inspect::{filter, index_chunk, inspect};
 pub use noise::{connection, noise_handshake, noise_transport};
 pub use wire::{dissect, frame, message};
 
