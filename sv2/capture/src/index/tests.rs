@@ -117,7 +117,8 @@ proptest! {
     #[test]
     fn what_is_dense_is_what_rows_say(rows in prop::collection::vec(any_row(), 1..40)) {
         let chunk = chunk_of(&rows);
-        let ask: [(Column, fn(&Row) -> Option<u64>); 6] = [
+        type Ask = fn(&Row) -> Option<u64>;
+        let ask: [(Column, Ask); 6] = [
             (Column::T, |row| Some(row.at)),
             (Column::Conn, |row| Some(row.connection.into())),
             (Column::Ch, |row| row.channel.map(u64::from)),
@@ -212,6 +213,7 @@ fn an_extra_comes_back_from_the_heap() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "captures ship as files")]
 fn everything_that_is_derived_from_the_captures_we_ship_has_its_word() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/captures");
     let files = std::fs::read_dir(folder).expect("captures ship").map(|file| file.unwrap().path());
