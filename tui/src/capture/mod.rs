@@ -15,7 +15,7 @@ pub(crate) use again::Again;
 pub(crate) use choice::Choice;
 pub(crate) use copy::{Copy, Plain};
 pub(crate) use options::{Input, Judgement, severity};
-pub(crate) use source::{End, Flow, read};
+pub(crate) use source::{End, Flow, keys_beside, read};
 pub(crate) use text::{Utc, write_line};
 pub(crate) use verdict::{UNREADABLE, Verdict};
 pub(crate) use walk::{Seen, walk};

@@ -6,7 +6,10 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sv2_capture::read::{Dissector, FileError, Found, Item, Packet, PacketReader, Tally};
+use sv2_capture::read::{
+    Dissector, FileError, Found, Item, KeyRing, Packet, PacketReader, Piece, SECRETS_AT,
+    SESSIONS_MAX, Tally,
+};
 
 use super::options::{Input, tap_socket};
 
@@ -24,6 +27,8 @@ pub(crate) struct End {
     pub(crate) complaints: Vec<String>,
     /// Complaints that are more than notes.
     pub(crate) is_unreadable: bool,
+    /// Where keys stand, in files that are read one after the other.
+    pub(crate) secrets: Vec<Piece>,
 }
 
 /// Whether to go on.
@@ -174,7 +179,11 @@ impl Source {
                 Ok(Some(Item::Packet(packet))) => {
                     dissector.packet(self.file, &packet, &mut |found| audience.take(found));
                 }
-                Ok(Some(Item::Secrets(text))) => dissector.key_log(text),
+                Ok(Some(Item::Secrets(text))) => {
+                    dissector.key_log(text);
+                    let len = text.len();
+                    self.note_secrets(len, end);
+                }
                 Ok(Some(Item::Skipped(what))) => self.skipped(what, end),
                 Ok(Some(Item::Other)) => {}
                 Ok(None) => return self.note_end(end),
@@ -205,6 +214,14 @@ impl Source {
                 Ok(None) => return self.note_end(end),
                 Err(error) => return end.complain(&self.path, &error),
             }
+        }
+    }
+
+    fn note_secrets(&self, len: usize, end: &mut End) {
+        let block_at = self.reader.position() - self.reader.block().len() as u64;
+        if end.secrets.len() < SESSIONS_MAX {
+            let at = block_at + SECRETS_AT as u64;
+            end.secrets.push(Piece { file: self.file, at, len });
         }
     }
 
@@ -373,14 +390,25 @@ fn keys_first(path: &Path, dissector: &mut Dissector) {
 }
 
 fn take_key_logs(input: &Input, dissector: &mut Dissector) -> Result<(), String> {
+    with_key_logs(input, &mut |text| dissector.key_log(text))
+}
+
+/// The keys that a user has given beside the captures.
+pub(crate) fn keys_beside(input: &Input) -> Result<KeyRing, String> {
+    let mut keys = KeyRing::default();
+    with_key_logs(input, &mut |text| keys.read(text))?;
+    Ok(keys)
+}
+
+fn with_key_logs(input: &Input, take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     for path in &input.key_logs {
         let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        dissector.key_log(&zeroize::Zeroizing::new(text));
+        take(&zeroize::Zeroizing::new(text));
     }
     if let Some(path) = std::env::var_os("SV2KEYLOGFILE")
         && let Ok(text) = std::fs::read(path)
     {
-        dissector.key_log(&zeroize::Zeroizing::new(text));
+        take(&zeroize::Zeroizing::new(text));
     }
     Ok(())
 }

@@ -7,9 +7,10 @@ use clap::Args;
 use sv2_capture::rules::Policy;
 
 use super::app::{App, Reading};
+use super::index_file::IndexFile;
 use super::keys::Keymap;
 use super::live::{Live, Look};
-use super::open::{name, note, open};
+use super::open::{from_index, name, note, open};
 use super::remarks::Remarks;
 use super::session::Session;
 use super::theme::{Theme, ThemeName};
@@ -56,6 +57,10 @@ pub(crate) struct Inspect {
     #[arg(long)]
     no_mouse: bool,
 
+    /// Neither use nor make FILE.sv2idx, which opens a large capture at once the next time
+    #[arg(long)]
+    no_index: bool,
+
     /// A file of keys; without it ~/.config/assay/keys.toml, if there is one
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -89,10 +94,11 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         let at = error.span.start;
         return Err(Outcome::usage(format!("--filter {}: at {at}: {error}", command.filter)));
     }
+    let index = if command.no_index { None } else { IndexFile::of(input, &policy) };
     let unreadable = |why| Outcome::Said(why, UNREADABLE);
     let (mut session, live) = match is_text {
-        true => (open(input, policy).map_err(unreadable)?, None),
-        false => begin(input, policy)?,
+        true => (open(input, policy, index).map_err(unreadable)?, None),
+        false => begin(input, policy, index)?,
     };
     // Beside the first file; what is no file has no remarks.
     let remarks = input.files.first().filter(|file| file.is_file());
@@ -125,10 +131,17 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
 
 /// Reads beside the screen. The first observations are waited for, unless others are still to make
 /// them: what is no capture is said without a screen.
-fn begin(input: &Input, policy: Policy) -> Result<(Session, Option<Live>), Outcome> {
+fn begin(
+    input: &Input,
+    policy: Policy,
+    index: Option<IndexFile>,
+) -> Result<(Session, Option<Live>), Outcome> {
+    if let Some(session) = from_index(index.as_ref(), input, &policy) {
+        return Ok((session, None));
+    }
     let live = Live::begin(input.clone())
         .map_err(|error| Outcome::usage(format!("there is no thread to read with: {error}")))?;
-    let mut session = Session::of(input, name(input), policy);
+    let mut session = Session::of(input, name(input), policy).indexed(index);
     if input.is_live() {
         return Ok((session, Some(live)));
     }

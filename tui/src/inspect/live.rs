@@ -242,7 +242,7 @@ mod tests {
             }
             count += 1;
             let input = || Input { files: vec![PathBuf::from(&file)], ..Input::default() };
-            let Ok(whole) = open(&input(), Policy::default()) else { continue };
+            let Ok(whole) = open(&input(), Policy::default(), None) else { continue };
 
             let live = Live::begin(input()).expect("a thread");
             let mut session = Session::of(&input(), whole.name.clone(), Policy::default());

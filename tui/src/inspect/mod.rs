@@ -7,6 +7,7 @@ mod columns;
 pub(crate) mod describe;
 mod entry;
 mod export;
+mod index_file;
 mod keys;
 pub(crate) mod lanes;
 mod live;
@@ -16,6 +17,7 @@ mod prompt;
 mod remarks;
 mod rows;
 mod session;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod text;

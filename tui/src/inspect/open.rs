@@ -3,6 +3,7 @@
 use sv2_capture::read::{Found, Tally};
 use sv2_capture::rules::Policy;
 
+use super::index_file::IndexFile;
 use super::origin::Lies;
 use super::session::Session;
 use crate::capture::{End, Flow, Input, read};
@@ -11,8 +12,15 @@ use crate::capture::{End, Flow, Input, read};
 ///
 /// # Errors
 /// In words: no capture, or a key log that cannot be read.
-pub(super) fn open(input: &Input, policy: Policy) -> Result<Session, String> {
-    let mut session = Session::of(input, name(input), policy);
+pub(super) fn open(
+    input: &Input,
+    policy: Policy,
+    index: Option<IndexFile>,
+) -> Result<Session, String> {
+    if let Some(session) = from_index(index.as_ref(), input, &policy) {
+        return Ok(session);
+    }
+    let mut session = Session::of(input, name(input), policy).indexed(index);
     let mut take = |found: &Found<'_>| {
         session.take_from(&found.observed, Lies::of(found));
         Flow::GoOn
@@ -27,6 +35,15 @@ pub(super) fn open(input: &Input, policy: Policy) -> Result<Session, String> {
     Ok(session)
 }
 
+/// What was read an earlier time.
+pub(super) fn from_index(
+    index: Option<&IndexFile>,
+    input: &Input,
+    policy: &Policy,
+) -> Option<Session> {
+    index?.open(input, &name(input), policy)
+}
+
 /// Names of the files, without their folders.
 pub(super) fn name(input: &Input) -> String {
     let names = input.files.iter().map(|file| {
@@ -36,7 +53,7 @@ pub(super) fn name(input: &Input) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-/// What the reader says at its end.
+/// What the reader says at its end, and the index.
 pub(super) fn note(session: &mut Session, end: &End) {
     end.complaints.iter().for_each(|complaint| session.note(complaint.clone()));
     let Tally { packets, bytes, not_tcp, .. } = end.tally;
@@ -44,4 +61,5 @@ pub(super) fn note(session: &mut Session, end: &End) {
     if not_tcp > 0 {
         session.note(format!("{not_tcp} packets are not TCP"));
     }
+    session.keep_index(end);
 }

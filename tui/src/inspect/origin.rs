@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use sv2::noise::{ACT_1_LEN, CipherSuite, SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::wire::{Frame, FrameHeader};
 use sv2_capture::Direction;
-use sv2_capture::index::{Extra, Kind, Position, Row, Sealed};
+use sv2_capture::index::{Extra, Kind, Position, Reader, Row, Sealed, Writer};
 use sv2_capture::observed::{Observed, What};
 use sv2_capture::read::{Found, Piece, Seal, open_again};
 use zeroize::Zeroizing;
 
 use super::entry::Said;
-use crate::capture::{Again, Input};
+use super::tables::list;
+use crate::capture::{Again, Input, keys_beside};
 
 /// The files of a session, and the keys of its connections.
 #[derive(Default)]
@@ -42,6 +43,47 @@ impl<'a> Lies<'a> {
 impl Origins {
     pub(super) fn of(input: &Input) -> Self {
         Origins { again: Again::open(input), keys: BTreeMap::new() }
+    }
+
+    /// Names the sessions whose keys have opened something, and where keys stand in the capture;
+    /// the keys themselves are not written.
+    pub(super) fn write(&self, secrets: &[Piece], out: &mut Writer) {
+        out.int(self.keys.len() as u64);
+        for ((connection, is_down), key) in &self.keys {
+            out.int((*connection).into());
+            out.u8(u8::from(*is_down));
+            out.raw(&key.session);
+        }
+        out.int(secrets.len() as u64);
+        for Piece { file, at, len } in secrets {
+            [u64::from(*file), *at, *len as u64].iter().for_each(|value| out.int(*value));
+        }
+    }
+
+    /// Finds the keys of those sessions where they were found before. What opens nothing any more
+    /// is left out, and its messages will be said to be gone.
+    pub(super) fn read_keys(&mut self, input: &Input, from: &mut Reader<'_>) -> Option<()> {
+        let named = list(from, |from| Some((from.small()?, from.u8()? != 0, from.array()?)))?;
+        let secrets = list(from, |from| {
+            Some(Piece { file: from.small()?, at: from.int()?, len: from.small()? })
+        })?;
+        let mut keys = keys_beside(input).ok()?;
+        for piece in secrets {
+            let text = self.again.as_ref().and_then(|again| again.read(&[piece]));
+            keys.read(&Zeroizing::new(text.unwrap_or_default()));
+        }
+        for (connection, is_down, session) in named {
+            let direction = match is_down {
+                true => Direction::ServerToClient,
+                false => Direction::ClientToServer,
+            };
+            if let Some(secret) = keys.session(&session).and_then(|keys| keys.transport(direction))
+            {
+                let secret = Zeroizing::new(*secret);
+                self.keys.insert((connection, is_down), Key { session, secret });
+            }
+        }
+        Some(())
     }
 
     /// Notes where a message lies; holds it where it could not be read again.

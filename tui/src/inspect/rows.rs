@@ -1,14 +1,20 @@
 //! The rows of a session: the newest in memory, where they still learn what became of them, older
-//! ones in a file that nobody else sees, a few chunks of which are at hand.
+//! ones in a file, a few chunks of which are at hand. Nobody else sees the file, unless it becomes
+//! an [index](super::index_file).
+//!
+//! The file is read, not mapped: a chunk takes a millisecond, a file that somebody cuts off while
+//! it is open is an error and no signal, and no line of this program is unsafe.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use sv2_capture::index::{Change, Chunk, Extra, Row};
+use sv2_capture::index::{Change, Chunk, Extra, Reader, Row, Writer};
+use tempfile::TempPath;
 
 /// All rows of a capture, from 0.
 #[derive(Default)]
@@ -20,6 +26,10 @@ pub(super) struct Rows {
     closed: Vec<Closed>,
     file: Option<File>,
     file_len: u64,
+    /// Where the file is made, if not among temporary ones.
+    folder: Option<PathBuf>,
+    /// Its name, until it has another or is gone.
+    name: Option<TempPath>,
     at_hand: RefCell<VecDeque<(usize, Rc<Chunk>)>>,
     /// Why older rows cannot be kept, or not be read.
     failure: RefCell<Option<String>>,
@@ -31,6 +41,7 @@ struct Closed {
     len: usize,
     position: u64,
     bytes_len: usize,
+    checksum: u32,
 }
 
 /// A chunk, and the row that it begins with.
@@ -41,6 +52,65 @@ pub(super) struct Part {
 }
 
 impl Rows {
+    /// Their file is made in a folder, where it can get a name in the end; its first `head_len`
+    /// bytes are left free.
+    pub(super) fn in_folder(folder: PathBuf, head_len: u64) -> Rows {
+        Rows { folder: Some(folder), file_len: head_len, ..Rows::default() }
+    }
+
+    /// Puts all rows into the file, and behind them a table: the stamp, where chunks stand, and what
+    /// `describe` adds. Returns the file, its name, and where the table stands.
+    pub(super) fn finish(
+        &mut self,
+        stamp: &[u8],
+        describe: impl FnOnce(&mut Writer),
+    ) -> io::Result<(&File, &mut Option<TempPath>, u64, Vec<u8>)> {
+        while !self.open.is_empty() {
+            self.close_oldest()?;
+        }
+        self.make_file()?;
+        let mut out = Writer::default();
+        out.bytes(stamp);
+        out.int(self.closed.len() as u64);
+        for Closed { len, position, bytes_len, checksum, .. } in &self.closed {
+            let values = [*len as u64, *position, *bytes_len as u64, (*checksum).into()];
+            values.iter().for_each(|value| out.int(*value));
+        }
+        describe(&mut out);
+        let table = out.into_bytes();
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.write_all_at(&table, self.file_len)?;
+        Ok((file, &mut self.name, self.file_len, table))
+    }
+
+    /// The rows of a file whose directory is next in `from`; `None` if it does not fit the file.
+    pub(super) fn opened(file: File, from: &mut Reader<'_>) -> Option<Rows> {
+        let mut rows = Rows { file: Some(file), ..Rows::default() };
+        let mut bytes = Vec::new();
+        for _ in 0..from.int()? {
+            let (len, position, bytes_len) = (from.small()?, from.int()?, from.small()?);
+            let checksum = from.small()?;
+            let first = rows.first_open;
+            let closed = Closed { first, len, position, bytes_len, checksum };
+            rows.check(&closed, &mut bytes)?;
+            rows.first_open = first.checked_add(len)?;
+            rows.closed.push(closed);
+        }
+        Some(rows)
+    }
+
+    /// Whether the bytes of a chunk are those that were written.
+    fn check(&self, closed: &Closed, bytes: &mut Vec<u8>) -> Option<()> {
+        let file = self.file.as_ref()?;
+        let end = closed.position.checked_add(closed.bytes_len as u64)?;
+        if closed.len == 0 || end > file.metadata().ok()?.len() {
+            return None;
+        }
+        bytes.resize(closed.bytes_len, 0);
+        file.read_exact_at(bytes, closed.position).ok()?;
+        (crc32fast::hash(bytes) == closed.checksum).then_some(())
+    }
+
     /// How many.
     pub(super) fn len(&self) -> usize {
         self.first_open + self.open.iter().map(|chunk| chunk.len()).sum::<usize>()
@@ -131,18 +201,32 @@ impl Rows {
 
     fn close_oldest(&mut self) -> io::Result<()> {
         let Some(chunk) = self.open.front() else { return Ok(()) };
-        if self.file.is_none() {
-            self.file = Some(tempfile::tempfile()?);
-        }
-        let Some(file) = &self.file else { return Ok(()) };
         let bytes = chunk.to_bytes();
-        file.write_all_at(&bytes, self.file_len)?;
         let (first, len) = (self.first_open, chunk.len());
-        self.closed.push(Closed { first, len, position: self.file_len, bytes_len: bytes.len() });
-        self.file_len += bytes.len() as u64;
+        let (position, bytes_len) = (self.file_len, bytes.len());
+        let checksum = crc32fast::hash(&bytes);
+        self.make_file()?.write_all_at(&bytes, position)?;
+        self.closed.push(Closed { first, len, position, bytes_len, checksum });
+        self.file_len += bytes_len as u64;
         self.first_open += len;
         self.open.pop_front();
         Ok(())
+    }
+
+    fn make_file(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            self.file = Some(match &self.folder {
+                Some(folder) => {
+                    let mut builder = tempfile::Builder::new();
+                    let named = builder.prefix(".assay-").suffix(".sv2idx").tempfile_in(folder)?;
+                    let (file, name) = named.into_parts();
+                    self.name = Some(name);
+                    file
+                }
+                None => tempfile::tempfile()?,
+            });
+        }
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn load(&self, closed: &Closed) -> io::Result<Chunk> {

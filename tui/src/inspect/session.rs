@@ -7,30 +7,38 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use sv2::common::Protocol;
 use sv2::message::Message;
 use sv2_capture::filter::{CHUNK, Filter};
-use sv2_capture::index::{Change, Extra, Outcome, Row};
+use sv2_capture::index::{Change, Extra, Outcome, Reader, Row};
 use sv2_capture::observed::{HandshakeSeen, Observed, What};
 use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
 use sv2_capture::state::Facts;
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
 
+use tempfile::TempPath;
+
 use super::columns::PartOf;
 use super::entry::{Entry, row_of};
+use super::index_file::{HEAD_LEN, IndexFile};
 use super::origin::{Lies, Origins};
 use super::remarks::Remarks;
 use super::rows::Rows;
-use crate::capture::Input;
+use super::tables::list;
+use crate::capture::{End, Input};
 
 /// Everything of one capture, up to [`Session::ENTRIES_MAX`].
 #[derive(Default)]
 pub(crate) struct Session {
     pub(crate) name: String,
     rows: Rows,
+    /// What the rows are to become.
+    index: Option<IndexFile>,
     origins: Origins,
     /// The last entry that was made, and its place.
     last_made: RefCell<Option<(usize, Rc<Entry>)>>,
@@ -124,6 +132,67 @@ impl Session {
     /// The same of an input, whose messages are read again where it can be.
     pub(crate) fn of(input: &Input, name: String, policy: Policy) -> Self {
         Session { origins: Origins::of(input), ..Session::new(name, policy) }
+    }
+
+    /// The same, whose rows can become an index.
+    pub(super) fn indexed(mut self, index: Option<IndexFile>) -> Self {
+        if let Some(folder) = index.as_ref().and_then(IndexFile::folder) {
+            self.rows = Rows::in_folder(folder, HEAD_LEN as u64);
+            self.index = index;
+        }
+        self
+    }
+
+    /// Keeps the index, now that everything was read.
+    pub(super) fn keep_index(&mut self, end: &End) {
+        let Some(index) = self.index.take() else { return };
+        let is_whole = !end.is_unreadable && self.left_out == 0 && self.rows.failure().is_none();
+        if is_whole && let Err(why) = index.save(self, end) {
+            self.note(why);
+        }
+    }
+
+    /// Puts everything into the file of an index.
+    pub(super) fn write_index(
+        &mut self,
+        stamp: &[u8],
+        end: &End,
+    ) -> io::Result<(&File, &mut Option<TempPath>, u64, Vec<u8>)> {
+        let Session { origins, tally, connections, channels, jobs, notes, .. } = self;
+        let (start, last) = (self.start, self.end);
+        self.rows.finish(stamp, |out| {
+            [start, last].iter().for_each(|value| out.int(*value));
+            origins.write(&end.secrets, out);
+            tally.write(out);
+            out.int(connections.len() as u64);
+            connections.values().for_each(|row| row.write(out));
+            out.int(channels.len() as u64);
+            channels.values().for_each(|row| row.write(out));
+            out.int(jobs.len() as u64);
+            jobs.iter().for_each(|row| row.write(out));
+            out.int(notes.len() as u64);
+            notes.iter().for_each(|note| out.bytes(note.as_bytes()));
+        })
+    }
+
+    /// Takes everything from the file of an index; `None` if that is not whole.
+    pub(super) fn restored(
+        mut self,
+        input: &Input,
+        file: File,
+        from: &mut Reader<'_>,
+    ) -> Option<Self> {
+        self.rows = Rows::opened(file, from)?;
+        (self.start, self.end) = (from.int()?, from.int()?);
+        self.origins.read_keys(input, from)?;
+        self.tally = Tally::read(from)?;
+        let connections = list(from, ConnectionRow::read)?;
+        self.connections = connections.into_iter().map(|row| (row.id, row)).collect();
+        let channels = list(from, ChannelRow::read)?;
+        self.channels = channels.into_iter().map(|row| ((row.connection, row.id), row)).collect();
+        self.jobs = list(from, JobRow::read)?;
+        self.notes = list(from, |from| Some(from.text()?.to_owned()))?;
+        from.is_at_end().then_some(self)
     }
 
     /// Places of all entries that a filter takes, in order.

@@ -381,7 +381,7 @@ fn opened(name: &str) -> (tempfile::TempDir, Input, App) {
     let capture = format!("{}/../vectors/captures/{name}.pcapng", env!("CARGO_MANIFEST_DIR"));
     std::fs::copy(capture, &file).unwrap();
     let input = Input { files: vec![file.clone()], ..Input::default() };
-    let session = open(&input, Policy::default()).unwrap();
+    let session = open(&input, Policy::default(), None).unwrap();
     let mut app = App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default());
     app.origin = Some(file);
     (folder, input, app)
@@ -413,7 +413,7 @@ fn what_is_exported_can_be_decrypted_and_opens_no_other_session() {
         assert!(said.contains(name), "{said}");
         assert_eq!((key_count(&input.files[0]), key_count(&copy)), (2, 1), "{keys}");
         let input = Input { files: vec![copy], ..Input::default() };
-        let copied = decrypted(&open(&input, Policy::default()).unwrap());
+        let copied = decrypted(&open(&input, Policy::default(), None).unwrap());
         assert!(copied.len() >= 2 && copied.len() < whole.len(), "{copied:?}");
         let missing = copied.iter().find(|message| !whole.contains(message));
         assert_eq!(missing, None, "{keys}");

@@ -110,12 +110,7 @@ fn read_derived(from: &mut Reader<'_>) -> Option<(&'static str, Derived)> {
 fn write_finding(out: &mut Writer, finding: &Finding) {
     let Finding { rule, severity, number, connection, channel, cause, pair, text } = finding;
     out.u8(rule.number);
-    out.u8(match severity {
-        Severity::Chat => 0,
-        Severity::Note => 1,
-        Severity::Warning => 2,
-        Severity::Error => 3,
-    });
+    out.u8(severity.number());
     out.int(*number);
     out.int((*connection).into());
     out.option(*channel, |out, channel| out.int(channel.into()));
@@ -126,13 +121,7 @@ fn write_finding(out: &mut Writer, finding: &Finding) {
 
 fn read_finding(from: &mut Reader<'_>) -> Option<Finding> {
     let rule = rule(from.u8()?)?;
-    let severity = match from.u8()? {
-        0 => Severity::Chat,
-        1 => Severity::Note,
-        2 => Severity::Warning,
-        3 => Severity::Error,
-        _ => return None,
-    };
+    let severity = Severity::of_number(from.u8()?)?;
     Some(Finding {
         rule,
         severity,
@@ -153,7 +142,7 @@ fn place(list: &[&'static str], word: &str) -> u8 {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     let is_hex = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-    if digits.len() % 2 != 0 || !digits.iter().all(is_hex) {
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(is_hex) {
         return None;
     }
     let value = |digit: u8| if digit > b'9' { digit - b'a' + 10 } else { digit - b'0' };

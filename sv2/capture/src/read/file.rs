@@ -447,7 +447,7 @@ const PCAP_PACKET_DATA_AT: u64 = 16;
 /// Of the data, in the block of a packet without a stamp.
 const SIMPLE_PACKET_DATA_AT: u64 = 12;
 /// Of the text in a block of secrets.
-const SECRETS_AT: usize = 16;
+pub const SECRETS_AT: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -65,6 +65,26 @@ impl Severity {
         }
     }
 
+    /// In an index.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Severity::Chat => 0,
+            Severity::Note => 1,
+            Severity::Warning => 2,
+            Severity::Error => 3,
+        }
+    }
+
+    pub(crate) const fn of_number(number: u8) -> Option<Severity> {
+        match number {
+            0 => Some(Severity::Chat),
+            1 => Some(Severity::Note),
+            2 => Some(Severity::Warning),
+            3 => Some(Severity::Error),
+            _ => None,
+        }
+    }
+
     /// From a letter or a word, in either case.
     pub fn parse(text: &str) -> Option<Severity> {
         Some(match text.to_ascii_lowercase().as_str() {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, rule};
+use crate::index::{Reader, Writer};
 
 /// Findings of one rule and severity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,36 @@ impl Tally {
         let mut rows: Vec<_> = self.counts.iter().collect();
         rows.sort_by_key(|((severity, number), _)| (std::cmp::Reverse(*severity), *number));
         rows.into_iter().map(|((severity, number), count)| (*severity, *number, count))
+    }
+
+    /// Appends it, for an index.
+    pub fn write(&self, out: &mut Writer) {
+        out.int(self.counts.len() as u64);
+        for ((severity, number), count) in &self.counts {
+            let Count { count, first, last, connections, example } = count;
+            out.u8(severity.number());
+            out.u8(*number);
+            [*count, *first, *last].iter().for_each(|value| out.int(*value));
+            out.int(connections.len() as u64);
+            connections.iter().for_each(|connection| out.int((*connection).into()));
+            out.bytes(example.as_bytes());
+        }
+    }
+
+    /// Reads what was written; `None` if it was not.
+    pub fn read(from: &mut Reader<'_>) -> Option<Tally> {
+        let mut tally = Tally::default();
+        for _ in 0..from.int()? {
+            let key = (Severity::of_number(from.u8()?)?, rule(from.u8()?)?.number);
+            let (count, first, last) = (from.int()?, from.int()?, from.int()?);
+            let mut connections = BTreeSet::new();
+            for _ in 0..from.int()? {
+                connections.insert(from.small()?);
+            }
+            let example = from.text()?.to_owned();
+            tally.counts.insert(key, Count { count, first, last, connections, example });
+        }
+        Some(tally)
     }
 
     /// The worst that was found.

@@ -1,0 +1,162 @@
+use std::fs;
+
+use sv2_capture::read::Found;
+use tempfile::TempDir;
+
+use super::*;
+use crate::capture::{Flow, read};
+use crate::inspect::open;
+
+/// A capture of some devices, and where it is.
+fn capture(is_sealed: bool) -> (TempDir, Input) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shares.pcapng");
+    let mut sample = sv2_capture::sample::ShareCapture::new(3, is_sealed);
+    fs::write(&path, sample.next_piece(800)).unwrap();
+    (folder, Input { files: vec![path], ..Input::default() })
+}
+
+fn index_of(input: &Input) -> IndexFile {
+    IndexFile::of_long(input, &Policy::default(), 0).unwrap()
+}
+
+/// Reads it, and leaves an index.
+fn read_once(input: &Input) -> Session {
+    open::open(input, Policy::default(), Some(index_of(input))).unwrap()
+}
+
+fn opened(input: &Input) -> Option<Session> {
+    index_of(input).open(input, "shares.pcapng", &Policy::default())
+}
+
+/// Everything that screens show of it.
+fn shown(session: &Session) -> Vec<String> {
+    let mut lines: Vec<String> = (0..session.len())
+        .map(|index| {
+            let entry = session.entry(index).unwrap();
+            let bytes = crate::inspect::yank::frame_bytes(&entry);
+            let row = session.row(index).unwrap();
+            format!("{row:?} {} {:?} {:?} {bytes:?}", entry.info, entry.derived, entry.findings)
+        })
+        .collect();
+    let mut out = Writer::default();
+    session.connections().for_each(|row| row.write(&mut out));
+    session.channels().for_each(|row| row.write(&mut out));
+    session.jobs().iter().for_each(|row| row.write(&mut out));
+    session.tally().write(&mut out);
+    lines.push(format!("{:?} {} {}", out.into_bytes(), session.start(), session.end()));
+    lines.extend(session.notes.iter().cloned());
+    lines
+}
+
+#[test]
+fn what_is_opened_by_its_index_shows_what_was_read() {
+    for is_sealed in [false, true] {
+        let (_folder, input) = capture(is_sealed);
+        let read = read_once(&input);
+
+        let again = opened(&input).expect("it was left");
+
+        assert!(read.len() > 800);
+        assert_eq!(shown(&again), shown(&read), "{is_sealed}");
+    }
+}
+
+#[test]
+fn no_key_stands_in_an_index() {
+    let (_folder, input) = capture(true);
+    read_once(&input);
+    let text = fs::read(&input.files[0]).unwrap();
+    let index = fs::read(&index_of(&input).path).unwrap();
+
+    let mut count = 0;
+    for (at, _) in text.windows(8).enumerate().filter(|(_, bytes)| bytes.starts_with(b"SV2_")) {
+        let line = text[at..].split(|byte| *byte == b'\n').next().unwrap();
+        let Some(secret) = line.split(|byte| *byte == b' ').nth(2) else { continue };
+        let digits = std::str::from_utf8(secret).unwrap();
+        let bytes: Vec<u8> = (0..digits.len() / 2)
+            .map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap())
+            .collect();
+        for secret in [&bytes[..], secret] {
+            assert!(!index.windows(secret.len()).any(|window| window == secret));
+        }
+        count += 1;
+    }
+    assert!(count >= 6, "{count} keys");
+}
+
+#[test]
+fn an_index_with_a_wrong_byte_or_without_its_end_is_not_used() {
+    let (_folder, input) = capture(true);
+    read_once(&input);
+    let path = index_of(&input).path;
+    let whole = fs::read(&path).unwrap();
+
+    for at in (0..whole.len()).step_by(whole.len() / 61) {
+        let mut altered = whole.clone();
+        altered[at] ^= 0x10;
+        fs::write(&path, &altered).unwrap();
+        assert!(opened(&input).is_none(), "byte {at}");
+
+        fs::write(&path, &whole[..at]).unwrap();
+        assert!(opened(&input).is_none(), "cut at {at}");
+    }
+
+    fs::write(&path, &whole).unwrap();
+    assert!(opened(&input).is_some());
+}
+
+#[test]
+fn an_index_of_something_else_is_made_anew() {
+    let (folder, input) = capture(true);
+    let whole = read_once(&input);
+    let mut policy = Policy::default();
+    policy.allow("18").unwrap();
+    let with_policy = IndexFile::of_long(&input, &policy, 0).unwrap();
+    assert!(with_policy.open(&input, "", &policy).is_none(), "other rules");
+
+    let key_log = folder.path().join("keys.log");
+    fs::write(&key_log, format!("SV2_I2R {} {}\n", "ab".repeat(64), "cd".repeat(32))).unwrap();
+    let with_key = Input { key_logs: vec![key_log], ..input.clone() };
+    assert!(opened(&with_key).is_none(), "another key");
+
+    let mut longer = fs::read(&input.files[0]).unwrap();
+    let cut = longer.len() - 60;
+    longer.truncate(cut);
+    fs::write(&input.files[0], &longer).unwrap();
+    assert!(opened(&input).is_none(), "another capture");
+
+    let mut count = 0;
+    let mut take = |_: &Found<'_>| {
+        count += 1;
+        Flow::GoOn
+    };
+    read(&input, &mut take, &mut || Flow::GoOn).unwrap();
+    let anew = read_once(&input);
+    assert_eq!(anew.len(), count);
+    assert!(count <= whole.len());
+}
+
+#[test]
+fn a_capture_that_is_not_whole_leaves_no_index() {
+    let (_folder, input) = capture(false);
+    let bytes = fs::read(&input.files[0]).unwrap();
+    fs::write(&input.files[0], &bytes[..bytes.len() - 7]).unwrap();
+
+    read_once(&input);
+
+    assert!(!index_of(&input).path.exists());
+}
+
+#[test]
+fn what_cannot_be_read_again_has_no_index() {
+    let (folder, input) = capture(false);
+    let other = folder.path().join("other.pcapng");
+    fs::copy(&input.files[0], &other).unwrap();
+    let two = Input { files: vec![input.files[0].clone(), other], ..Input::default() };
+    let growing = Input { follow: true, ..input.clone() };
+
+    for input in [two, growing] {
+        assert!(IndexFile::of_long(&input, &Policy::default(), 0).is_none());
+    }
+}
