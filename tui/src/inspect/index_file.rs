@@ -40,7 +40,8 @@ impl IndexFile {
             return None;
         }
         let stamp = stamp(capture, &found, input, policy).ok()?;
-        Some(IndexFile { path: beside(capture), stamp })
+        // Its folder is compared with those of files that are made, which are absolute.
+        Some(IndexFile { path: beside(&std::path::absolute(capture).ok()?), stamp })
     }
 
     /// The folder that it is made in.
@@ -88,13 +89,11 @@ impl IndexFile {
     }
 
     fn folder_beside(&self) -> PathBuf {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        folder.unwrap_or(Path::new(".")).to_owned()
+        self.path.parent().unwrap_or(Path::new("/")).to_owned()
     }
 
     fn in_cache(&self) -> Option<PathBuf> {
-        let path = std::path::absolute(&self.path).ok()?;
-        let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+        let digest = Sha256::digest(self.path.as_os_str().as_encoded_bytes());
         let name = super::describe::hex(&digest[..16]);
         Some(cache_folder()?.join(format!("{name}.sv2idx")))
     }

@@ -149,6 +149,16 @@ fn a_capture_that_is_not_whole_leaves_no_index() {
 }
 
 #[test]
+fn the_index_of_a_capture_in_this_folder_is_beside_it() {
+    // Any file in the folder that tests run in.
+    let input = Input { files: vec!["Cargo.toml".into()], ..Input::default() };
+    let index = index_of(&input);
+
+    assert_eq!(index.path, std::env::current_dir().unwrap().join("Cargo.toml.sv2idx"));
+    assert_eq!(index.folder(), std::env::current_dir().ok());
+}
+
+#[test]
 fn what_cannot_be_read_again_has_no_index() {
     let (folder, input) = capture(false);
     let other = folder.path().join("other.pcapng");
