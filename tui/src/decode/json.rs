@@ -110,7 +110,11 @@ fn write_facts(out: &mut String, facts: &Facts, at: u64) {
             }
             Derived::Number64(number) => write_int(out, *number),
             Derived::Word(word) => write_json_string(out, word),
-            Derived::Text(text) => write_json_string(out, text),
+            Derived::Hash(hash) => {
+                out.push('"');
+                write_hex(out, &hash.to_be_bytes());
+                out.push('"');
+            }
             Derived::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
         }
     }

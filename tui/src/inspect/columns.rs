@@ -228,7 +228,7 @@ fn text<'a>(session: &'a Session, entry: &'a Entry, column: Column) -> Option<Va
         },
         Column::User => return Some(Value::Text(channel()?.user_identity.as_str().into())),
         Column::Hash => match derived(entry, "hash")? {
-            Derived::Text(hash) => hash,
+            Derived::Hash(hash) => return Some(Value::Text(hash.to_string().into())),
             _ => return None,
         },
         Column::Mac => match entry.integrity? {

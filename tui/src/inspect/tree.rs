@@ -117,7 +117,7 @@ fn derived_text(value: &Derived) -> String {
         Derived::Number(number) => sv2_capture::text::scaled(*number),
         Derived::Number64(number) => format!("#{number}"),
         Derived::Word(word) => (*word).to_owned(),
-        Derived::Text(text) => text.clone(),
+        Derived::Hash(hash) => hash.to_string(),
         Derived::Flag(flag) => flag.to_string(),
     }
 }

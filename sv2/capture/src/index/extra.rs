@@ -1,5 +1,7 @@
 //! What few observations have.
 
+use sv2::wire::U256;
+
 use crate::index::{Reader, Writer};
 use crate::read::Piece;
 use crate::rules::{Finding, Severity, rule};
@@ -78,18 +80,11 @@ fn write_derived(out: &mut Writer, name: &'static str, value: &Derived) {
             out.u8(2);
             out.u8(place(&WORDS, word));
         }
-        // A hash takes half the room as bytes.
-        Derived::Text(text) => match unhex(text) {
-            Some(bytes) => {
-                out.u8(3);
-                out.bytes(&bytes);
-            }
-            None => {
-                out.u8(4);
-                out.bytes(text.as_bytes());
-            }
-        },
-        Derived::Flag(flag) => out.u8(5 + u8::from(*flag)),
+        Derived::Hash(hash) => {
+            out.u8(3);
+            out.raw(&hash.to_le_bytes());
+        }
+        Derived::Flag(flag) => out.u8(4 + u8::from(*flag)),
     }
 }
 
@@ -99,9 +94,8 @@ fn read_derived(from: &mut Reader<'_>) -> Option<(&'static str, Derived)> {
         0 => Derived::Number(from.f64()?),
         1 => Derived::Number64(from.int()?),
         2 => Derived::Word(WORDS.get(usize::from(from.u8()?))?),
-        3 => Derived::Text(hex(from.bytes()?)),
-        4 => Derived::Text(from.text()?.to_owned()),
-        flag @ (5 | 6) => Derived::Flag(flag == 6),
+        3 => Derived::Hash(U256::from_le_bytes(from.array()?)),
+        flag @ (4 | 5) => Derived::Flag(flag == 5),
         _ => return None,
     };
     Some((name, value))
@@ -137,22 +131,6 @@ fn read_finding(from: &mut Reader<'_>) -> Option<Finding> {
 /// Of a word in a list; one that is missing is read as none, and a test looks for such.
 fn place(list: &[&'static str], word: &str) -> u8 {
     list.iter().position(|known| *known == word).and_then(|at| u8::try_from(at).ok()).unwrap_or(255)
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let is_hex = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-    if !digits.len().is_multiple_of(2) || !digits.iter().all(is_hex) {
-        return None;
-    }
-    let value = |digit: u8| if digit > b'9' { digit - b'a' + 10 } else { digit - b'0' };
-    Some(digits.chunks(2).map(|pair| value(pair[0]) << 4 | value(pair[1])).collect())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let both = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[digit as usize]));
-    bytes.iter().flat_map(both).collect()
 }
 
 /// What [`Facts::derived`](crate::state::Facts::derived) calls its values.

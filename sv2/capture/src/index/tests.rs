@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use sv2::wire::U256;
 
 use super::*;
 use crate::Direction;
@@ -191,7 +192,7 @@ fn an_extra_comes_back_from_the_heap() {
     let extra = Extra {
         pieces: vec![Piece { file: 1, at: 1 << 40, len: 70_000 }, Piece { file: 0, at: 3, len: 1 }],
         derived: vec![
-            ("hash", Derived::Text("00ff".to_owned())),
+            ("hash", Derived::Hash(U256::from_le_bytes([7; 32]))),
             ("diff", Derived::Number(0.5)),
             ("job_state", Derived::Word("retired")),
             ("retired_by", Derived::Number64(9)),

@@ -2,7 +2,7 @@
 
 use sv2::message::{DecodeError, Message};
 use sv2::sv1::{self, ParseError};
-use sv2::wire::{Target, Tlvs};
+use sv2::wire::{Target, Tlvs, U256};
 
 use super::Mark;
 use super::job::JobState;
@@ -85,8 +85,8 @@ pub enum Derived {
     Number64(u64),
     /// A word.
     Word(&'static str),
-    /// Text, such as a hash.
-    Text(String),
+    /// A hash.
+    Hash(U256),
     /// Yes or no.
     Flag(bool),
 }
@@ -132,7 +132,7 @@ impl Facts {
         }
         if let Some(share) = &self.share {
             if let Some(proof) = &share.proof {
-                fields.push(("hash", Derived::Text(proof.hash.to_string())));
+                fields.push(("hash", Derived::Hash(proof.hash)));
                 fields.push(("diff", Derived::Number(proof.difficulty)));
                 fields.push(("target_diff", Derived::Number(proof.target.difficulty())));
                 fields.push(("is_block", Derived::Flag(proof.is_block)));
