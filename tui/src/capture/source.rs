@@ -280,6 +280,12 @@ fn unpacked(path: &Path, follow: bool) -> Result<(Box<dyn Read>, bool), String> 
         Box::new(std::os::unix::net::UnixStream::connect(socket).map_err(said)?)
     } else {
         let file = File::open(path).map_err(said)?;
+        if file.metadata().is_ok_and(|found| found.is_dir()) {
+            let path = path.display();
+            return Err(format!(
+                "{path}: this is a folder: name the captures in it, {path}/*.pcapng"
+            ));
+        }
         if follow { Box::new(Growing(file)) } else { Box::new(file) }
     };
     let mut head = Vec::new();

@@ -43,7 +43,8 @@ pub(super) fn write(out: &mut String, seen: &Seen<'_>, raw: bool) {
     out.push_str("}\n");
 }
 
-fn write_frame(out: &mut String, frame: &Frame, integrity: Integrity, raw: bool) {
+/// Appends what a frame says by itself.
+pub(crate) fn write_frame(out: &mut String, frame: &Frame, integrity: Integrity, raw: bool) {
     let known = dissect_frame(frame);
     out.push_str(",\"ext\":");
     write_int(out, u64::from(frame.extension_type));

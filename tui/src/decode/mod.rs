@@ -18,6 +18,7 @@ use sv2_capture::rules::Policy;
 use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, walk};
 use crate::outcome::Outcome;
 use csv::Table;
+pub(crate) use json::write_frame;
 pub(crate) use options::Decode;
 use options::Form;
 use text::Detail;

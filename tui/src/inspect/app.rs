@@ -1,6 +1,6 @@
 //! Where a user stands in a capture, and what keys change about it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -9,14 +9,20 @@ use ratatui::layout::{Position, Rect};
 use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::index::Row;
 
+use super::command::Command;
 use super::describe;
 use super::entry::Entry;
 use super::export::{self, Export, Scope};
 use super::keys::{Action, Keymap, Screen, Typed};
+use super::list_columns::ListColumns;
+use super::open;
+use super::order::{self, Order};
 use super::prompt::{Asked, Prompt, Typing};
 use super::remarks::Remarks;
-use super::session::Session;
+use super::session::{JobRow, Session};
+use super::table::Sort;
 use super::theme::Theme;
+use super::trail;
 use super::tree::{self, TreeLine};
 use super::yank;
 
@@ -30,7 +36,13 @@ pub(crate) struct App {
     behind: Vec<Screen>,
     /// Which messages are shown; empty for all.
     pub(crate) filter: String,
-    /// Places of entries that the filter lets through, in order; `None`: all.
+    /// Of the list of messages; `None`: those that suit the width.
+    pub(crate) columns: Option<ListColumns>,
+    /// By which column each screen is sorted.
+    pub(crate) sorts: [Option<Sort>; 9],
+    /// The order of the rows of the screen that was drawn last.
+    pub(crate) order: RefCell<Option<Order>>,
+    /// Places of entries that the filter lets through, as they are sorted; `None`: all.
     shown: Option<Vec<usize>>,
     /// Places of entries that were searched for.
     hits: Option<Vec<usize>>,
@@ -44,6 +56,8 @@ pub(crate) struct App {
     pub(crate) field: usize,
     /// Lines that a list shows; known after the first drawing.
     pub(crate) page: usize,
+    /// Of the whole terminal.
+    pub(crate) width: u16,
     /// Where the list of this screen was drawn.
     pub(crate) list: Cell<ListPlace>,
     /// What was typed of a key of two letters.
@@ -56,6 +70,10 @@ pub(crate) struct App {
     pub(crate) time: TimeFormat,
     pub(crate) is_private: bool,
     pub(crate) is_help: bool,
+    /// Lines above the first one that is shown of what lies over the screen, or of the log.
+    pub(crate) scrolled: usize,
+    /// The message before the last jump.
+    came_from: Option<u64>,
     /// Whether more comes.
     pub(crate) reading: Reading,
     /// Entries that [`App::shown`] knows of.
@@ -127,6 +145,10 @@ pub(crate) enum Reading {
 pub(crate) enum Flow {
     GoOn,
     End,
+    /// The terminal shows something else than what was drawn.
+    Redraw,
+    /// The user wants the shell for a while.
+    Suspend,
 }
 
 impl App {
@@ -138,6 +160,9 @@ impl App {
             screen: Screen::Messages,
             behind: Vec::new(),
             filter: String::new(),
+            columns: None,
+            sorts: [None; 9],
+            order: RefCell::default(),
             shown: None,
             hits: None,
             cursor: 0,
@@ -146,6 +171,7 @@ impl App {
             is_maximised: false,
             field: 0,
             page: 20,
+            width: 120,
             list: Cell::default(),
             before: String::new(),
             awaits_letter: None,
@@ -155,6 +181,8 @@ impl App {
             time: TimeFormat::SinceStart,
             is_private: false,
             is_help: false,
+            scrolled: 0,
+            came_from: None,
             reading: Reading::Ended,
             known_count: 0,
             said: String::new(),
@@ -176,8 +204,13 @@ impl App {
         let is_at_end = self.cursor + 1 >= before;
         if let (Some(shown), Ok(filter)) = (&mut self.shown, Filter::parse(&self.filter)) {
             // An answer changes what is known of its request.
-            let from = self.known_count.saturating_sub(LOOK_BACK);
-            shown.truncate(shown.partition_point(|place| *place < from));
+            let is_sorted = self.sorts[Screen::Messages as usize].is_some();
+            let look_back = if is_sorted { 0 } else { LOOK_BACK };
+            let from = self.known_count.saturating_sub(look_back);
+            if !is_sorted {
+                shown.truncate(shown.partition_point(|place| *place < from));
+            }
+            // Behind what is sorted comes what came since.
             shown.extend(self.session.places_from(&filter, from));
         }
         self.known_count = count;
@@ -185,6 +218,28 @@ impl App {
         if self.reading == Reading::Live && is_at_end && is_list && self.pane == Pane::List {
             (self.cursor, self.field) = (self.shown_count().saturating_sub(1), 0);
         }
+    }
+
+    /// Everything was read: says what could not be.
+    pub(crate) fn end_reading(&mut self) {
+        self.reading = Reading::Ended;
+        let complaints = self.session.notes.iter().filter(|note| open::is_complaint(note));
+        let all: Vec<&str> = complaints.map(String::as_str).collect();
+        self.said = match (self.missing_keys(), all.as_slice()) {
+            (Some(missing), _) => missing,
+            (None, [first, rest @ ..]) if !rest.is_empty() => format!("{first}; 9 has more"),
+            (None, [first, ..]) => (*first).to_owned(),
+            (None, []) => return,
+        };
+    }
+
+    /// Which sessions stay closed, and the way out.
+    pub(crate) fn missing_keys(&self) -> Option<String> {
+        let (open, all) = self.session.keys();
+        let closed = all - open;
+        (closed > 0).then(|| {
+            format!("{closed} of {all} sessions have no key that fits: --key-log FILE gives one")
+        })
     }
 
     fn shown_count_of(&self, known_count: usize) -> usize {
@@ -229,7 +284,7 @@ impl App {
             match prompt.key(key) {
                 Typing::GoesOn => {}
                 Typing::GivenUp => self.prompt = None,
-                Typing::Answered => self.answer(),
+                Typing::Answered => return self.answer(),
             }
             return Flow::GoOn;
         }
@@ -278,9 +333,7 @@ impl App {
 
     pub(crate) fn act(&mut self, action: Action) -> Flow {
         if self.is_help || self.is_diff {
-            let is_end = action == Action::Quit;
-            (self.is_help, self.is_diff) = (false, false);
-            return if is_end { Flow::End } else { Flow::GoOn };
+            return self.act_above(action);
         }
         let half = isize::try_from(self.page / 2).unwrap_or(10).max(1);
         match action {
@@ -292,6 +345,9 @@ impl App {
             Action::PageUp => self.step(-2 * half),
             Action::Top => self.step(isize::MIN / 2),
             Action::Bottom => self.step(isize::MAX / 2),
+            Action::ScreenTop => self.step_on_screen(|_| 0),
+            Action::ScreenMiddle => self.step_on_screen(|last| last / 2),
+            Action::ScreenBottom => self.step_on_screen(|last| last),
             Action::NextPane | Action::Right => self.turn(true),
             Action::Left => self.turn(false),
             Action::Maximise => self.is_maximised = !self.is_maximised,
@@ -309,17 +365,21 @@ impl App {
             Action::PreviousExpert => self.seek(false, |row| row.has_findings),
             Action::NextOfChannel => self.seek_channel(true),
             Action::PreviousOfChannel => self.seek_channel(false),
+            Action::NextBlock => self.seek_block(true),
+            Action::PreviousBlock => self.seek_block(false),
             Action::Pair => {
                 self.jump(self.current().and_then(|entry| entry.pair), "no pair is known")
             }
             Action::Definition => {
-                let job = self.current().and_then(|entry| entry.job_given_by);
-                self.jump(job, "it names no job that is known");
+                let place = self.index_at(self.cursor);
+                let origin = place.and_then(|place| trail::origin(&self.session, place));
+                self.jump(origin, "no message is known that it comes from");
             }
             Action::OtherLeg => {
                 let other = self.current().and_then(|entry| entry.same_as);
                 self.jump(other, "the other leg was not captured");
             }
+            Action::Story => self.tell_story(),
             Action::FollowConnection => {
                 let Some(entry) = self.current() else { return Flow::GoOn };
                 self.set_filter(&format!("conn == {}", entry.connection));
@@ -336,12 +396,13 @@ impl App {
                 "sev >= C" => self.set_filter(""),
                 _ => self.set_filter("sev >= C"),
             },
-            Action::Mark | Action::ToMark => self.await_letter(action, "a letter"),
+            Action::Mark => self.await_letter(action, "a letter"),
+            Action::ToMark => self.await_letter(action, "a letter, or ' for the last place"),
             Action::Yank => self.await_letter(action, yank::LETTERS),
             Action::Write => self.await_letter(action, export::LETTERS),
             Action::Select => self.selected = self.current().map(|entry| entry.number),
             Action::Diff => match self.selected {
-                Some(_) => self.is_diff = true,
+                Some(_) => (self.is_diff, self.scrolled) = (true, 0),
                 None => self.said = "choose a message with Space first".into(),
             },
             Action::TimeFormat => {
@@ -352,9 +413,37 @@ impl App {
                 }
             }
             Action::Privacy => self.is_private = !self.is_private,
-            Action::Help => self.is_help = true,
+            Action::Columns => self.ask_for_columns(),
+            Action::SortNext => self.step_sort(true),
+            Action::SortPrevious => self.step_sort(false),
+            Action::SortReverse => self.reverse_sort(),
+            Action::Command => self.prompt = Some(Prompt::new(Asked::Command, "")),
+            Action::Redraw => return Flow::Redraw,
+            Action::Suspend => return Flow::Suspend,
+            Action::Help => (self.is_help, self.scrolled) = (true, 0),
             Action::Show(screen) => self.show(screen),
         }
+        Flow::GoOn
+    }
+
+    /// What lies over the screen is moved in, or taken away.
+    fn act_above(&mut self, action: Action) -> Flow {
+        let half = self.page / 2;
+        self.scrolled = match action {
+            Action::Down => self.scrolled + 1,
+            Action::Up => self.scrolled.saturating_sub(1),
+            Action::HalfDown => self.scrolled + half,
+            Action::HalfUp => self.scrolled.saturating_sub(half),
+            Action::PageDown => self.scrolled + 2 * half,
+            Action::PageUp => self.scrolled.saturating_sub(2 * half),
+            Action::Top => 0,
+            Action::Bottom => usize::MAX / 2,
+            Action::Quit => return Flow::End,
+            _ => {
+                (self.is_help, self.is_diff, self.scrolled) = (false, false, 0);
+                return Flow::GoOn;
+            }
+        };
         Flow::GoOn
     }
 
@@ -366,7 +455,7 @@ impl App {
     pub(crate) fn show(&mut self, screen: Screen) {
         if screen != self.screen {
             self.behind.push(self.screen);
-            self.screen = screen;
+            (self.screen, self.scrolled) = (screen, 0);
         }
     }
 
@@ -405,6 +494,7 @@ impl App {
         }
         let last = self.line_count().saturating_sub(1);
         match self.screen {
+            Screen::Log => self.scrolled = self.scrolled.saturating_add_signed(by),
             Screen::Messages | Screen::Ladder => {
                 self.cursor = self.cursor.saturating_add_signed(by).min(last);
                 self.field = 0;
@@ -413,6 +503,20 @@ impl App {
                 let cursor = &mut self.cursors[screen as usize];
                 *cursor = cursor.saturating_add_signed(by).min(last);
             }
+        }
+    }
+
+    /// To one of the lines on the screen, told which is the last of them.
+    fn step_on_screen(&mut self, place: fn(usize) -> usize) {
+        let ListPlace { area, first, count, rows_each } = self.list.get();
+        let lines = usize::from(area.height / rows_each.max(1)).min(count.saturating_sub(first));
+        let line = first + place(lines.saturating_sub(1));
+        if self.pane == Pane::List || self.screen != Screen::Messages {
+            let now = match self.screen {
+                Screen::Messages | Screen::Ladder => self.cursor,
+                screen => self.cursors[screen as usize],
+            };
+            self.step(line.cast_signed() - now.cast_signed());
         }
     }
 
@@ -428,7 +532,7 @@ impl App {
 
     /// From a line of another screen to the messages behind it.
     fn open(&mut self) {
-        let cursor = self.cursors[self.screen as usize];
+        let cursor = self.row_at(self.screen, self.cursors[self.screen as usize]);
         let (filter, number) = match self.screen {
             Screen::Messages => {
                 self.pane = if self.pane == Pane::List { Pane::Tree } else { self.pane };
@@ -445,10 +549,13 @@ impl App {
             }
             Screen::Jobs => {
                 let Some(row) = self.session.jobs().get(cursor) else { return };
-                (
-                    format!("conn == {} && job({}, {})", row.connection, row.channel, row.id),
-                    row.number,
-                )
+                let JobRow { connection, channel, id, number, .. } = row;
+                // The message that gives a job is not one that names it.
+                let named = match self.session.channel(*connection, *channel) {
+                    Some(_) => format!("job({channel}, {id})"),
+                    None => format!("group == {channel} && job == {id}"),
+                };
+                (format!("conn == {connection} && (n == {number} || {named})"), *number)
             }
             Screen::Expert => {
                 let row = self.session.tally().iter().nth(cursor);
@@ -472,10 +579,8 @@ impl App {
             }
         };
         let number = self.current().map(|entry| entry.number);
-        self.shown = filter.expression().map(|_| self.session.places(&filter));
-        self.known_count = self.session.len();
         text.trim().clone_into(&mut self.filter);
-        self.field = 0;
+        self.arrange(&filter);
         self.cursor = 0;
         if let Some(number) = number {
             self.go_to(number);
@@ -485,10 +590,33 @@ impl App {
         }
     }
 
+    /// Shows what a filter takes in the order that the user has chosen.
+    fn arrange(&mut self, filter: &Filter) {
+        self.shown = filter.expression().map(|_| self.session.places(filter));
+        self.known_count = self.session.len();
+        if let Some(sort) = self.sorts[Screen::Messages as usize] {
+            let columns = self.list_columns().into_owned();
+            let all = || (0..self.known_count).collect();
+            let places = self.shown.take().unwrap_or_else(all);
+            match order::of_messages(&self.session, &columns, places, sort) {
+                Ok(places) => self.shown = Some(places),
+                Err((places, why)) => {
+                    self.sorts[Screen::Messages as usize] = None;
+                    self.shown = filter.expression().map(|_| places);
+                    self.said = why;
+                }
+            }
+        }
+        self.field = 0;
+    }
+
     /// Puts the cursor on a message, or on the next one that is shown.
     pub(crate) fn go_to(&mut self, number: u64) {
         let Some(index) = self.session.index_of(number) else { return };
         self.cursor = match &self.shown {
+            Some(shown) if self.sorts[Screen::Messages as usize].is_some() => {
+                shown.iter().position(|shown| *shown == index).unwrap_or_default()
+            }
             Some(shown) => {
                 shown.partition_point(|shown| *shown < index).min(shown.len().saturating_sub(1))
             }
@@ -503,6 +631,7 @@ impl App {
             self.said = otherwise.into();
             return;
         };
+        self.came_from = self.current().map(|entry| entry.number);
         self.go_to(number);
         if self.current().map(|entry| entry.number) != Some(number) {
             self.set_filter("");
@@ -546,10 +675,23 @@ impl App {
         self.found(place);
     }
 
+    fn seek_block(&mut self, forward: bool) {
+        self.found(self.find(forward, |index, row| trail::is_block(&self.session, index, row)));
+    }
+
     fn seek_channel(&mut self, forward: bool) {
         let Some(entry) = self.current() else { return };
         let (connection, channel) = (entry.connection, entry.channel);
         self.seek(forward, |other| (other.connection, other.channel) == (connection, channel));
+    }
+
+    /// Shows what belongs to this message, and nothing else.
+    fn tell_story(&mut self) {
+        let Some(number) = self.current().map(|entry| entry.number) else { return };
+        let story = trail::story(&self.session, number);
+        let numbers: Vec<String> = story.iter().map(u64::to_string).collect();
+        self.set_filter(&format!("n in {{{}}}", numbers.join(", ")));
+        self.go_to(number);
     }
 
     fn filter_from_field(&mut self) {
@@ -572,12 +714,12 @@ impl App {
     }
 
     /// Does what the prompt was for; what is no answer is asked for again.
-    fn answer(&mut self) {
-        let Some(prompt) = self.prompt.take() else { return };
+    fn answer(&mut self) -> Flow {
+        let Some(prompt) = self.prompt.take() else { return Flow::GoOn };
         if let Some(problem) = prompt.problem() {
             self.said = problem;
             self.prompt = Some(prompt);
-            return;
+            return Flow::GoOn;
         }
         match prompt.asked {
             Asked::Filter => self.set_filter(&prompt.text),
@@ -588,7 +730,26 @@ impl App {
                 }
             }
             Asked::Export(scope) => self.export_to(scope, prompt),
+            Asked::Columns => self.set_columns(&prompt.text),
+            Asked::Command => {
+                if let Ok(command) = Command::parse(&prompt.text) {
+                    return self.command(command);
+                }
+            }
         }
+        Flow::GoOn
+    }
+
+    fn command(&mut self, command: Command) -> Flow {
+        match command {
+            Command::Do(action) => return self.act(action),
+            Command::GoTo(number) => {
+                let known = self.session.index_of(number).map(|_| number);
+                self.jump(known, "there is no message with that number");
+                self.show(Screen::Messages);
+            }
+        }
+        Flow::GoOn
     }
 
     fn ask_for_export(&mut self, scope: Scope) {
@@ -647,6 +808,9 @@ impl App {
             Action::Mark => {
                 self.session.remarks.mark(letter, number);
                 self.said = format!("#{number} is marked {letter}");
+            }
+            Action::ToMark if letter == '\'' => {
+                self.jump(self.came_from, "nothing was jumped from")
             }
             Action::ToMark => {
                 let mark = self.session.remarks.marked(letter);

@@ -9,6 +9,7 @@ use sv2_capture::rules::Policy;
 use super::app::{App, Reading};
 use super::index_file::IndexFile;
 use super::keys::Keymap;
+use super::list_columns::ListColumns;
 use super::live::{Live, Look};
 use super::open::{from_index, name, note, open};
 use super::remarks::Remarks;
@@ -53,6 +54,11 @@ pub(crate) struct Inspect {
     #[arg(long, value_enum, value_name = "THEME", default_value_t)]
     theme: ThemeName,
 
+    /// Columns of the list of messages, with their widths if they are not the usual, such as
+    /// n,t,conn,msg:22,latency,SetTarget.maximum_target,info
+    #[arg(long, value_name = "LIST", default_value = "", hide_default_value = true)]
+    columns: String,
+
     /// Leave the mouse to the terminal
     #[arg(long)]
     no_mouse: bool,
@@ -95,6 +101,13 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         return Err(Outcome::usage(format!("--filter {}: at {at}: {error}", command.filter)));
     }
     let index = if command.no_index { None } else { IndexFile::of(input, &policy) };
+    let columns = match command.columns.as_str() {
+        "" => None,
+        list => Some(
+            ListColumns::parse(list)
+                .map_err(|error| Outcome::usage(format!("--columns {list}: {error}")))?,
+        ),
+    };
     let unreadable = |why| Outcome::Said(why, UNREADABLE);
     let (mut session, live) = match is_text {
         true => (open(input, policy, index).map_err(unreadable)?, None),
@@ -115,11 +128,15 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         (Some(_), true) => Reading::Live,
         (Some(_), false) => Reading::Going,
     };
+    app.columns = columns;
     app.origin = match input.files.as_slice() {
         [file] if file.is_file() => Some(file.clone()),
         _ => None,
     };
     app.set_filter(&command.filter);
+    if live.is_none() && app.said.is_empty() {
+        app.end_reading();
+    }
     if is_text {
         text::print(&app);
         return Ok(Outcome::Done);

@@ -104,6 +104,15 @@ impl Columns for PartOf<'_> {
     }
 }
 
+impl Session {
+    /// What a message has in a field.
+    pub(super) fn values(&self, index: usize, field: &Field, take: &mut dyn FnMut(Value<'_>)) {
+        if let Some(part) = self.part_of(index) {
+            PartOf { session: self, part }.values(index as u64, field, take);
+        }
+    }
+}
+
 /// Values that rows have; false of a column that needs more.
 fn row_values(index: u64, row: &Row, column: Column, take: &mut dyn FnMut(Value<'_>)) -> bool {
     let frame = match row.kind {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use sv2::common::Protocol;
-use sv2::message::{Descriptor, Message};
+use sv2::message::{Descriptor, Message, descriptor};
 use sv2::wire::Frame;
 use sv2::wire::dissect::{Name, Value, dissect};
 use sv2_capture::Direction;
@@ -199,13 +199,19 @@ pub(super) fn cut(text: &str, max: usize) -> String {
     cut
 }
 
+/// In lines of at most `width` characters.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    letters.chunks(width.max(1)).map(|line| line.iter().collect()).collect()
+}
+
 /// Text of a peer in quotes, without what would steer a terminal.
 pub(super) fn text(bytes: &[u8]) -> String {
     format!("\"{}\"", String::from_utf8_lossy(bytes).escape_debug())
 }
 
 /// Text of a peer without quotes, and without what would steer a terminal or turn a line around.
-fn safe(text: &str) -> String {
+pub(super) fn safe(text: &str) -> String {
     let is_harmful =
         |letter: char| letter.is_control() || ('\u{2028}'..='\u{202e}').contains(&letter);
     if !text.contains(is_harmful) {
@@ -252,6 +258,12 @@ pub(crate) fn name(entry: &Entry) -> String {
         Kind::Gap => "-- gap".into(),
         Kind::Closed => "-- closed".into(),
     }
+}
+
+/// The name of a message that the table has, or nothing.
+pub(super) fn message_name(kind: index::Kind) -> &'static str {
+    let index::Kind::Frame { extension_type, message_type, .. } = kind else { return "" };
+    descriptor(extension_type & 0x7fff, message_type).map_or("", |known| known.name)
 }
 
 /// Whether two have the same name.

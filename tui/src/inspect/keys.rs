@@ -36,6 +36,7 @@ pub(crate) enum Action {
     Pair,
     Definition,
     OtherLeg,
+    Story,
     FollowConnection,
     FollowChannel,
     OnlyErrors,
@@ -50,6 +51,18 @@ pub(crate) enum Action {
     Privacy,
     Help,
     Show(Screen),
+    ScreenTop,
+    ScreenMiddle,
+    ScreenBottom,
+    NextBlock,
+    PreviousBlock,
+    Columns,
+    SortNext,
+    SortPrevious,
+    SortReverse,
+    Command,
+    Redraw,
+    Suspend,
 }
 
 /// The screens, by their digits.
@@ -130,6 +143,9 @@ const BINDINGS: &[Bound] = &[
     bind("page-up", &["C-b", "PageUp"], Action::PageUp, "page up"),
     bind("top", &["gg", "Home"], Action::Top, "first line"),
     bind("bottom", &["G", "End"], Action::Bottom, "last line"),
+    bind("screen-top", &["H"], Action::ScreenTop, "first line on the screen"),
+    bind("screen-middle", &["M"], Action::ScreenMiddle, "line in the middle of the screen"),
+    bind("screen-bottom", &["L"], Action::ScreenBottom, "last line on the screen"),
     bind("left", &["h", "Left"], Action::Left, "pane to the left"),
     bind("right", &["l", "Right"], Action::Right, "pane to the right"),
     bind("next-pane", &["Tab"], Action::NextPane, "next pane"),
@@ -152,18 +168,25 @@ const BINDINGS: &[Bound] = &[
         Action::PreviousOfChannel,
         "previous message of this channel",
     ),
+    bind("next-block", &["]b"], Action::NextBlock, "next block that was found"),
+    bind("previous-block", &["[b"], Action::PreviousBlock, "previous block that was found"),
     bind("pair", &["gp"], Action::Pair, "to the answer, or back to the request"),
-    bind("definition", &["gd"], Action::Definition, "to the message that gave this job"),
+    bind("definition", &["gd"], Action::Definition, "to where it comes from: job, template"),
+    bind("story", &["gs"], Action::Story, "its story alone: what led to it, what came of it"),
     bind("other-leg", &["gl"], Action::OtherLeg, "to the same on the leg above or below"),
     bind("follow-connection", &["c"], Action::FollowConnection, "this connection alone"),
     bind("follow-channel", &["C"], Action::FollowChannel, "this channel alone"),
     bind("only-errors", &["e"], Action::OnlyErrors, "messages with findings alone"),
+    bind("columns", &["o"], Action::Columns, "choose the columns of the list of messages"),
+    bind("sort-next", &[">"], Action::SortNext, "sort by the next column"),
+    bind("sort-previous", &["<"], Action::SortPrevious, "sort by the previous column"),
+    bind("sort-reverse", &["R"], Action::SortReverse, "sort the other way round"),
     bind("mark", &["m"], Action::Mark, "mark with the letter that follows"),
     bind("to-mark", &["'"], Action::ToMark, "to the mark of the letter that follows"),
     bind("comment", &[";"], Action::Comment, "comment on this message; an empty one goes"),
     bind("select", &["Space"], Action::Select, "choose for a comparison"),
     bind("diff", &["d"], Action::Diff, "compare the chosen message with this one"),
-    bind("yank", &["y"], Action::Yank, "copy: h bytes, m fields, f this field, x test vector"),
+    bind("yank", &["y"], Action::Yank, "copy: h bytes, j JSON, m fields, f field, x vector"),
     bind(
         "write",
         &["w"],
@@ -177,6 +200,9 @@ const BINDINGS: &[Bound] = &[
         "times: since the start, between lines, of day",
     ),
     bind("privacy", &["P"], Action::Privacy, "hide addresses and users"),
+    bind("command", &[":"], Action::Command, "do by name, or go to a number"),
+    bind("redraw", &["C-l"], Action::Redraw, "draw everything anew"),
+    bind("suspend", &["C-z"], Action::Suspend, "leave for the shell; fg comes back"),
     bind("help", &["?", "F1"], Action::Help, "this help"),
     bind("messages", &["1"], Action::Show(Screen::Messages), "messages"),
     bind("connections", &["2"], Action::Show(Screen::Connections), "connections"),
@@ -188,6 +214,11 @@ const BINDINGS: &[Bound] = &[
     bind("handshake", &["8"], Action::Show(Screen::Handshake), "handshakes and keys"),
     bind("log", &["9"], Action::Show(Screen::Log), "log of the reader"),
 ];
+
+/// Names of all actions, as a file of keys has them, with what they do.
+pub(crate) fn actions() -> impl Iterator<Item = (&'static str, Action, &'static str)> {
+    BINDINGS.iter().map(|(name, _, action, help)| (*name, *action, *help))
+}
 
 /// What a key means behind those that were typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

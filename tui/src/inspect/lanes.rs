@@ -1,5 +1,6 @@
 //! Who takes part in a capture: a lane each on the ladder.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use sv2_capture::Direction;
@@ -24,10 +25,15 @@ pub(crate) struct Arrow {
 }
 
 impl Lanes {
-    /// Of at most so many ends; further ones have no lane.
-    pub(crate) fn of(session: &Session, max: usize) -> Self {
+    /// Of those who speak on these connections, at most so many ends; further ones have no lane.
+    pub(crate) fn of(
+        session: &Session,
+        connections: impl Iterator<Item = u32>,
+        max: usize,
+    ) -> Self {
+        let connections: BTreeSet<u32> = connections.collect();
         let mut ends: Vec<SocketAddr> = Vec::new();
-        for row in session.connections() {
+        for row in session.connections().filter(|row| connections.contains(&row.id)) {
             for end in [SocketAddr::new(row.client.ip(), 0), row.server] {
                 if !ends.contains(&end) && ends.len() < max {
                     ends.push(end);

@@ -4,24 +4,29 @@
 mod app;
 mod arguments;
 mod columns;
+mod command;
 pub(crate) mod describe;
 mod entry;
 mod export;
 mod index_file;
 mod keys;
 pub(crate) mod lanes;
+mod list_columns;
 mod live;
 mod open;
+mod order;
 mod origin;
 mod prompt;
 mod remarks;
 mod rows;
 mod session;
 mod tables;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
 mod theme;
+mod trail;
 mod tree;
 mod view;
 mod yank;
@@ -39,7 +44,7 @@ use ratatui::crossterm::event::{
 use ratatui::crossterm::execute;
 
 use crate::capture::Input;
-use app::{App, Flow, Reading};
+use app::{App, Flow};
 pub(crate) use arguments::{Inspect, run};
 pub(crate) use entry::Entry;
 use keys::Action;
@@ -103,8 +108,11 @@ impl Screen {
                     },
                     _ => Flow::GoOn,
                 };
-                if flow == Flow::End {
-                    return Ok(None);
+                match flow {
+                    Flow::GoOn => {}
+                    Flow::End => return Ok(None),
+                    Flow::Redraw => self.terminal.clear()?,
+                    Flow::Suspend => self.suspend()?,
                 }
                 if !event::poll(Duration::ZERO)? {
                     break;
@@ -131,6 +139,21 @@ impl Screen {
 }
 
 impl Screen {
+    /// Gives the terminal to the shell until the user comes back.
+    fn suspend(&mut self) -> io::Result<()> {
+        if self.has_mouse {
+            execute!(io::stdout(), DisableMouseCapture)?;
+        }
+        ratatui::try_restore()?;
+        // The whole group, as the terminal does with Ctrl-Z.
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        self.terminal = ratatui::try_init()?;
+        if self.has_mouse {
+            execute!(io::stdout(), EnableMouseCapture)?;
+        }
+        Ok(())
+    }
+
     /// Takes what was read since the last drawing; why there is nothing, if there is not.
     fn look(&mut self, app: &mut App) -> Option<String> {
         if self.writer.as_ref().is_some_and(JoinHandle::is_finished) {
@@ -140,12 +163,13 @@ impl Screen {
         let look = self.live.as_ref()?.look(&mut app.session);
         app.grow();
         let Look::Ended(ended) = look else { return None };
-        (app.reading, self.live) = (Reading::Ended, None);
+        self.live = None;
         match ended {
             Ok(end) => open::note(&mut app.session, &end),
             Err(error) if app.session.len() == 0 => return Some(error),
             Err(error) => app.session.note(error),
         }
+        app.end_reading();
         None
     }
 }

@@ -57,9 +57,17 @@ pub(super) fn name(input: &Input) -> String {
 pub(super) fn note(session: &mut Session, end: &End) {
     end.complaints.iter().for_each(|complaint| session.note(complaint.clone()));
     let Tally { packets, bytes, not_tcp, .. } = end.tally;
-    session.note(format!("{packets} packets, {bytes} bytes"));
+    session.note(format!("{packets}{PACKETS}, {bytes} bytes"));
     if not_tcp > 0 {
-        session.note(format!("{not_tcp} packets are not TCP"));
+        session.note(format!("{not_tcp}{NOT_TCP}"));
     }
     session.keep_index(end);
 }
+
+/// Whether a note says that something could not be read.
+pub(super) fn is_complaint(note: &str) -> bool {
+    ![PACKETS, NOT_TCP].iter().any(|counted| note.contains(counted))
+}
+
+const PACKETS: &str = " packets read";
+const NOT_TCP: &str = " packets are not TCP";

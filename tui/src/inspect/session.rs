@@ -18,8 +18,8 @@ use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::index::{Change, Extra, Outcome, Reader, Row};
 use sv2_capture::observed::{HandshakeSeen, Observed, What};
 use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
-use sv2_capture::state::Facts;
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
+use sv2_capture::state::{Derived, Facts};
 
 use tempfile::TempPath;
 
@@ -28,7 +28,7 @@ use super::entry::{Entry, row_of};
 use super::index_file::{HEAD_LEN, IndexFile};
 use super::origin::{Lies, Origins};
 use super::remarks::Remarks;
-use super::rows::Rows;
+use super::rows::{Part, Rows};
 use super::tables::list;
 use crate::capture::{End, Input};
 
@@ -211,6 +211,16 @@ impl Session {
             next += len;
         }
         places
+    }
+
+    /// The rows around a message.
+    pub(super) fn part_of(&self, index: usize) -> Option<Part> {
+        self.rows.part_of(index)
+    }
+
+    /// What is known of a message beyond its row, without what it says itself.
+    pub(super) fn derived(&self, index: usize) -> Vec<(&'static str, Derived)> {
+        self.rows.extra(index).map_or_else(Vec::new, |extra| extra.derived)
     }
 
     /// Something that the reader has to say; what it says again and again is kept once.
@@ -426,9 +436,14 @@ impl Session {
             }
             Some(Message::SetNewPrevHash(tip)) => {
                 let newest_first = self.jobs.iter_mut().rev().take(JOBS_LOOKED_AT);
-                let of_channel = newest_first
-                    .filter(|job| (job.connection, job.channel) == (connection, tip.channel_id));
-                for job in of_channel {
+                let channels = &self.channels;
+                let group = |job: &JobRow| Some(channels.get(&(connection, job.channel))?.group);
+                // What a group is told of holds for its members.
+                let is_told = |job: &&mut JobRow| {
+                    job.connection == connection
+                        && (job.channel == tip.channel_id || group(job) == Some(tip.channel_id))
+                };
+                for job in newest_first.filter(is_told) {
                     if job.id == tip.job_id && job.activated.is_none() {
                         job.activated = Some(at);
                     } else if job.retired.is_none() {

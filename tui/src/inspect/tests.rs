@@ -15,7 +15,7 @@ use sv2_capture::observed::{Integrity, Observed, What};
 use sv2_capture::rules::Policy;
 
 use super::app::{App, Flow, Pane, Reading};
-use super::keys::Keymap;
+use super::keys::{Keymap, Screen};
 use super::open::open;
 use super::session::Session;
 use super::theme::{Theme, ThemeName};
@@ -206,20 +206,58 @@ fn every_screen_is_drawn_at_every_size() {
     }
 }
 
+/// Wide to narrow: what fits, and what is left out.
+const SIZES: [(u16, u16); 4] = [(120, 30), (80, 24), (60, 20), (40, 12)];
+
+/// A screen at every size.
+fn at_sizes(app: &mut App, draw: fn(&mut App, u16, u16) -> String) -> String {
+    let drawn =
+        SIZES.map(|(width, height)| format!("{width} x {height}\n{}", draw(app, width, height)));
+    drawn.join("\n")
+}
+
 #[test]
 fn screens_look_as_they_did() {
     let mut app = app();
     press(&mut app, "G");
-    for (width, height) in [(120, 40), (80, 24), (60, 20), (40, 12)] {
-        insta::assert_snapshot!(format!("messages_{width}"), screen(&mut app, width, height));
-    }
-    let screens = ["connections", "channels", "ladder", "jobs", "expert", "graphs", "handshake"];
-    for (digit, name) in ('2'..).zip(screens) {
+    for (digit, name) in ('1'..).zip(Screen::ALL) {
         press(&mut app, &digit.to_string());
-        insta::assert_snapshot!(name, screen(&mut app, 120, 20));
+        let name = name.name().to_lowercase();
+        insta::assert_snapshot!(format!("mono_{name}"), at_sizes(&mut app, screen));
     }
     press(&mut app, "?");
-    insta::assert_snapshot!("help", screen(&mut app, 120, 30));
+    insta::assert_snapshot!("help", at_sizes(&mut app, screen));
+}
+
+#[test]
+fn screens_without_signs_beyond_ascii_look_as_they_did() {
+    let mut app = app();
+    app.theme = Theme::new(ThemeName::Mono, false);
+    press(&mut app, "G >");
+    let mut drawn = String::new();
+    for digit in ['1', '2', '4', '7'] {
+        press(&mut app, &digit.to_string());
+        drawn.push_str(&screen(&mut app, 80, 20));
+        drawn.push('\n');
+    }
+    assert!(drawn.is_ascii(), "{drawn}");
+    insta::assert_snapshot!("ascii", drawn);
+}
+
+#[test]
+fn what_lies_over_a_screen_looks_as_it_did() {
+    let rows = [
+        ("prompt", "/ch == 7 && lat"),
+        ("problem", "/ch == "),
+        ("columns", "o"),
+        ("command", ":ne"),
+        ("diff", "]e gpd"),
+    ];
+    for (name, keys) in rows {
+        let mut app = app();
+        press(&mut app, keys);
+        insta::assert_snapshot!(format!("over_{name}"), screen(&mut app, 100, 24));
+    }
 }
 
 /// Runs of one colour, each in front of its text.
@@ -247,14 +285,19 @@ fn colored(app: &mut App, width: u16, height: u16) -> String {
 
 #[test]
 fn colours_are_where_they_were() {
-    for theme in [ThemeName::Dark, ThemeName::Light, ThemeName::Hc] {
-        let mut app = app();
+    let mut app = app();
+    app.theme = Theme::new(ThemeName::Dark, true);
+    press(&mut app, "G");
+    for (digit, name) in ('1'..).zip(Screen::ALL) {
+        press(&mut app, &digit.to_string());
+        let name = name.name().to_lowercase();
+        insta::assert_snapshot!(format!("dark_{name}"), at_sizes(&mut app, colored));
+    }
+    press(&mut app, "1");
+    for theme in [ThemeName::Light, ThemeName::Hc] {
         app.theme = Theme::new(theme, true);
-        press(&mut app, "G");
-        for (width, height) in [(120, 30), (80, 24), (60, 20), (40, 12)] {
-            let name = format!("colored_{theme:?}_{width}").to_lowercase();
-            insta::assert_snapshot!(name, colored(&mut app, width, height));
-        }
+        let name = format!("{theme:?}_messages").to_lowercase();
+        insta::assert_snapshot!(name, colored(&mut app, 120, 30));
     }
 }
 
@@ -330,15 +373,17 @@ fn keys_are_those_of_the_file() {
     press(&mut app, "gp?");
     assert!(!app.is_help);
     press(&mut app, "x");
-    assert!(screen(&mut app, 120, 40).contains("p              to the answer"));
+    assert!(screen(&mut app, 120, 40).contains("p            to the answer"));
 }
 
 #[test]
 fn whoever_looks_on_sees_no_address_and_no_user() {
     let mut app = app();
     press(&mut app, "P");
-    for digit in "12345678".chars() {
-        press(&mut app, &digit.to_string());
+    app.session.note("/home/rack4/run.pcapng: 10.0.3.9".into());
+    press(&mut app, ":columns\nuser src err info\n");
+    for keys in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "1 kd"] {
+        press(&mut app, keys);
         let text = screen(&mut app, 250, 40);
         assert!(!text.contains("10.0.3") && !text.contains("rack4"), "{text}");
     }
@@ -439,4 +484,171 @@ fn only_what_was_read_from_one_file_is_exported() {
     press(&mut app, "wf");
 
     assert!(app.prompt.is_none() && app.said.contains("one file"), "{}", app.said);
+}
+
+#[test]
+fn columns_are_chosen_and_those_of_the_width_come_back() {
+    let mut app = app();
+    let before = screen(&mut app, 120, 30);
+
+    press(&mut app, "o");
+    app.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    press(&mut app, "n msg:22 SubmitSharesExtended.nonce seq info\nG");
+
+    let text = screen(&mut app, 120, 30);
+    let head = "# message                SubmitSharesExt…       seq info";
+    assert!(text.contains(head) && text.contains("4034531934"), "{text}");
+
+    press(&mut app, "o");
+    app.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    press(&mut app, "\ngg");
+    assert_eq!(screen(&mut app, 120, 30), before);
+}
+
+#[test]
+fn messages_are_sorted_by_a_column_and_the_cursor_stays_on_its_message() {
+    let mut app = app();
+    press(&mut app, "o");
+    app.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    press(&mut app, "n latency msg\nG");
+    let last = app.current().unwrap().number;
+
+    press(&mut app, ">>R");
+
+    assert_eq!(app.current().unwrap().number, last);
+    let latencies: Vec<_> =
+        (0..app.shown_count()).map(|place| app.shown_at(place).unwrap().latency).collect();
+    let with = latencies.iter().take_while(|latency| latency.is_some()).count();
+    assert!(with > 2 && latencies[..with].is_sorted_by(|one, other| one >= other));
+    assert!(latencies[with..].iter().all(Option::is_none));
+
+    press(&mut app, "<<");
+    let numbers = (0..app.shown_count()).map(|place| app.shown_at(place).unwrap().number);
+    assert!(numbers.is_sorted());
+}
+
+#[test]
+fn a_line_of_a_sorted_screen_opens_what_it_shows() {
+    let mut app = app();
+    press(&mut app, "5R>>>>>>R");
+    let text = screen(&mut app, 120, 20);
+    assert!(text.contains("▼shares"), "{text}");
+
+    press(&mut app, "\n");
+
+    assert_eq!(app.filter, "conn == 0 && (n == 6 || job(7, 41))");
+}
+
+#[test]
+fn a_command_does_what_its_key_does() {
+    let mut app = app();
+
+    press(&mut app, ":#12\n");
+    assert_eq!(app.current().unwrap().number, 12);
+
+    press(&mut app, ":ladder\n");
+    assert_eq!(app.screen, Screen::Ladder);
+
+    press(&mut app, ":laddar\n");
+    assert!(app.prompt.is_some() && app.said.contains("ladder"), "{}", app.said);
+    app.key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+    assert_eq!(press(&mut app, ":quit\n"), Flow::End);
+}
+
+#[test]
+fn what_is_longer_than_the_screen_is_scrolled() {
+    let mut app = app();
+    press(&mut app, "?G");
+
+    let text = screen(&mut app, 60, 12);
+
+    assert!(text.contains("log of the reader"), "{text}");
+    press(&mut app, "gg");
+    assert!(screen(&mut app, 60, 12).contains("j and k scroll"));
+    press(&mut app, "x?q");
+    assert!(!app.is_help);
+}
+
+#[test]
+fn the_last_place_is_found_again() {
+    let mut app = app();
+    press(&mut app, "G");
+    let last = app.current().unwrap().number;
+
+    press(&mut app, "gp''");
+    assert_eq!(app.current().unwrap().number, last);
+}
+
+#[test]
+fn a_share_tells_its_story_and_no_other() {
+    let mut app = app();
+    press(&mut app, "smsg == SubmitSharesExtended\ngs");
+
+    let names: Vec<_> = (0..app.shown_count())
+        .map(|place| super::describe::name(&app.shown_at(place).unwrap()))
+        .collect();
+    let expected =
+        ["NewExtendedMiningJob", "SetNewPrevHash", "SubmitSharesExtended", "SubmitShares.Success"];
+    assert_eq!(names, expected);
+}
+
+/// Three minutes of configuration A: devices, a proxy, a client that declares jobs, a pool, a job
+/// declarator server and two template providers.
+fn network() -> App {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        simulate: crate::simulate::Simulate,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().to_str().unwrap();
+    let words = ["", "config-a", "--for", "3min", "--capture", "--output", output];
+    let line = <Line as clap::Parser>::try_parse_from(words).unwrap();
+    let outcome = crate::simulate::run(&line.simulate);
+    assert!(matches!(outcome, crate::outcome::Outcome::Done), "{outcome:?}");
+    let files = vec![folder.path().join("run.pcapng")];
+    let input = Input { files, ..Input::default() };
+    let session = open(&input, Policy::default()).unwrap();
+    App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default())
+}
+
+/// What is shown: connections, and names of messages in their order.
+fn shown(app: &App) -> (usize, Vec<String>) {
+    let entries: Vec<_> = (0..app.shown_count()).filter_map(|place| app.shown_at(place)).collect();
+    let connections: std::collections::BTreeSet<_> =
+        entries.iter().map(|entry| entry.connection).collect();
+    (connections.len(), entries.iter().map(|entry| super::describe::name(entry)).collect())
+}
+
+#[test]
+fn a_share_is_followed_from_job_to_answer_through_a_network_with_seven_keys() {
+    let mut app = network();
+
+    press(&mut app, "5<R\nGgs");
+
+    let (connections, names) = shown(&app);
+    let place = |name: &str| names.iter().position(|shown| shown.starts_with(name));
+    let way = ["NewTemplate", "New", "SubmitShares", "SubmitShares.Success"].map(place);
+    assert!(way.iter().all(Option::is_some) && way.is_sorted(), "{names:?}");
+    let shares = names
+        .iter()
+        .filter(|name| ["SubmitSharesStandard", "SubmitSharesExtended"].contains(&name.as_str()));
+    assert!(connections >= 3 && shares.count() >= 2, "{connections}: {names:?}");
+}
+
+#[test]
+fn a_block_is_followed_from_template_to_submission_through_a_network_with_four_keys() {
+    let mut app = network();
+
+    press(&mut app, "]bgs");
+
+    let (connections, names) = shown(&app);
+    let place = |name: &str| names.iter().position(|shown| shown.starts_with(name));
+    let way =
+        ["NewTemplate", "DeclareMiningJob", "SetCustomMiningJob", "SubmitShares", "SubmitSolution"];
+    let places = way.map(place);
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{names:?}");
+    assert!(place("PushSolution").is_some() && connections >= 5, "{connections}: {names:?}");
+    press(&mut app, "4");
+    assert!(screen(&mut app, 160, 40).contains("SubmitSol"));
 }

@@ -111,6 +111,11 @@ impl Theme {
         self.color(|palette| palette.linked).add_modifier(Modifier::BOLD)
     }
 
+    /// In front of the column that a list is sorted by: the least first, the greatest first.
+    pub(crate) fn sort_signs(self) -> [char; 2] {
+        if self.has_unicode { ['▲', '▼'] } else { ['^', 'v'] }
+    }
+
     /// A line down, between lanes.
     pub(crate) fn bar(self) -> &'static str {
         if self.has_unicode { "│" } else { "|" }

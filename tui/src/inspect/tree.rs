@@ -24,13 +24,13 @@ pub(super) struct TreeLine {
 }
 
 impl TreeLine {
-    fn new(depth: usize, name: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(super) fn new(depth: usize, name: impl Into<String>, text: impl Into<String>) -> Self {
         TreeLine { depth, name: name.into(), text: text.into(), span: None, severity: None }
     }
 
-    /// The user's own words.
-    pub(super) fn is_remark(&self) -> bool {
-        self.name == REMARK
+    /// Whether it is not for others: what peers have written, the user's own words.
+    pub(super) fn is_private(&self) -> bool {
+        self.span.is_some() || self.name.is_empty() || self.name == REMARK
     }
 
     fn at(self, span: Range<usize>) -> Self {

@@ -4,9 +4,10 @@ use super::app::App;
 use super::describe;
 use super::entry::{Entry, Kind};
 use super::tree::TreeLine;
+use crate::decode::write_frame;
 
 /// What [`yanked`] takes.
-pub(super) const LETTERS: &str = "h (bytes), m (fields), f (this field), x (test vector)";
+pub(super) const LETTERS: &str = "h (bytes), j (JSON), m (fields), f (this field), x (test vector)";
 
 /// The message under the cursor, as the letter says; `None` for a letter that says nothing.
 pub(super) fn yanked(app: &App, letter: char) -> Option<String> {
@@ -14,6 +15,7 @@ pub(super) fn yanked(app: &App, letter: char) -> Option<String> {
     let bytes = frame_bytes(&entry);
     match letter {
         'h' => Some(describe::hex(&bytes)),
+        'j' => json(&entry),
         'm' => {
             let line = |line: &TreeLine| {
                 format!("{}{}: {}", "  ".repeat(line.depth), line.name, line.text)
@@ -31,6 +33,17 @@ pub(super) fn yanked(app: &App, letter: char) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// As `assay decode -o jsonl` has it; nothing of what is no frame.
+fn json(entry: &Entry) -> Option<String> {
+    let (Kind::Frame { frame, .. }, Some(integrity)) = (&entry.what, entry.integrity) else {
+        return None;
+    };
+    let mut text = format!("{{\"v\":1,\"n\":{},\"conn\":\"c{}\"", entry.number, entry.connection);
+    write_frame(&mut text, frame, integrity, true);
+    text.push('}');
+    Some(text)
 }
 
 /// Header and payload, in clear; nothing of what is no frame.

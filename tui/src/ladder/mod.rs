@@ -84,7 +84,8 @@ fn ladder(options: &Ladder) -> Result<Outcome, Outcome> {
         let drawn = places.iter().take(options.max);
         let made: Vec<Rc<Entry>> = drawn.filter_map(|place| session.entry(*place)).collect();
         let entries: Vec<&Entry> = made.iter().map(|entry| &**entry).collect();
-        let lanes = Lanes::of(&session, LANES_MAX);
+        let connections = entries.iter().map(|entry| entry.connection);
+        let lanes = Lanes::of(&session, connections, LANES_MAX);
         match options.output {
             Form::Text => draw(&session, &lanes, &entries, options.width.into()),
             Form::Mermaid => print::text(mermaid::drawing(&session, &lanes, &entries)),

@@ -1,61 +1,49 @@
 //! Screen 2: who speaks with whom.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Line;
+use ratatui::layout::Rect;
 use sv2_capture::observed::SessionKey;
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::{self, address, cut};
+use crate::inspect::describe::{self, address};
 use crate::inspect::keys::Screen;
 use crate::inspect::session::ConnectionRow;
-use sv2_capture::text::duration;
+use crate::inspect::table::Align::{Left, Right};
+use crate::inspect::table::{Cell, Column, Key};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-    let heading = format!(
-        "{:<5} {:<21} {:<21} {:<8} {:>3} {:>10} {:<9} {:>4} {:>9} {:>9} {:>8} {:>4} state",
-        "id",
-        "client",
-        "server",
-        "protocol",
-        "ver",
-        "flags",
-        "noise",
-        "ch",
-        "up",
-        "down",
-        "rtt50",
-        "find"
-    );
-    frame.render_widget(super::title(&heading, head, app), head);
     let rows: Vec<&ConnectionRow> = app.session.connections().collect();
-    let cursor = app.cursors[Screen::Connections as usize];
-    list::draw_main(frame, body, app, rows.len(), cursor, |place, is_cursor| {
-        let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
-        Line::styled(cut(&line(rows[place], app.is_private), area.width.into()), style)
-    });
+    list::draw_table(frame, area, app, Screen::Connections, &COLUMNS, &rows);
 }
 
-fn line(row: &ConnectionRow, is_private: bool) -> String {
-    let version = row.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
-    let median = median(&row.latencies).map_or_else(|| "-".to_owned(), duration);
-    let state = if row.is_closed { "closed" } else { "open" };
-    format!(
-        "c{:<4} {:<21} {:<21} {:<8} {version:>3} {:>10} {:<9} {:>4} {:>9} {:>9} {median:>8} {:>4} {state}",
-        row.id,
-        address(row.client, is_private),
-        address(row.server, is_private),
-        describe::protocol(row.protocol, row.is_sv1),
-        format!("{:#x}", row.flags),
-        noise(row),
-        row.channel_count,
-        row.message_count[0],
-        row.message_count[1],
-        row.finding_count,
-    )
-}
+/// What is known of a connection.
+pub(crate) const COLUMNS: [Column<ConnectionRow>; 13] = [
+    Column::new("id", (5, 5), Left, 0, |row, _| {
+        Cell::new(format!("c{}", row.id), Key::Count(row.id.into()))
+    }),
+    Column::new("client", (21, 45), Left, 3, |row, hides| Cell::text(address(row.client, hides))),
+    Column::new("server", (21, 45), Left, 1, |row, hides| Cell::text(address(row.server, hides))),
+    Column::new("protocol", (8, 8), Left, 0, |row, _| {
+        Cell::text(describe::protocol(row.protocol, row.is_sv1))
+    }),
+    Column::new("ver", (3, 3), Right, 6, |row, _| match row.version {
+        Some(version) => Cell::count(version),
+        None => Cell::new("-", Key::Nothing),
+    }),
+    Column::new("flags", (10, 10), Right, 6, |row, _| {
+        Cell::new(format!("{:#x}", row.flags), Key::Count(row.flags.into()))
+    }),
+    Column::new("noise", (9, 9), Left, 2, |row, _| Cell::text(noise(row))),
+    Column::new("ch", (4, 6), Right, 4, |row, _| Cell::count(row.channel_count as u64)),
+    Column::new("up", (9, 9), Right, 4, |row, _| Cell::count(row.message_count[0])),
+    Column::new("down", (9, 9), Right, 4, |row, _| Cell::count(row.message_count[1])),
+    Column::new("rtt50", (8, 8), Right, 5, |row, _| Cell::duration(median(&row.latencies))),
+    Column::new("find", (4, 6), Right, 1, |row, _| Cell::count(row.finding_count as u64)),
+    Column::new("state", (6, 6), Left, 2, |row, _| {
+        Cell::text(if row.is_closed { "closed" } else { "open" })
+    }),
+];
 
 fn noise(row: &ConnectionRow) -> &'static str {
     match &row.handshake {

@@ -6,13 +6,16 @@ use ratatui::text::Line;
 use ratatui::widgets::Sparkline;
 
 use crate::inspect::app::App;
-use sv2::message::descriptor;
+use crate::inspect::describe::message_name;
 use sv2_capture::index::{Kind, Row};
 use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let start = app.session.start();
-    let end = app.session.end();
+    // Of what is shown, so that a filter is a magnifying glass.
+    let shown = (0..app.shown_count()).filter_map(|place| app.shown_row_at(place));
+    let (start, end) =
+        shown.fold((u64::MAX, 0), |(start, end), row| (start.min(row.at), end.max(row.at)));
+    let start = start.min(end);
     let buckets = usize::from(area.width.saturating_sub(1)).max(1);
     let width = (end.saturating_sub(start) / buckets as u64).max(1);
     let series: [Series; 5] = [
@@ -21,8 +24,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
             Kind::Frame { payload_len, .. } => payload_len.into(),
             _ => 0,
         }),
-        ("shares", |row| u64::from(name(row).starts_with("SubmitShares") && row.job.is_some())),
-        ("refusals", |row| u64::from(name(row).ends_with(".Error"))),
+        ("shares", |row| {
+            u64::from(message_name(row.kind).starts_with("SubmitShares") && row.job.is_some())
+        }),
+        ("refusals", |row| u64::from(message_name(row.kind).ends_with(".Error"))),
         ("messages with findings", |row| u64::from(row.has_findings)),
     ];
     let height = (area.height / u16::try_from(series.len()).unwrap_or(5)).max(2);
@@ -34,12 +39,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
 
 /// A name, and what one message adds.
 type Series = (&'static str, fn(&Row) -> u64);
-
-/// Of a message that has one.
-fn name(row: &Row) -> &'static str {
-    let Kind::Frame { extension_type, message_type, .. } = row.kind else { return "" };
-    descriptor(extension_type & 0x7fff, message_type).map_or("", |known| known.name)
-}
 
 fn draw_series(
     frame: &mut Frame<'_>,
@@ -58,7 +57,8 @@ fn draw_series(
     }
     let (sum, most): (u64, u64) = (counts.iter().sum(), counts.iter().max().copied().unwrap_or(0));
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-    let text = format!("{name}: {sum}, at most {most} in {}", duration(width));
+    let from = duration(start.saturating_sub(app.session.start()));
+    let text = format!("{name}: {sum}, at most {most} in {}, from +{from}", duration(width));
     frame.render_widget(super::title(&text, head, app), head);
     if app.theme.has_unicode {
         frame.render_widget(Sparkline::default().data(&counts), body);

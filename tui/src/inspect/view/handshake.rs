@@ -45,19 +45,23 @@ fn line(row: &ConnectionRow, is_private: bool) -> String {
         address(row.server, is_private)
     );
     let Some(seen) = &row.handshake else { return format!("{ends} in clear") };
-    let verdict = match (seen.failures.first(), seen.key) {
-        (Some(failure), _) => failure.as_str(),
-        (None, SessionKey::Fits) => "the key fits",
-        (None, SessionKey::Missing) => "no key in the capture or the key log",
-        (None, SessionKey::DoesNotFit) => "the key does not open what follows",
-    };
+    let verdict = seen.failures.first().map_or_else(|| key_verdict(seen.key), String::as_str);
     let took = duration(seen.duration);
     format!("{ends} {:>6} {:>6} {took:>9} {verdict}", seen.act_1_len, seen.act_2_len)
+}
+
+fn key_verdict(key: SessionKey) -> &'static str {
+    match key {
+        SessionKey::Fits => "the key fits",
+        SessionKey::Missing => "no key in the capture or the key log: --key-log FILE gives one",
+        SessionKey::DoesNotFit => "the key does not open what follows: it is of another session",
+    }
 }
 
 fn details(row: &ConnectionRow) -> Vec<String> {
     let Some(seen) = &row.handshake else { return Vec::new() };
     let mut lines = seen.failures.clone();
+    lines.push(key_verdict(seen.key).into());
     match &seen.certificate {
         None => lines.push(
             "the certificate stays closed: SV2_HS_EE and SV2_HS_ES of the key log open it".into(),

@@ -3,22 +3,27 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
 
 use crate::inspect::app::App;
+use crate::inspect::describe::cut;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let height = usize::from(area.height).saturating_sub(1).max(1);
-    let width = COLUMN_WIDTH.min(area.width.into());
+/// Draws it from the line that was scrolled to, as far as there are any; which that is.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
+    let width = usize::from(area.width);
+    let columns = (width / COLUMN_WIDTH).max(1);
+    let column_width = width / columns;
+    let bindings = app.keymap.bindings();
+    let height = bindings.len().div_ceil(columns);
     let mut lines = vec![String::new(); height];
-    for (place, binding) in app.keymap.bindings().iter().enumerate() {
+    for (place, binding) in bindings.iter().enumerate() {
         let keys = binding.keys.join(" ");
-        let text = super::super::describe::cut(&format!("{keys:<14} {}", binding.help), width - 1);
-        lines[place % height].push_str(&format!("{text:<width$}"));
+        let text = cut(&format!("{keys:<12} {}", binding.help), column_width - 1);
+        lines[place % height].push_str(&format!("{text:<column_width$}"));
     }
-    let mut all = vec![Line::styled("keys; any of them closes this", app.theme.bold())];
+    let title = "keys; j and k scroll, any other closes this; assay inspect --print-keys has all";
+    let mut all = vec![Line::styled(cut(title, width), app.theme.bold())];
     all.extend(lines.into_iter().map(Line::from));
-    frame.render_widget(Paragraph::new(all), area);
+    super::draw_scrolled(frame, area, all, app.scrolled)
 }
 
 const COLUMN_WIDTH: usize = 58;

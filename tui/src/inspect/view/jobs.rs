@@ -9,41 +9,46 @@ use crate::inspect::app::App;
 use crate::inspect::describe::cut;
 use crate::inspect::keys::Screen;
 use crate::inspect::session::JobRow;
-use sv2_capture::text::duration;
+use crate::inspect::table::Align::{Left, Right};
+use crate::inspect::table::{Cell, Column, Fitting, Key};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-    let bar = usize::from(area.width).saturating_sub(LEFT_WIDTH + 1);
-    let heading = format!(
-        "{:<5} {:>6} {:>10} {:>10} {:>10} {:>6} . future  = active  since the start of the capture",
-        "conn", "ch", "job", "waited", "lasted", "shares"
-    );
+    let width = usize::from(area.width);
+    let left = LEFT_WIDTH.min(width.saturating_sub(BAR_WIDTH_MIN + 1));
+    let bar = width.saturating_sub(left + 1);
+    let columns = Fitting::new(&COLUMNS, left);
+    let heading = columns.heading(app.sort_of(Screen::Jobs), app.theme.sort_signs());
+    let heading = format!("{heading:<left$} . future  = active  since the start of the capture");
     frame.render_widget(super::title(&heading, head, app), head);
     let jobs = app.session.jobs();
     let (start, end) = (app.session.start(), app.session.end());
     let cursor = app.cursors[Screen::Jobs as usize];
     list::draw_main(frame, body, app, jobs.len(), cursor, |place, is_cursor| {
-        let job = &jobs[place];
+        let job = &jobs[app.row_at(Screen::Jobs, place)];
         let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
-        let text = format!("{} {}", line(job), gantt(job, start, end, bar));
-        Line::styled(cut(&text, area.width.into()), style)
+        let line = columns.line(job, app.is_private);
+        let text = format!("{line:<left$} {}", gantt(job, start, end, bar));
+        Line::styled(cut(&text, width), style)
     });
 }
 
-fn line(job: &JobRow) -> String {
-    let waited = job.activated.map(|at| at.saturating_sub(job.arrived));
-    let lasted = job.activated.zip(job.retired).map(|(from, to)| to.saturating_sub(from));
-    let text = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), duration);
-    format!(
-        "c{:<4} {:>6} {:>10} {:>10} {:>10} {:>6}",
-        job.connection,
-        job.channel,
-        job.id,
-        text(waited),
-        text(lasted),
-        job.shares
-    )
-}
+/// What is known of a job.
+pub(crate) const COLUMNS: [Column<JobRow>; 6] = [
+    Column::new("conn", (5, 5), Left, 2, |job, _| {
+        Cell::new(format!("c{}", job.connection), Key::Count(job.connection.into()))
+    }),
+    Column::new("ch", (6, 6), Right, 1, |job, _| Cell::count(job.channel)),
+    Column::new("job", (10, 10), Right, 0, |job, _| Cell::count(job.id)),
+    Column::new("waited", (10, 10), Right, 4, |job, _| {
+        Cell::duration(job.activated.map(|at| at.saturating_sub(job.arrived)))
+    }),
+    Column::new("lasted", (10, 10), Right, 3, |job, _| {
+        let ends = job.activated.zip(job.retired);
+        Cell::duration(ends.map(|(from, to)| to.saturating_sub(from)))
+    }),
+    Column::new("shares", (7, 7), Right, 1, |job, _| Cell::count(job.shares)),
+];
 
 fn gantt(job: &JobRow, start: u64, end: u64, width: usize) -> String {
     let whole = u128::from(end.saturating_sub(start).max(1));
@@ -64,7 +69,10 @@ fn gantt(job: &JobRow, start: u64, end: u64, width: usize) -> String {
         .collect()
 }
 
-const LEFT_WIDTH: usize = 52;
+/// Of all columns.
+const LEFT_WIDTH: usize = 53;
+/// Of the time of a job, which columns leave some room for.
+const BAR_WIDTH_MIN: usize = 12;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,10 @@ use crate::inspect::lanes::Lanes;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-    let lanes = Lanes::of(&app.session, LANES_MAX);
+    // Who takes part near the cursor: lanes of others would only take room.
+    let first = app.cursor.saturating_sub(ENTRIES_AROUND);
+    let around = (first..first + 2 * ENTRIES_AROUND).map_while(|place| app.shown_row_at(place));
+    let lanes = Lanes::of(&app.session, around.map(|row| row.connection), LANES_MAX);
     let room = usize::from(area.width).saturating_sub(TIME_WIDTH);
     let width = (room / lanes.ends.len().max(1)).max(LANE_WIDTH_MIN);
     let heading = format!("{:<TIME_WIDTH$}{}", "", lanes.heading(width, app.is_private));
@@ -52,5 +55,7 @@ fn arrow_line(
 
 const TIME_WIDTH: usize = 11;
 const LANE_WIDTH_MIN: usize = 12;
+/// Messages before and behind the cursor whose senders have lanes.
+const ENTRIES_AROUND: usize = 500;
 /// More do not fit on a screen.
 const LANES_MAX: usize = 12;

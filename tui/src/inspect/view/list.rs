@@ -1,11 +1,33 @@
 //! A list that draws only the lines on the screen.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
 use crate::inspect::app::{App, ListPlace};
+use crate::inspect::keys::Screen;
+use crate::inspect::table::{Column, Fitting};
+
+/// Draws a screen that is one list of rows, in the order that the user has chosen.
+pub(super) fn draw_table<Row>(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    app: &App,
+    screen: Screen,
+    columns: &[Column<Row>],
+    rows: &[&Row],
+) {
+    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
+    let columns = Fitting::new(columns, area.width.into());
+    let heading = columns.heading(app.sort_of(screen), app.theme.sort_signs());
+    frame.render_widget(super::title(&heading, head, app), head);
+    draw_main(frame, body, app, rows.len(), app.cursors[screen as usize], |place, is_cursor| {
+        let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
+        let row = rows[app.row_at(screen, place)];
+        Line::styled(columns.line(row, app.is_private), style)
+    });
+}
 
 /// Draws the list of a screen, whose lines the mouse may choose.
 pub(super) fn draw_main<'a>(

@@ -6,13 +6,17 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph};
+use sv2_capture::filter::{Column, Field, Value, ValueKind};
 use sv2_capture::rules::Finding;
+use sv2_capture::text::{duration, scaled};
 
 use super::list;
 use crate::inspect::app::{App, ListPlace, Pane, TimeFormat};
 use crate::inspect::describe;
 use crate::inspect::entry::Entry;
-use crate::inspect::tree;
+use crate::inspect::keys::Screen;
+use crate::inspect::list_columns::ListColumn;
+use crate::inspect::table::{padded, title};
 use crate::inspect::yank::frame_bytes;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -52,15 +56,18 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, app: &App, pane: Pane) {
 fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
     let two_rows = area.width < 60;
-    frame.render_widget(super::title(&columns(area.width), head, app), head);
     let count = app.shown_count();
     if !two_rows {
+        let all = app.list_columns();
+        let columns = all.fitting(area.width.into());
+        frame.render_widget(super::title(&heading(app, &columns), head, app), head);
         return list::draw_main(frame, body, app, count, app.cursor, |place, is_cursor| {
             let Some(entry) = app.shown_at(place) else { return Line::default() };
             let before = place.checked_sub(1).and_then(|place| app.shown_at(place));
-            row(app, &entry, before.as_deref(), area.width, is_cursor)
+            row(app, &entry, before.as_deref(), &columns, is_cursor)
         });
     }
+    frame.render_widget(super::title(&format!("{:>8} message", "#"), head, app), head);
     let half = Rect { height: body.height / 2 * 2, ..body };
     let places = usize::from(half.height / 2);
     let first = list::first_line(count, app.cursor, places);
@@ -73,47 +80,69 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 /// The headings, as wide as the columns below.
-fn columns(width: u16) -> String {
-    match width {
-        100.. => format!(
-            "{:>8} {:>13} {:<5} {:<30} {:>5} {}",
-            "#", "time", "conn", "  message", "ch", "info"
-        ),
-        60.. => format!("{:>8} {:>10}   {:<24} {:>4} {}", "#", "time", "message", "ch", "info"),
-        _ => format!("{:>8} {}", "#", "message"),
-    }
+fn heading(app: &App, columns: &[(usize, &ListColumn, usize)]) -> String {
+    let sort = app.sort_of(Screen::Messages);
+    let titles = columns.iter().map(|(place, column, width)| {
+        let text = title(&column.title(), *place, sort, app.theme.sort_signs());
+        padded(&text, *width, column.align())
+    });
+    titles.collect::<Vec<_>>().join(" ")
 }
 
 fn row(
     app: &App,
     entry: &Entry,
     before: Option<&Entry>,
-    width: u16,
+    columns: &[(usize, &ListColumn, usize)],
     is_cursor: bool,
 ) -> Line<'static> {
-    let time = time(app, entry, before);
-    let arrow = describe::arrow(entry.direction);
-    let channel = entry.channel.map_or_else(String::new, |channel| channel.to_string());
-    let number = mark(app, entry);
-    let left = if width >= 100 {
-        let name = describe::cut(&describe::name(entry), 28);
-        format!("{number:>8} {time:>13} c{:<4} {arrow} {name:<28} {channel:>5} ", entry.connection)
-    } else {
-        let name = describe::cut(&describe::name(entry), 22);
-        format!("{number:>8} {time:>10} {arrow} {name:<24} {channel:>4} ")
-    };
-    let worst = worst(app, entry);
-    let room = usize::from(width).saturating_sub(left.chars().count() + FINDING_WIDTH);
-    let info = if app.is_private { "…".to_owned() } else { describe::cut(&entry.info, room) };
     let style = if is_cursor { app.theme.cursor() } else { app.theme.direction(entry.direction) };
-    let mut spans = vec![Span::styled(left, style), Span::raw(format!("{info:<room$}"))];
-    if let Some(finding) = worst {
-        spans.push(Span::styled(
-            format!(" {}", finding.code()),
-            app.theme.severity(finding.severity),
-        ));
+    let mut spans = Vec::new();
+    for (index, (_, column, width)) in columns.iter().enumerate() {
+        let text = cell(app, entry, before, column);
+        let text = padded(&text, *width, column.align());
+        let style = match column.field {
+            Field::Column(Column::Info) => ratatui::style::Style::new(),
+            Field::Column(Column::Code) => match worst(app, entry) {
+                Some(finding) => app.theme.severity(finding.severity),
+                None => ratatui::style::Style::new(),
+            },
+            _ => style,
+        };
+        if index > 0 {
+            spans.push(Span::styled(" ", style));
+        }
+        spans.push(Span::styled(text, style));
     }
     Line::from(spans)
+}
+
+/// What a message has in a column.
+fn cell(app: &App, entry: &Entry, before: Option<&Entry>, column: &ListColumn) -> String {
+    if app.is_private && !column.is_public() {
+        return "…".into();
+    }
+    match &column.field {
+        Field::Column(Column::N) => mark(app, entry),
+        Field::Column(Column::T) => time(app, entry, before),
+        Field::Column(Column::Conn) => format!("c{}", entry.connection),
+        Field::Column(Column::Dir) => describe::arrow(entry.direction).into(),
+        Field::Column(Column::Code) => worst(app, entry).map_or_else(String::new, Finding::code),
+        Field::Column(Column::Info) => entry.info.clone().into(),
+        field => {
+            let mut text = String::new();
+            let row = app.session.index_of(entry.number).unwrap_or_default();
+            app.session.values(row, field, &mut |value| {
+                text.push_str(if text.is_empty() { "" } else { " " });
+                match (field.kind(), value) {
+                    (ValueKind::Duration, Value::Int(time)) => text.push_str(&duration(time)),
+                    (_, Value::Float(number)) => text.push_str(&scaled(number)),
+                    (_, value) => text.push_str(&describe::safe(&value.shown())),
+                }
+            });
+            text
+        }
+    }
 }
 
 fn narrow_rows(app: &App, entry: &Entry, width: u16, is_cursor: bool) -> [Line<'static>; 2] {
@@ -187,9 +216,7 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, app: &App) {
     list::draw(frame, inner, lines.len(), cursor, |place, is_cursor| {
         let line = &lines[place];
         let indent = "  ".repeat(line.depth + 1);
-        let hidden =
-            app.is_private && (line.span.is_some() || line.name.is_empty() || line.is_remark());
-        let text = if hidden { "…" } else { &line.text };
+        let text = if app.is_private && line.is_private() { "…" } else { &line.text };
         let text = describe::cut(&format!("{indent}{:<22} {text}", line.name), inner.width.into());
         let style = match line.severity {
             _ if is_cursor && app.pane == Pane::Tree => app.theme.cursor(),
@@ -244,41 +271,8 @@ fn hex_row(
     Line::from(spans)
 }
 
-/// The chosen message beside the one under the cursor: lines that differ are marked.
-pub(super) fn draw_diff(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let chosen = app.selected.and_then(|number| app.session.index_of(number));
-    let chosen = chosen.and_then(|index| app.session.entry(index));
-    let (Some(chosen), Some(other)) = (chosen, app.current()) else { return };
-    let [left, right] = [&chosen, &other].map(|entry| tree::lines(&app.session, entry));
-    let half = usize::from(area.width / 2).saturating_sub(2);
-    let heading = |entry: &Entry| format!("#{} {}", entry.number, describe::name(entry));
-    let mut lines = vec![Line::styled(
-        format!("  {:<half$} {}", heading(&chosen), heading(&other)),
-        app.theme.bold(),
-    )];
-    let text = |line: Option<&tree::TreeLine>| {
-        line.map_or_else(String::new, |line| {
-            format!("{}{:<20} {}", "  ".repeat(line.depth), line.name, line.text)
-        })
-    };
-    for place in 0..left.len().max(right.len()) {
-        let (a, b) = (text(left.get(place)), text(right.get(place)));
-        let (sign, style) = match (a == b, app.theme.has_unicode) {
-            (true, _) => (" ", app.theme.dim()),
-            (false, true) => ("≠", app.theme.linked()),
-            (false, false) => ("!", app.theme.linked()),
-        };
-        let (a, b) = (describe::cut(&a, half), describe::cut(&b, half));
-        lines.push(Line::styled(format!("{sign} {a:<half$} {b}"), style));
-    }
-    frame.render_widget(Paragraph::new(lines), area);
-}
-
 /// Sixteen bytes with their letters.
 const BYTES_WIDTH: u16 = 5 + 16 * 3 + 2 + 16;
-/// ` E16`.
-const FINDING_WIDTH: usize = 4;
-
 const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::border::Set {
     top_left: "+",
     top_right: "+",

@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod diff;
 mod expert;
 mod graphs;
 mod handshake;
@@ -11,18 +12,27 @@ mod ladder;
 mod list;
 mod log;
 mod messages;
+mod suggestions;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
+use sv2_capture::rules::Severity;
 
-use super::app::{App, Reading};
+use super::app::{App, ListPlace, Reading};
+use super::describe::cut;
 use super::keys::Screen;
+use super::prompt::Prompt;
+pub(crate) use channels::COLUMNS as CHANNEL_COLUMNS;
+pub(crate) use connections::COLUMNS as CONNECTION_COLUMNS;
+pub(crate) use jobs::COLUMNS as JOB_COLUMNS;
 
 /// Draws everything, and learns how many lines fit.
 pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
     let area = frame.area();
+    app.width = area.width;
+    app.list.set(ListPlace::default());
     if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
         let text =
             format!("{} x {} is too small: 40 x 10 at least. q ends.", area.width, area.height);
@@ -48,17 +58,48 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
         Screen::Expert => expert::draw(frame, body, app),
         Screen::Graphs => graphs::draw(frame, body, app),
         Screen::Handshake => handshake::draw(frame, body, app),
-        Screen::Log => log::draw(frame, body, app),
+        Screen::Log => app.scrolled = log::draw(frame, body, app),
     }
     frame.render_widget(foot_line(app), foot);
     if app.is_help {
         frame.render_widget(Clear, body);
-        help::draw(frame, body, app);
+        app.scrolled = help::draw(frame, body, app);
     }
     if app.is_diff {
         frame.render_widget(Clear, body);
-        messages::draw_diff(frame, body, app);
+        app.scrolled = diff::draw(frame, body, app);
     }
+    if let Some(prompt) = &app.prompt {
+        suggestions::draw(frame, body, app, prompt);
+    }
+    if !app.theme.has_unicode {
+        to_ascii(frame);
+    }
+}
+
+/// Whatever was drawn, a terminal that knows nothing else shows it.
+fn to_ascii(frame: &mut Frame<'_>) {
+    for cell in &mut frame.buffer_mut().content {
+        match cell.symbol() {
+            symbol if symbol.is_ascii() => {}
+            "…" => _ = cell.set_char('~'),
+            _ => _ = cell.set_char('?'),
+        }
+    }
+}
+
+/// Draws lines from the one that was scrolled to, or as far down as there are any; which that is.
+fn draw_scrolled(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    lines: Vec<Line<'_>>,
+    scrolled: usize,
+) -> usize {
+    let last = lines.len().saturating_sub(area.height.into());
+    let scrolled = scrolled.min(last);
+    let shown: Vec<Line<'_>> = lines.into_iter().skip(scrolled).take(area.height.into()).collect();
+    frame.render_widget(Paragraph::new(shown), area);
+    scrolled
 }
 
 fn heading(app: &App, width: u16) -> Line<'static> {
@@ -78,6 +119,7 @@ fn heading(app: &App, width: u16) -> Line<'static> {
     if all > 0 {
         spans.push(Span::raw(format!(" keys {open}/{all} ")));
     }
+    spans.extend(findings(app));
     let letters = if width >= 110 { 5 } else { 1 };
     for (index, screen) in Screen::ALL.into_iter().enumerate() {
         let text: String = screen.name().chars().take(letters).collect();
@@ -88,6 +130,18 @@ fn heading(app: &App, width: u16) -> Line<'static> {
     Line::from(spans)
 }
 
+/// How many errors and warnings there are, where there are any.
+fn findings(app: &App) -> Option<Span<'static>> {
+    let count_of = |wanted: Severity| {
+        let rules = app.session.tally().iter().filter(|(severity, ..)| *severity == wanted);
+        rules.map(|(.., count)| count.count).sum::<u64>()
+    };
+    let (errors, warnings) = (count_of(Severity::Error), count_of(Severity::Warning));
+    let worst = if errors > 0 { Severity::Error } else { Severity::Warning };
+    let is_clean = errors + warnings == 0;
+    (!is_clean).then(|| Span::styled(format!(" {errors}E {warnings}W "), app.theme.severity(worst)))
+}
+
 fn filter_line(app: &App, width: u16) -> Line<'static> {
     if let Some(prompt) = &app.prompt {
         // As one types: whether it is a filter yet, and what is wrong.
@@ -95,14 +149,36 @@ fn filter_line(app: &App, width: u16) -> Line<'static> {
             None => (app.theme.good(), String::new()),
             Some(problem) => (app.theme.bad(), format!("   {problem}")),
         };
-        let text = format!(" {} {}_{problem}", prompt.sign(), prompt.text);
-        return Line::styled(super::describe::cut(&text, width.into()), style);
+        return typed(app, prompt, width, style, &problem);
     }
     let text = match app.filter.as_str() {
         "" => " / no filter".to_owned(),
         filter => format!(" / {filter}   {} of {}", app.shown_count(), app.session.len()),
     };
-    Line::styled(super::describe::cut(&text, width.into()), app.theme.dim())
+    Line::styled(cut(&text, width.into()), app.theme.dim())
+}
+
+/// What is typed, as much of its end as fits, with the place of the next letter.
+fn typed(
+    app: &App,
+    prompt: &Prompt,
+    width: u16,
+    style: ratatui::style::Style,
+    problem: &str,
+) -> Line<'static> {
+    let (before, behind) = prompt.halves();
+    let sign = format!(" {} ", prompt.sign());
+    let room = usize::from(width).saturating_sub(sign.chars().count() + 1);
+    let hidden = before.chars().count().saturating_sub(room);
+    let before: String = before.chars().skip(hidden).collect();
+    let mut behind = behind.chars();
+    let under = behind.next().unwrap_or(' ');
+    let rest = room.saturating_sub(before.chars().count());
+    Line::from(vec![
+        Span::styled(format!("{sign}{before}"), style),
+        Span::styled(under.to_string(), app.theme.cursor()),
+        Span::styled(cut(&format!("{}{problem}", behind.as_str()), rest), style),
+    ])
 }
 
 fn foot_line(app: &App) -> Line<'static> {
@@ -110,16 +186,24 @@ fn foot_line(app: &App) -> Line<'static> {
         return Line::styled(format!(" {}", app.said), app.theme.bold());
     }
     let hint = match app.screen {
-        Screen::Messages => " ? help  / filter  Enter fields  gp pair  gd job  ]e finding  q back",
+        Screen::Messages => {
+            " ? help  / filter  Enter fields  gp pair  gd job  gs story  ]e finding  w write  q back"
+        }
         Screen::Expert => " ? help  Enter messages of this rule  q back",
-        _ => " ? help  Enter messages of this line  q back",
+        Screen::Log => " ? help  j k scroll  q back",
+        Screen::Graphs => " ? help  q back",
+        Screen::Ladder => " ? help  / filter  Enter this message  gs story  ]b block  q back",
+        Screen::Handshake => " ? help  Enter messages of this connection  q back",
+        Screen::Connections | Screen::Channels | Screen::Jobs => {
+            " ? help  Enter messages of this line  > sort  R other way round  q back"
+        }
     };
     Line::styled(hint, app.theme.dim())
 }
 
 /// A title in front of a list, cut at the width.
 fn title(text: &str, area: Rect, app: &App) -> Line<'static> {
-    Line::styled(super::describe::cut(text, area.width.into()), app.theme.bold())
+    Line::styled(cut(text, area.width.into()), app.theme.bold())
 }
 
 /// Below it there is only a word.
