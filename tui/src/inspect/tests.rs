@@ -652,3 +652,41 @@ fn a_block_is_followed_from_template_to_submission_through_a_network_with_four_k
     press(&mut app, "4");
     assert!(screen(&mut app, 160, 40).contains("SubmitSol"));
 }
+
+#[test]
+fn no_keys_and_no_clicks_break_the_screen() {
+    const KEYS: &[u8] = b"jkhlHMLgGpdslqQ/sfFnN][ebcCeEmay';ofSt>R<wPfm?:x12345678990 \\\n\n\n&=ab";
+    for seed in 0..50 {
+        let mut entropy = sv2::entropy::Entropy::from_seed(seed);
+        let mut app = app();
+        let mut below = |count: usize| {
+            usize::try_from(entropy.below(count as u64)).expect("it is below a length")
+        };
+        let mut typed = String::new();
+        for _ in 0..120 {
+            let key = char::from(KEYS[below(KEYS.len())]);
+            typed.push(key);
+            let code = match (key, below(20)) {
+                ('\n', _) => KeyCode::Enter,
+                (_, 0) => KeyCode::Esc,
+                (_, 1) => KeyCode::Tab,
+                (_, 2) => KeyCode::Down,
+                (_, 3) => KeyCode::Backspace,
+                (key, _) => KeyCode::Char(key),
+            };
+            app.key(KeyEvent::new(code, KeyModifiers::NONE));
+            let (width, height) = [(120, 40), (60, 20), (41, 11), (20, 5)][below(4)];
+            if below(4) == 0 {
+                screen(&mut app, width, height);
+                app.click(3, u16::try_from(below(20)).unwrap());
+            }
+        }
+
+        // Whatever lies over it can be closed.
+        for _ in 0..3 {
+            app.key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        }
+        let text = screen(&mut app, 120, 40);
+        assert!(text.contains("13 msg") || app.is_private, "seed {seed}, {typed:?}: {text}");
+    }
+}
