@@ -4,12 +4,13 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
-use sv2_capture::rules::rule;
+use sv2_capture::rules::{Count, Rule, Severity, rule};
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::cut;
 use crate::inspect::keys::Screen;
+use crate::inspect::table::Align::{Left, Right};
+use crate::inspect::table::{Cell, Column, Fitting};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body, hint] = Layout::vertical([
@@ -18,12 +19,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
         Constraint::Length(HINT_HEIGHT.min(area.height / 2)),
     ])
     .areas(area);
-    let heading = format!(
-        "{:<4} {:>6} {:>8} {:>8} {:>5} {}",
-        "code", "count", "first", "last", "conns", "what"
-    );
+    let columns = Fitting::new(&COLUMNS, area.width.into());
+    let heading = columns.heading(None, app.theme.sort_signs());
     frame.render_widget(super::title(&heading, head, app), head);
-    let rows: Vec<_> = app.session.tally().iter().collect();
+    let rows: Vec<Found<'_>> = app.session.tally().iter().collect();
     if rows.is_empty() {
         return frame.render_widget(Line::from("no rule has found anything"), body);
     }
@@ -31,21 +30,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     list::draw_main(frame, body, app, rows.len(), cursor, |place, is_cursor| {
         let (severity, number, count) = rows[place];
         let rule = rule(number).expect("findings are of rules");
-        let code = format!("{}{number:02}", severity.letter());
-        let disputed = if rule.disputed.is_some() { " (disputed)" } else { "" };
-        let text = format!(
-            "  {:>6} {:>8} {:>8} {:>5} {}{disputed}  [spec {}]",
-            count.count,
-            format!("#{}", count.first),
-            format!("#{}", count.last),
-            count.connections.len(),
-            rule.title,
-            rule.sections,
-        );
+        let row = Row { severity, rule, count: count.clone() };
         let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
+        let text = columns.line(&row, app.is_private);
+        // Codes have letters of one byte.
+        let (code, rest) = text.split_at(CODE_WIDTH);
         Line::from(vec![
-            Span::styled(code, app.theme.severity(severity)),
-            Span::styled(cut(&text, area.width.into()), style),
+            Span::styled(code.to_owned(), app.theme.severity(severity)),
+            Span::styled(rest.to_owned(), style),
         ])
     });
     let (_, number, count) = rows[cursor];
@@ -58,4 +50,34 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), hint);
 }
 
+type Found<'a> = (Severity, u8, &'a Count);
+
+/// What one rule has found.
+struct Row {
+    severity: Severity,
+    rule: &'static Rule,
+    count: Count,
+}
+
+const COLUMNS: [Column<Row>; 7] =
+    [
+        Column::new("code", (CODE_WIDTH, CODE_WIDTH), Left, 0, |row, _| {
+            Cell::text(format!("{}{:02}", row.severity.letter(), row.rule.number))
+        }),
+        Column::new("count", (5, 8), Right, 1, |row, _| Cell::count(row.count.count)),
+        Column::new("first", (8, 10), Right, 2, |row, _| {
+            Cell::text(format!("#{}", row.count.first))
+        }),
+        Column::new("last", (8, 10), Right, 3, |row, _| Cell::text(format!("#{}", row.count.last))),
+        Column::new("conns", (5, 5), Right, 4, |row, _| {
+            Cell::count(row.count.connections.len() as u64)
+        }),
+        Column::new("what", (33, 60), Left, 0, |row, _| {
+            let disputed = if row.rule.disputed.is_some() { " (disputed)" } else { "" };
+            Cell::text(format!("{}{disputed}", row.rule.title))
+        }),
+        Column::new("specification", (13, 40), Left, 5, |row, _| Cell::text(row.rule.sections)),
+    ];
+
+const CODE_WIDTH: usize = 4;
 const HINT_HEIGHT: u16 = 5;

@@ -4,14 +4,15 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
-use sv2_capture::observed::SessionKey;
+use sv2_capture::observed::{HandshakeSeen, SessionKey};
 
 use super::list;
 use crate::inspect::app::App;
-use crate::inspect::describe::{address, cut, hex};
+use crate::inspect::describe::{address, hex};
 use crate::inspect::keys::Screen;
 use crate::inspect::session::ConnectionRow;
-use sv2_capture::text::duration;
+use crate::inspect::table::Align::{Left, Right};
+use crate::inspect::table::{Cell, Column, Fitting, Key};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body, detail] = Layout::vertical([
@@ -20,16 +21,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
         Constraint::Length(DETAIL_HEIGHT.min(area.height / 2)),
     ])
     .areas(area);
-    let heading = format!(
-        "{:<5} {:<21} {:<21} {:>6} {:>6} {:>9} verdict",
-        "conn", "client", "server", "act 1", "act 2", "took"
-    );
+    let columns = Fitting::new(&COLUMNS, area.width.into());
+    let heading = columns.heading(None, app.theme.sort_signs());
     frame.render_widget(super::title(&heading, head, app), head);
     let rows: Vec<&ConnectionRow> = app.session.connections().collect();
     let cursor = app.cursors[Screen::Handshake as usize];
     list::draw_main(frame, body, app, rows.len(), cursor, |place, is_cursor| {
         let style = if is_cursor { app.theme.cursor() } else { ratatui::style::Style::new() };
-        Line::styled(cut(&line(rows[place], app.is_private), area.width.into()), style)
+        Line::styled(columns.line(rows[place], app.is_private), style)
     });
     if let Some(row) = rows.get(cursor) {
         let lines: Vec<Line<'_>> = details(row).into_iter().map(Line::from).collect();
@@ -37,17 +36,27 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
 }
 
-fn line(row: &ConnectionRow, is_private: bool) -> String {
-    let ends = format!(
-        "c{:<4} {:<21} {:<21}",
-        row.id,
-        address(row.client, is_private),
-        address(row.server, is_private)
-    );
-    let Some(seen) = &row.handshake else { return format!("{ends} in clear") };
-    let verdict = seen.failures.first().map_or_else(|| key_verdict(seen.key), String::as_str);
-    let took = duration(seen.duration);
-    format!("{ends} {:>6} {:>6} {took:>9} {verdict}", seen.act_1_len, seen.act_2_len)
+/// What is known of a handshake.
+const COLUMNS: [Column<ConnectionRow>; 7] = [
+    Column::new("conn", (5, 5), Left, 0, |row, _| Cell::text(format!("c{}", row.id))),
+    Column::new("client", (21, 45), Left, 3, |row, hides| Cell::text(address(row.client, hides))),
+    Column::new("server", (21, 45), Left, 1, |row, hides| Cell::text(address(row.server, hides))),
+    Column::new("act 1", (6, 6), Right, 4, |row, _| of_seen(row, |seen| seen.act_1_len as u64)),
+    Column::new("act 2", (6, 6), Right, 4, |row, _| of_seen(row, |seen| seen.act_2_len as u64)),
+    Column::new("took", (9, 9), Right, 2, |row, _| {
+        Cell::duration(row.handshake.as_ref().map(|seen| seen.duration))
+    }),
+    Column::new("verdict", (14, 120), Left, 0, |row, _| {
+        let Some(seen) = &row.handshake else { return Cell::text("in clear") };
+        let key = || key_verdict(seen.key);
+        Cell::text(seen.failures.first().map_or_else(key, String::as_str))
+    }),
+];
+
+fn of_seen(row: &ConnectionRow, count: fn(&HandshakeSeen) -> u64) -> Cell {
+    row.handshake
+        .as_ref()
+        .map_or_else(|| Cell::new("-", Key::Nothing), |seen| Cell::count(count(seen)))
 }
 
 fn key_verdict(key: SessionKey) -> &'static str {

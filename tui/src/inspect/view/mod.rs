@@ -103,31 +103,48 @@ fn draw_scrolled(
 }
 
 fn heading(app: &App, width: u16) -> Line<'static> {
+    let letters = if width >= 110 { 5 } else { 1 };
+    let tabs: Vec<Span<'_>> = Screen::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(index, screen)| {
+            let text: String = screen.name().chars().take(letters).collect();
+            let style = if screen == app.screen { app.theme.cursor() } else { app.theme.dim() };
+            Span::styled(format!(" {}{text}", index + 1), style)
+        })
+        .collect();
+    let mut room = usize::from(width).saturating_sub(tabs.iter().map(Span::width).sum());
+    // Where one is stands there on every terminal; of the rest what fits, the first things first.
+    let fits = |span: &Span<'_>| {
+        let is_room = span.width() <= room;
+        room -= if is_room { span.width() } else { 0 };
+        is_room
+    };
+    let known = status(app).into_iter().filter(fits);
+    Line::from_iter(known.chain(tabs))
+}
+
+/// What is known of the capture as a whole.
+fn status(app: &App) -> Vec<Span<'static>> {
     let session = &app.session;
     let (open, all) = session.keys();
     let name = if app.is_private { "capture".to_owned() } else { session.name.clone() };
-    let mut spans = vec![Span::styled(format!(" {name} "), app.theme.bold())];
-    spans.push(Span::raw(format!(" {} msg ", session.len())));
-    match app.reading {
-        Reading::Ended => {}
-        Reading::Going => spans.push(Span::styled(" reading ", app.theme.bold())),
-        Reading::Live => spans.push(Span::styled(" live ", app.theme.bold())),
-    }
-    if session.left_out > 0 {
-        spans.push(Span::styled(format!(" {} left out ", session.left_out), app.theme.bad()));
-    }
-    if all > 0 {
-        spans.push(Span::raw(format!(" keys {open}/{all} ")));
-    }
-    spans.extend(findings(app));
-    let letters = if width >= 110 { 5 } else { 1 };
-    for (index, screen) in Screen::ALL.into_iter().enumerate() {
-        let text: String = screen.name().chars().take(letters).collect();
-        let text = format!(" {}{text}", index + 1);
-        let style = if screen == app.screen { app.theme.cursor() } else { app.theme.dim() };
-        spans.push(Span::styled(text, style));
-    }
-    Line::from(spans)
+    let reading = match app.reading {
+        Reading::Ended => None,
+        Reading::Going => Some(Span::styled(" reading ", app.theme.bold())),
+        Reading::Live => Some(Span::styled(" live ", app.theme.bold())),
+    };
+    let left_out = (session.left_out > 0)
+        .then(|| Span::styled(format!(" {} left out ", session.left_out), app.theme.bad()));
+    let keys = (all > 0).then(|| Span::raw(format!(" keys {open}/{all} ")));
+    let first = [
+        Span::styled(format!(" {} ", cut(&name, NAME_WIDTH_MAX)), app.theme.bold()),
+        Span::raw(format!(" {} msg ", session.len())),
+    ];
+    first
+        .into_iter()
+        .chain([reading, left_out, keys, findings(app)].into_iter().flatten())
+        .collect()
 }
 
 /// How many errors and warnings there are, where there are any.
@@ -206,6 +223,8 @@ fn title(text: &str, area: Rect, app: &App) -> Line<'static> {
     Line::styled(cut(text, area.width.into()), app.theme.bold())
 }
 
+/// Of the names of files.
+const NAME_WIDTH_MAX: usize = 60;
 /// Below it there is only a word.
 const WIDTH_MIN: u16 = 40;
 const HEIGHT_MIN: u16 = 10;
