@@ -754,7 +754,10 @@ impl App {
 
     fn ask_for_export(&mut self, scope: Scope) {
         let Some(origin) = &self.origin else {
-            self.said = "only what was read from one file can be read again to be copied".into();
+            self.said =
+                "only one whole file can be read again and copied: open what the tap records, \
+                         or `assay decode --plain -w`"
+                    .into();
             return;
         };
         self.asked_to_overwrite = None;
@@ -802,7 +805,10 @@ impl App {
     }
 
     fn with_letter(&mut self, action: Action, letter: char) {
-        let Some(entry) = self.current() else { return };
+        let Some(entry) = self.current() else {
+            self.said = "there is no message here".into();
+            return;
+        };
         let number = entry.number;
         match action {
             Action::Mark => {

@@ -176,6 +176,7 @@ fn filters_keep_the_cursor_where_it_was_and_say_when_nothing_fits() {
 
     press(&mut app, "F/job == 99\n");
     assert_eq!((app.shown_count(), app.said.is_empty()), (0, false));
+    assert!(screen(&mut app, 80, 20).contains("nothing fits the filter"));
 
     press(&mut app, "F");
     assert_eq!(app.shown_count(), app.session.len());
@@ -483,7 +484,7 @@ fn only_what_was_read_from_one_file_is_exported() {
 
     press(&mut app, "wf");
 
-    assert!(app.prompt.is_none() && app.said.contains("one file"), "{}", app.said);
+    assert!(app.prompt.is_none() && app.said.contains("one whole file"), "{}", app.said);
 }
 
 #[test]

@@ -34,6 +34,12 @@ fn made(file: &Path) -> Result<(AuthoritySecretKey, Option<PathBuf>), Outcome> {
         // If it cannot be made, the file cannot either, and that error says why.
         let _ = std::fs::create_dir_all(parent);
     }
+    if file.exists() {
+        let file = file.display();
+        return Err(Outcome::usage(format!(
+            "--new-authority {file}: there is one already; --authority-key {file} uses it"
+        )));
+    }
     let key = AuthoritySecretKey::generate(&mut sv2_net::entropy::from_system());
     write_new(file, &key)
         .map_err(|error| Outcome::usage(format!("cannot write {}: {error}", file.display())))?;

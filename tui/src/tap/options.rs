@@ -49,7 +49,7 @@ pub(crate) struct Tap {
     #[arg(long, value_name = "FILE", conflicts_with = "new_authority")]
     pub(super) authority_key: Option<PathBuf>,
 
-    /// Make such a file, unless there is one
+    /// Make such a file, and never over another
     #[arg(long, value_name = "FILE")]
     pub(super) new_authority: Option<PathBuf>,
 

@@ -11,7 +11,7 @@ use sv2_capture::rules::Finding;
 use sv2_capture::text::{duration, scaled};
 
 use super::list;
-use crate::inspect::app::{App, ListPlace, Pane, TimeFormat};
+use crate::inspect::app::{App, ListPlace, Pane, Reading, TimeFormat};
 use crate::inspect::describe;
 use crate::inspect::entry::Entry;
 use crate::inspect::keys::Screen;
@@ -57,6 +57,15 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
     let two_rows = area.width < 60;
     let count = app.shown_count();
+    if count == 0 {
+        let why = match (app.reading, app.filter.is_empty()) {
+            (_, false) => "nothing fits the filter; F takes it away",
+            (Reading::Live, true) => "nothing was said yet; what comes is shown as it does",
+            (Reading::Going, true) => "reading",
+            (Reading::Ended, true) => "there is nothing in it; 9 says what was read",
+        };
+        return frame.render_widget(Line::styled(format!("  {why}"), app.theme.dim()), area);
+    }
     if !two_rows {
         let all = app.list_columns();
         let columns = all.fitting(area.width.into());
