@@ -127,14 +127,18 @@ impl<'a> Message<'a> {
             let is_share = is_elsewhere && SHARES.contains(&other.name);
             (is_share || SOLUTIONS.contains(&other.name)) && other.proof() == wanted
         };
-        self.later().filter(is_same).map(|other| other.number()).collect()
+        let until = self.row.at.saturating_add(PROOF_WINDOW);
+        let soon = self.later().take_while(|other| other.row.at <= until);
+        soon.filter(is_same).map(|other| other.number()).collect()
     }
 
     /// The share that is this block.
     fn share(&self) -> Option<u64> {
         let wanted = self.proof();
         let is_it = |other: &Message<'_>| SHARES.contains(&other.name) && other.proof() == wanted;
-        self.earlier().find(is_it).map(|share| share.number())
+        let from = self.row.at.saturating_sub(PROOF_WINDOW);
+        let mut just_before = self.earlier().take_while(|other| other.row.at >= from);
+        just_before.find(is_it).map(|share| share.number())
     }
 
     /// Nonce and version: together they are rarely the same by chance.
@@ -197,5 +201,7 @@ const SHARES: [&str; 2] = ["SubmitSharesStandard", "SubmitSharesExtended"];
 const SOLUTIONS: [&str; 2] = ["SubmitSolution", "PushSolution"];
 /// Messages of one story.
 const STORY_MAX: usize = 200;
+/// From a share to the next leg, or to the block, in nanoseconds: a minute.
+const PROOF_WINDOW: u64 = 60_000_000_000;
 /// Messages that are looked through for one of its links.
 const LOOK_MAX: usize = 50_000;
