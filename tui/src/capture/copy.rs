@@ -1,8 +1,8 @@
 //! `-w`: what was chosen as another capture.
 //!
 //! As it was captured: the packets that brought the chosen messages, and of each of their
-//! connections everything until its first message and its keys, so that the copy can be
-//! decrypted. Or in clear, in packets made for it.
+//! connections everything until its first message, its keys, its set-up and its channels, so that
+//! the copy can be decrypted and understood. Or in clear, in packets made for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -10,7 +10,9 @@ use std::io::{self, BufWriter, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use sv2::message::descriptor;
 use sv2::time::{Instant, Now, UnixTime};
+use sv2::wire::Frame;
 use sv2_capture::observed::{Observed, What};
 use sv2_capture::read::{Found, Item, segment};
 use sv2_capture::{Capture, StreamId};
@@ -21,6 +23,9 @@ use super::source::{self, Flow};
 
 /// Packets with chosen messages that a copy has at most.
 const PACKETS_MAX: usize = 1 << 22;
+
+/// Packets of the set-up of one connection: channels that a proxy has for its devices.
+const SET_UP_MAX: usize = 1 << 14;
 
 /// A copy of one file, which is read once to know what is wanted, and again to write it.
 #[derive(Debug)]
@@ -41,7 +46,19 @@ struct OfConnection {
     is_chosen: bool,
     /// Packet of the first message: what stands before it is the handshake.
     first_message: Option<u64>,
+    /// Packets without which the others would have no meaning.
+    set_up: BTreeSet<u64>,
 }
+
+/// Whether a message says what others on its connection mean: what it speaks, and which channels
+/// there are.
+pub(crate) fn is_set_up(frame: &Frame) -> bool {
+    let row = descriptor(frame.header().extension(), frame.message_type);
+    row.is_some_and(|row| SET_UP.iter().any(|start| row.name.starts_with(start)))
+}
+
+const SET_UP: [&str; 3] =
+    ["SetupConnection", "OpenStandardMiningChannel", "OpenExtendedMiningChannel"];
 
 impl Copy {
     /// Of what is read, unless that cannot be read again or is what would be written.
@@ -82,6 +99,7 @@ impl Copy {
                 is_whole: *from_the_start,
                 is_chosen: false,
                 first_message: None,
+                set_up: BTreeSet::new(),
             };
             self.connections.insert(*connection, row);
         }
@@ -90,6 +108,12 @@ impl Copy {
             && row.first_message.is_none()
         {
             row.first_message = found.places.first().map(|place| place.packet);
+        }
+        if let What::Frame { frame, .. } = what
+            && is_set_up(frame)
+            && row.set_up.len() < SET_UP_MAX
+        {
+            row.set_up.extend(found.places.iter().map(|place| place.packet));
         }
         if is_chosen {
             row.is_chosen = true;
@@ -122,6 +146,8 @@ impl Copy {
                 *entry = last.max(*entry);
             }
         }
+        let set_up = chosen().flat_map(|row| &row.set_up);
+        let packets: BTreeSet<u64> = self.packets.iter().chain(set_up).copied().collect();
         let keys = match strip_keys {
             true => CopiedKeys::None,
             false => {
@@ -135,7 +161,7 @@ impl Copy {
                 let Ok(segment) = segment(packet.link_type, packet.data) else { return false };
                 let is_bare = segment.is_syn || segment.is_fin || segment.is_reset;
                 until.get(&[segment.from, segment.to]).is_some_and(|until| {
-                    packet.number < *until || is_bare || self.packets.contains(&packet.number)
+                    packet.number < *until || is_bare || packets.contains(&packet.number)
                 })
             }
             Item::Secrets(_) => matches!(keys, CopiedKeys::AsTheyAre),

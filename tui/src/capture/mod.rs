@@ -13,7 +13,7 @@ mod walk;
 
 pub(crate) use again::Again;
 pub(crate) use choice::Choice;
-pub(crate) use copy::{Copy, Plain};
+pub(crate) use copy::{Copy, Plain, is_set_up};
 pub(crate) use options::{Input, Judgement, severity};
 pub(crate) use source::{End, Flow, keys_beside, read};
 pub(crate) use text::{Utc, write_line};

@@ -10,12 +10,10 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
 
-use sv2::message::descriptor;
-use sv2::wire::Frame;
 use sv2_capture::observed::What;
 use sv2_capture::rules::Policy;
 
-use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, walk};
+use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, is_set_up, walk};
 use crate::outcome::Outcome;
 use csv::Table;
 pub(crate) use json::write_frame;
@@ -106,7 +104,7 @@ fn write_plain(
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
         let observed = &seen.found.observed;
-        // By the set-up readers know what a connection in clear speaks.
+        // By the set-up readers know what a connection in clear speaks, and of which channels.
         let is_message = match observed.what {
             What::Frame { frame, .. } => !is_set_up(frame),
             What::Line { .. } => true,
@@ -128,11 +126,6 @@ fn write_plain(
         Some(error) => Err(failed(error)),
         None => verdict.outcome(end, options.fail_on),
     }
-}
-
-fn is_set_up(frame: &Frame) -> bool {
-    let row = descriptor(frame.header().extension(), frame.message_type);
-    row.is_some_and(|row| row.name.starts_with("SetupConnection"))
 }
 
 fn write_copy(

@@ -60,8 +60,8 @@ pub(crate) struct Decode {
     )]
     pub(crate) fields: Vec<String>,
 
-    /// Write what was chosen to a capture instead of printing it: its packets, and the handshakes
-    /// and keys without which they could not be read
+    /// Write what was chosen to a capture instead of printing it: its packets, and the handshakes,
+    /// keys and set-up without which they could not be read and understood
     #[arg(short, long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
 

@@ -13,6 +13,7 @@ use sv2::wire::{B32, B64K, Seq255, Str255, Target, Tlvs, U256};
 use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, Observed, What};
 use sv2_capture::rules::Policy;
+use sv2_capture::state::Derived;
 
 use super::app::{App, Flow, Pane, Reading};
 use super::keys::{Keymap, Screen};
@@ -464,6 +465,28 @@ fn what_is_exported_can_be_decrypted_and_opens_no_other_session() {
         let missing = copied.iter().find(|message| !whole.contains(message));
         assert_eq!(missing, None, "{keys}");
     }
+}
+
+/// What is known of a share beyond what it says.
+fn judged(share: &super::entry::Entry) -> Vec<(&'static str, Derived)> {
+    let names = ["hash", "diff", "target_diff", "verdict"];
+    share.derived.iter().filter(|(name, _)| names.contains(name)).cloned().collect()
+}
+
+#[test]
+fn a_share_that_is_exported_with_its_story_is_judged_again_as_it_was() {
+    let (folder, input, mut app) = opened("tap-mining_device-pool_sv2");
+    press(&mut app, "/accepted && conn == 1\ngswf\n");
+    let share = app.current().unwrap();
+
+    app.export.take().unwrap().write(&input);
+
+    let copy = Input { files: vec![folder.path().join("run-shown.pcapng")], ..Input::default() };
+    let copied = open(&copy, Policy::default()).unwrap();
+    let again = (0..copied.len()).filter_map(|index| copied.entry(index));
+    let again: Vec<_> = again.filter(|entry| judged(entry).len() == 4).collect();
+    assert_eq!(judged(&share).len(), 4);
+    assert!(again.iter().any(|entry| judged(entry) == judged(&share)), "{} others", again.len());
 }
 
 #[test]
