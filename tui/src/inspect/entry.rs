@@ -3,7 +3,7 @@
 use sv2::message::{Descriptor, descriptor};
 use sv2::wire::{Frame, FrameHeader};
 use sv2_capture::Direction;
-use sv2_capture::index::{self, Extra, Outcome, Row};
+use sv2_capture::index::{self, Extra, Row};
 use sv2_capture::observed::{HandshakeSeen, Integrity, Observed, What};
 use sv2_capture::rules::Finding;
 use sv2_capture::state::{Derived, Facts};
@@ -30,12 +30,8 @@ pub(crate) struct Entry {
     pub(crate) pair: Option<u64>,
     /// Nanoseconds between the two; of the answer.
     pub(crate) latency: Option<u64>,
-    /// It asks for an answer.
-    pub(crate) is_request: bool,
     /// Nanoseconds since the last one on its connection.
     pub(crate) since_last: Option<u64>,
-    /// What became of a share.
-    pub(crate) outcome: Option<Outcome>,
     /// The same on the leg above or below.
     pub(crate) same_as: Option<u64>,
     pub(crate) derived: Box<[(&'static str, Derived)]>,
@@ -137,9 +133,7 @@ impl Entry {
             job_given_by: number_of("job_given_by"),
             pair: row.pair,
             latency: row.latency,
-            is_request: row.is_request,
             since_last: row.since_last,
-            outcome: row.outcome,
             same_as: number_of("same_as"),
             derived: extra.derived.into(),
             findings: extra.findings.into(),

@@ -20,8 +20,8 @@ mod prompt;
 mod remarks;
 mod rows;
 mod session;
-mod tables;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -215,10 +215,10 @@ mod tests {
             }
         };
         let Entry { number, at, connection, direction, integrity, channel, job, .. } = entry;
-        let Entry { job_given_by, latency, is_request, same_as, derived, info, .. } = entry;
+        let Entry { job_given_by, latency, same_as, derived, info, .. } = entry;
         format!(
             "{number} {at} {connection} {direction:?} {integrity:?} {channel:?} {job:?} \
-             {job_given_by:?} {latency:?} {is_request} {same_as:?} {derived:?} {info} {what}"
+             {job_given_by:?} {latency:?} {same_as:?} {derived:?} {info} {what}"
         )
     }
 

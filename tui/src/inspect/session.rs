@@ -230,7 +230,8 @@ impl Session {
         }
     }
 
-    /// Takes the next observation.
+    /// Takes the next observation, of no file.
+    #[cfg(test)]
     pub(crate) fn take(&mut self, observed: &Observed<'_>) {
         self.take_from(observed, Lies::default());
     }

@@ -482,7 +482,7 @@ fn a_share_that_is_exported_with_its_story_is_judged_again_as_it_was() {
     app.export.take().unwrap().write(&input);
 
     let copy = Input { files: vec![folder.path().join("run-shown.pcapng")], ..Input::default() };
-    let copied = open(&copy, Policy::default()).unwrap();
+    let copied = open(&copy, Policy::default(), None).unwrap();
     let again = (0..copied.len()).filter_map(|index| copied.entry(index));
     let again: Vec<_> = again.filter(|entry| judged(entry).len() == 4).collect();
     assert_eq!(judged(&share).len(), 4);
@@ -632,7 +632,7 @@ fn network() -> App {
     assert!(matches!(outcome, crate::outcome::Outcome::Done), "{outcome:?}");
     let files = vec![folder.path().join("run.pcapng")];
     let input = Input { files, ..Input::default() };
-    let session = open(&input, Policy::default()).unwrap();
+    let session = open(&input, Policy::default(), None).unwrap();
     App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default())
 }
 
