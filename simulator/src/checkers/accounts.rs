@@ -10,7 +10,7 @@ use sv2::sv1;
 use sv2::time::Instant;
 
 use super::tables::ByWire;
-use super::{Card, Checker, Sight, Wire};
+use super::{Card, Checker, Sight, SightKind, Wire};
 use crate::scenario::Kind;
 
 /// Counts of one connection at its server.
@@ -52,6 +52,19 @@ pub(super) struct Accounts {
 impl Checker for Accounts {
     fn name(&self) -> &'static str {
         "accounts"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[
+            SightKind::Said,
+            SightKind::Heard,
+            SightKind::Line,
+            SightKind::Submitted,
+            SightKind::Judged,
+            SightKind::Told,
+            SightKind::Life,
+            SightKind::Settled,
+        ]
     }
 
     fn see(&mut self, now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {

@@ -6,7 +6,7 @@ use sv2::message::Message;
 use sv2::time::Instant;
 
 use super::tables::{ByChannel, ByWire};
-use super::{Card, Checker, Sight, Wire};
+use super::{Card, Checker, Sight, SightKind, Wire};
 
 /// See the module.
 #[derive(Default)]
@@ -26,6 +26,10 @@ struct OfWire {
 impl Checker for Channels {
     fn name(&self) -> &'static str {
         "channels"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Said, SightKind::Heard, SightKind::Life]
     }
 
     fn see(&mut self, _now: Instant, _hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {

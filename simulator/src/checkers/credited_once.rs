@@ -3,7 +3,7 @@
 use sv2::event::Event;
 use sv2::time::Instant;
 
-use super::{Card, Checker, Sight};
+use super::{Card, Checker, Sight, SightKind};
 
 /// The proofs of the last while, in two halves: when the newer one is full, the older is
 /// forgotten. A share for a tip of so long ago is late anyway.
@@ -16,6 +16,10 @@ pub(super) struct CreditedOnce {
 impl Checker for CreditedOnce {
     fn name(&self) -> &'static str {
         "credited-once"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Judged]
     }
 
     fn see(&mut self, _now: Instant, _hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {

@@ -5,7 +5,7 @@ use sv2::sv1;
 use sv2::time::Instant;
 
 use super::tables::{ByChannel, ByWire};
-use super::{Card, Checker, Sight, Wire};
+use super::{Card, Checker, Sight, SightKind, Wire};
 
 /// See the module.
 #[derive(Default)]
@@ -27,6 +27,10 @@ struct OfWire {
 impl Checker for JobIds {
     fn name(&self) -> &'static str {
         "job-ids"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Said, SightKind::Heard, SightKind::Line, SightKind::Life]
     }
 
     fn see(&mut self, _now: Instant, _hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {
@@ -57,24 +61,32 @@ impl Checker for JobIds {
 
 impl JobIds {
     fn said(&mut self, wire: Wire, message: &Message) -> Result<(), String> {
-        let of = self.wires.entry(wire);
         match message {
             Message::OpenStandardMiningChannelSuccess(success) => {
-                of.groups.insert(success.channel_id, success.group_channel_id);
+                self.wires.entry(wire).groups.insert(success.channel_id, success.group_channel_id);
             }
             Message::OpenExtendedMiningChannelSuccess(success) => {
-                of.groups.insert(success.channel_id, success.group_channel_id);
+                self.wires.entry(wire).groups.insert(success.channel_id, success.group_channel_id);
             }
             Message::SetGroupChannel(set) => {
+                let of = self.wires.entry(wire);
                 for channel_id in set.channel_ids.as_slice() {
                     of.groups.insert(*channel_id, set.group_channel_id);
                 }
             }
-            Message::NewMiningJob(job) => return of.add(job.channel_id, job.job_id),
-            Message::NewExtendedMiningJob(job) => return of.add(job.channel_id, job.job_id),
-            Message::SetCustomMiningJobSuccess(job) => return of.add(job.channel_id, job.job_id),
-            Message::SetNewPrevHash(tip) => return of.tip(tip.channel_id, tip.job_id),
-            Message::CloseChannel(close) => of.close(close.channel_id),
+            Message::NewMiningJob(job) => {
+                return self.wires.entry(wire).add(job.channel_id, job.job_id);
+            }
+            Message::NewExtendedMiningJob(job) => {
+                return self.wires.entry(wire).add(job.channel_id, job.job_id);
+            }
+            Message::SetCustomMiningJobSuccess(job) => {
+                return self.wires.entry(wire).add(job.channel_id, job.job_id);
+            }
+            Message::SetNewPrevHash(tip) => {
+                return self.wires.entry(wire).tip(tip.channel_id, tip.job_id);
+            }
+            Message::CloseChannel(close) => self.wires.entry(wire).close(close.channel_id),
             _ => {}
         }
         Ok(())

@@ -3,7 +3,7 @@
 use sv2::event::Event;
 use sv2::time::Instant;
 
-use super::{Card, Checker, Sight};
+use super::{Card, Checker, Sight, SightKind};
 
 /// See the module.
 #[derive(Default)]
@@ -12,6 +12,10 @@ pub(super) struct LateShares;
 impl Checker for LateShares {
     fn name(&self) -> &'static str {
         "late-shares"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Judged]
     }
 
     fn see(&mut self, _now: Instant, _hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {

@@ -154,10 +154,61 @@ pub enum Sight<'a> {
     Settled,
 }
 
+/// What a [`Sight`] is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SightKind {
+    /// [`Sight::Said`].
+    Said,
+    /// [`Sight::Heard`].
+    Heard,
+    /// [`Sight::SaidLine`] or [`Sight::HeardLine`].
+    Line,
+    /// [`Sight::Submitted`].
+    Submitted,
+    /// [`Sight::Told`], of a share that is accepted or refused.
+    Judged,
+    /// [`Sight::Told`], of anything else.
+    Told,
+    /// Connections and hosts begin, end, or stand still.
+    Life,
+    /// [`Sight::FaultBegan`] or [`Sight::Tip`].
+    World,
+    /// [`Sight::Settled`].
+    Settled,
+}
+
+impl Sight<'_> {
+    /// See there.
+    pub fn kind(&self) -> SightKind {
+        match self {
+            Sight::Said { .. } => SightKind::Said,
+            Sight::Heard { .. } => SightKind::Heard,
+            Sight::SaidLine { .. } | Sight::HeardLine { .. } => SightKind::Line,
+            Sight::Submitted { .. } => SightKind::Submitted,
+            Sight::Told {
+                event: Event::ShareAccepted { .. } | Event::ShareRejected { .. },
+                ..
+            } => SightKind::Judged,
+            Sight::Told { .. } => SightKind::Told,
+            Sight::Closed { .. }
+            | Sight::Left { .. }
+            | Sight::Ended { .. }
+            | Sight::Began { .. }
+            | Sight::Paused { .. }
+            | Sight::WentOn { .. } => SightKind::Life,
+            Sight::FaultBegan { .. } | Sight::Tip => SightKind::World,
+            Sight::Settled => SightKind::Settled,
+        }
+    }
+}
+
 /// A rule, and what it must remember of what it has seen.
 pub trait Checker {
     /// As scenarios name it.
     fn name(&self) -> &'static str;
+
+    /// What it looks at; it is shown nothing else.
+    fn looks_at(&self) -> &'static [SightKind];
 
     /// Looks at one thing.
     ///
@@ -189,7 +240,8 @@ impl fmt::Display for Violation {
 
 /// The checkers of a world.
 pub(crate) struct Checkers {
-    all: Vec<Box<dyn Checker>>,
+    /// With a bit for each [`SightKind`] that they look at: most look at few, and there are many.
+    all: Vec<(u16, Box<dyn Checker>)>,
     hosts: Vec<Card>,
     violation: Option<Violation>,
 }
@@ -209,6 +261,11 @@ impl Checkers {
             ));
         }
         all.retain(|checker| names.is_empty() || names.iter().any(|name| name == checker.name()));
+        let with_bits = |checker: Box<dyn Checker>| {
+            let bits = checker.looks_at().iter().map(|kind| 1 << *kind as u16);
+            (bits.fold(0, |bits, bit| bits | bit), checker)
+        };
+        let all = all.into_iter().map(with_bits).collect();
         Ok(Checkers { all, hosts: Vec::new(), violation: None })
     }
 
@@ -220,7 +277,8 @@ impl Checkers {
         if self.violation.is_some() {
             return;
         }
-        for checker in &mut self.all {
+        let bit = 1 << sight.kind() as u16;
+        for (_, checker) in self.all.iter_mut().filter(|(bits, _)| bits & bit != 0) {
             if let Err(what) = checker.see(now, &self.hosts, sight) {
                 let checker = checker.name();
                 self.violation = Some(Violation { checker, what, at: now, event_number });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sv2::event::Event;
 use sv2::time::Instant;
 
-use super::{Card, Checker, Sight};
+use super::{Card, Checker, Sight, SightKind};
 
 /// See the module.
 #[derive(Default)]
@@ -35,6 +35,10 @@ struct Device {
 impl Checker for Recovery {
     fn name(&self) -> &'static str {
         "recovery"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Told, SightKind::Life, SightKind::World, SightKind::Settled]
     }
 
     fn see(&mut self, now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {

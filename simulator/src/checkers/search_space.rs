@@ -12,7 +12,7 @@ use sv2::time::Instant;
 use sv2::wire::B32;
 
 use super::tables::{ByChannel, ByWire};
-use super::{Card, Checker, Sight, Wire};
+use super::{Card, Checker, Sight, SightKind, Wire};
 
 /// See the module.
 #[derive(Default)]
@@ -25,6 +25,10 @@ pub(super) struct SearchSpace {
 impl Checker for SearchSpace {
     fn name(&self) -> &'static str {
         "search-space"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Said, SightKind::Heard, SightKind::Line, SightKind::Life]
     }
 
     fn see(&mut self, _now: Instant, _hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {

@@ -54,46 +54,57 @@ impl<T: Default> ByWire<T> {
     }
 }
 
-/// Something of each channel, or group, of one connection. Servers count ids up, so that a new one
-/// is mostly the last.
+/// Something of each channel, or group, of one connection.
 #[derive(Debug)]
 pub(super) struct ByChannel<T> {
-    /// In the order of ids.
-    rows: Vec<(u32, T)>,
+    /// The one of the lowest id, here and not elsewhere in memory: most connections have no other.
+    first: Option<(u32, T)>,
+    /// In the order of ids. Servers count them up, so that a new one is mostly the last.
+    others: Vec<(u32, T)>,
 }
 
 impl<T> Default for ByChannel<T> {
     fn default() -> Self {
-        ByChannel { rows: Vec::new() }
+        ByChannel { first: None, others: Vec::new() }
     }
 }
 
 impl<T> ByChannel<T> {
-    fn find(&self, id: u32) -> Result<usize, usize> {
-        match self.rows.as_slice() {
-            [(of, _)] if *of == id => Ok(0),
-            rows => rows.binary_search_by_key(&id, |(of, _)| *of),
-        }
-    }
-
     pub(super) fn contains(&self, id: u32) -> bool {
-        self.find(id).is_ok()
+        self.get(id).is_some()
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&T> {
-        self.find(id).ok().map(|at| &self.rows[at].1)
+        match &self.first {
+            Some((of, value)) if *of == id => Some(value),
+            _ => self.find(id).ok().map(|at| &self.others[at].1),
+        }
     }
 
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.find(id).ok().map(|at| &mut self.rows[at].1)
+        let at = self.find(id);
+        match &mut self.first {
+            Some((of, value)) if *of == id => Some(value),
+            _ => at.ok().map(|at| &mut self.others[at].1),
+        }
     }
 
     /// In the place of what was there.
-    pub(super) fn insert(&mut self, id: u32, value: T)
-    where
-        T: Default,
-    {
-        *self.entry(id) = value;
+    pub(super) fn insert(&mut self, id: u32, value: T) {
+        if let Some(known) = self.get_mut(id) {
+            *known = value;
+            return;
+        }
+        let row = match self.first.take_if(|(of, _)| *of > id) {
+            None if self.first.is_some() => (id, value),
+            displaced => {
+                self.first = Some((id, value));
+                let Some(displaced) = displaced else { return };
+                displaced
+            }
+        };
+        let (Ok(at) | Err(at)) = self.find(row.0);
+        self.others.insert(at, row);
     }
 
     /// The default, if there is nothing yet.
@@ -101,34 +112,44 @@ impl<T> ByChannel<T> {
     where
         T: Default,
     {
-        let at = match self.find(id) {
-            Ok(at) => at,
-            Err(at) => {
-                if self.rows.is_empty() {
-                    // There is seldom another one.
-                    self.rows.reserve_exact(1);
-                }
-                self.rows.insert(at, (id, T::default()));
-                at
-            }
-        };
-        &mut self.rows[at].1
+        if !self.contains(id) {
+            self.insert(id, T::default());
+        }
+        self.get_mut(id).expect("it is there by now")
     }
 
     pub(super) fn remove(&mut self, id: u32) -> Option<T> {
-        self.find(id).ok().map(|at| self.rows.remove(at).1)
+        if let Some((_, value)) = self.first.take_if(|(of, _)| *of == id) {
+            self.refill();
+            return Some(value);
+        }
+        self.find(id).ok().map(|at| self.others.remove(at).1)
     }
 
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(u32, &T) -> bool) {
-        self.rows.retain(|(id, value)| is_kept(*id, value));
+        self.others.retain(|(id, value)| is_kept(*id, value));
+        if self.first.take_if(|(id, value)| !is_kept(*id, value)).is_some() {
+            self.refill();
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.rows.iter().map(|(id, value)| (*id, value))
+        self.first.iter().chain(&self.others).map(|(id, value)| (*id, value))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
-        self.rows.iter_mut().map(|(id, value)| (*id, value))
+        self.first.iter_mut().chain(&mut self.others).map(|(id, value)| (*id, value))
+    }
+
+    /// Among the others.
+    fn find(&self, id: u32) -> Result<usize, usize> {
+        self.others.binary_search_by_key(&id, |(of, _)| *of)
+    }
+
+    fn refill(&mut self) {
+        if !self.others.is_empty() {
+            self.first = Some(self.others.remove(0));
+        }
     }
 }
 
@@ -178,6 +199,9 @@ mod tests {
 
         let rows: Vec<(u32, u32)> = table.iter().map(|(id, value)| (id, *value)).collect();
         assert_eq!(rows, [(3, 30), (5, 50), (9, 91)]);
-        assert!(table.contains(5) && !table.contains(1));
+        assert!(table.contains(3) && table.contains(5) && !table.contains(1));
+        table.retain(|id, _| id > 3);
+        assert_eq!((table.get(3), table.get(5)), (None, Some(&50)));
+        assert_eq!(table.remove(9), Some(91));
     }
 }

@@ -9,7 +9,7 @@ use sv2::time::Instant;
 use sv2::wire::{Target, U256};
 
 use super::tables::{ByChannel, ByWire};
-use super::{Card, Checker, Sight, Wire};
+use super::{Card, Checker, Sight, SightKind, Wire};
 
 /// See the module.
 #[derive(Default)]
@@ -36,8 +36,9 @@ struct Judged {
 #[derive(Default)]
 struct OfWire {
     channels: ByChannel<Channel>,
-    /// A block is credited whatever the target of its channel.
-    network_target: Target,
+    /// A block is credited whatever the target of its channel. As headers say it: it is seldom
+    /// asked for.
+    nbits: u32,
 }
 
 #[derive(Default)]
@@ -48,13 +49,16 @@ struct Channel {
     price: Arc<Price>,
     /// Jobs and what shares for them are held to, once they are active.
     jobs: Vec<(u32, Option<Arc<Price>>)>,
+    /// The newest active one of them, which nearly all shares are for: found here, they need no
+    /// look elsewhere in memory.
+    newest: Option<(u32, Price)>,
     /// In units of 2^-64, as [`sv2::mining::accounting`] has it.
     proven: u128,
     credited: u128,
 }
 
 /// A target, and what meeting it is worth, in units of 2^-64.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Price {
     target: Target,
     difficulty: u128,
@@ -69,6 +73,10 @@ impl Price {
 impl Checker for Work {
     fn name(&self) -> &'static str {
         "work"
+    }
+
+    fn looks_at(&self) -> &'static [SightKind] {
+        &[SightKind::Said, SightKind::Heard, SightKind::Judged, SightKind::Life, SightKind::Settled]
     }
 
     fn see(&mut self, _now: Instant, hosts: &[Card], sight: &Sight<'_>) -> Result<(), String> {
@@ -101,8 +109,7 @@ impl Work {
                 (share.channel_id, share.sequence_number, share.job_id)
             }
             Message::SetCustomMiningJob(job) => {
-                let network_target = Target::from_compact(job.nbits).unwrap_or_default();
-                self.wires.entry(wire).network_target = network_target;
+                self.wires.entry(wire).nbits = job.nbits;
                 return;
             }
             Message::CloseChannel(close) => {
@@ -160,7 +167,7 @@ impl OfWire {
                 self.each(job.channel_id, |channel| channel.add(job.job_id, true));
             }
             Message::SetNewPrevHash(tip) => {
-                self.network_target = Target::from_compact(tip.nbits).unwrap_or_default();
+                self.nbits = tip.nbits;
                 self.each(tip.channel_id, |channel| channel.activate(tip.job_id));
             }
             Message::CloseChannel(close) => self.close(close.channel_id),
@@ -187,15 +194,15 @@ impl OfWire {
     fn accepted(&mut self, share: Share, job_id: u32, hash: &U256) -> Result<(), String> {
         let Share { channel_id, sequence_number, .. } = share;
         let Some(channel) = self.channels.get_mut(channel_id) else { return Ok(()) };
-        let job = channel.jobs.iter().rev().find(|(id, _)| *id == job_id);
-        let Some((_, Some(price))) = job else {
+        let Some(price) = channel.price_of(job_id) else {
             return Err(format!(
                 "share {sequence_number} of channel {channel_id} is accepted for job {job_id}, \
                  which is not valid"
             ));
         };
         let target = &price.target;
-        if !target.is_met_by(hash) && !self.network_target.is_met_by(hash) {
+        let is_block = || Target::from_compact(self.nbits).is_some_and(|all| all.is_met_by(hash));
+        if !target.is_met_by(hash) && !is_block() {
             return Err(format!(
                 "share {sequence_number} of channel {channel_id} is accepted with the hash \
                  {hash}, which misses the target {target} of its job"
@@ -230,12 +237,27 @@ impl Channel {
             self.jobs.remove(0);
         }
         self.jobs.push((job_id, is_active.then(|| self.price.clone())));
+        if is_active {
+            self.newest = Some((job_id, *self.price));
+        }
     }
 
     /// Of all jobs this one is left.
     fn activate(&mut self, job_id: u32) {
         self.jobs.retain(|(id, _)| *id == job_id);
         self.jobs.iter_mut().for_each(|(_, price)| *price = Some(self.price.clone()));
+        self.newest = self.jobs.last().map(|(id, _)| (*id, *self.price));
+    }
+
+    /// `None`: there is no such job, or it is not active.
+    fn price_of(&self, job_id: u32) -> Option<Price> {
+        match &self.newest {
+            Some((id, price)) if *id == job_id => Some(*price),
+            _ => {
+                let (_, price) = self.jobs.iter().rev().find(|(id, _)| *id == job_id)?;
+                price.as_deref().copied()
+            }
+        }
     }
 }
 
