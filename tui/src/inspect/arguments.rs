@@ -156,9 +156,10 @@ fn begin(
     if let Some(session) = from_index(index.as_ref(), input, &policy) {
         return Ok((session, None));
     }
-    let live = Live::begin(input.clone())
-        .map_err(|error| Outcome::usage(format!("there is no thread to read with: {error}")))?;
     let mut session = Session::of(input, name(input), policy).indexed(index);
+    let is_twice = session.can_read_again() && !input.is_live();
+    let live = Live::begin(input.clone(), is_twice)
+        .map_err(|error| Outcome::usage(format!("there is no thread to read with: {error}")))?;
     if input.is_live() {
         return Ok((session, Some(live)));
     }

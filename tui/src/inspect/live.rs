@@ -1,20 +1,18 @@
 //! Reads captures beside the screen: what is there already is shown while the rest comes, and what
 //! grows is shown as it does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sv2::noise::{ACT_1_LEN, CipherSuite};
 use sv2::wire::Frame;
 use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, Observed, What};
-use sv2_capture::read::{Found, Piece, Seal};
-use zeroize::Zeroizing;
+use sv2_capture::read::{Found, Piece};
 
-use super::origin::Lies;
+use super::origin::{Key, Keys, Lies};
+use super::quick::{Part, Quick};
 use super::session::Session;
 use crate::capture::{End, Flow, Input, read};
 
@@ -24,6 +22,8 @@ pub(super) struct Live {
 }
 
 enum News {
+    /// Of the first of two readings.
+    Part(Box<Part>),
     Observed(Vec<Kept>),
     Ended(Result<End, String>),
 }
@@ -38,14 +38,17 @@ pub(super) enum Look {
 }
 
 impl Live {
-    /// Begins to read.
+    /// Begins to read; `is_twice`: quickly first.
     ///
     /// # Errors
     /// If the system has no thread for it.
-    pub(super) fn begin(input: Input) -> std::io::Result<Self> {
+    pub(super) fn begin(input: Input, is_twice: bool) -> std::io::Result<Self> {
         // Whoever reads waits where the screen does not keep up; a tap does not wait for it.
         let (sender, news) = sync_channel(BATCHES_MAX);
         thread::Builder::new().name("reader".to_owned()).spawn(move || {
+            if is_twice {
+                read_quickly(&input, &sender);
+            }
             let ended = read_all(&input, &sender);
             // Nobody listens any more where the screen was left.
             let _ = sender.send(News::Ended(ended));
@@ -81,6 +84,10 @@ impl Live {
 
 fn take(news: News, session: &mut Session) -> Look {
     match news {
+        News::Part(part) => {
+            session.take_part(*part);
+            Look::GoesOn
+        }
         News::Observed(batch) => {
             batch.iter().for_each(|kept| session.take_from(&kept.observed(), kept.lies()));
             Look::GoesOn
@@ -92,6 +99,19 @@ fn take(news: News, session: &mut Session) -> Look {
 /// A reader says how it has ended, unless it has panicked.
 fn stopped() -> Look {
     Look::Ended(Err("the reader has failed".to_owned()))
+}
+
+/// What goes wrong is said by the second reading.
+fn read_quickly(input: &Input, sender: &SyncSender<News>) {
+    let mut quick = Quick::default();
+    let send = |part: Option<Part>| match part.map(|part| sender.send(News::Part(Box::new(part)))) {
+        Some(Err(_)) => Flow::Stop,
+        Some(Ok(())) | None => Flow::GoOn,
+    };
+    let mut show = |found: &Found<'_>| send(quick.take(found));
+    if read(input, &mut show, &mut || Flow::GoOn).is_ok() {
+        send(quick.rest());
+    }
 }
 
 fn read_all(input: &Input, sender: &SyncSender<News>) -> Result<End, String> {
@@ -134,15 +154,6 @@ enum Pieces {
     Other(Box<[Piece]>),
 }
 
-/// Of one direction of a connection.
-struct Key {
-    suite: CipherSuite,
-    session: [u8; ACT_1_LEN],
-    secret: Zeroizing<[u8; 32]>,
-}
-
-type Keys = BTreeMap<(u32, bool), Arc<Key>>;
-
 enum KeptWhat {
     Frame { direction: Direction, frame: Frame, integrity: Integrity },
     Line { direction: Direction, line: Vec<u8> },
@@ -174,11 +185,8 @@ impl Kept {
         };
         let is_down = observed.what.direction() == Some(Direction::ServerToClient);
         let seal = found.seal.map(|seal| {
-            let known = keys.entry((connection, is_down)).or_insert_with(|| Key::of(seal));
-            if known.secret[..] != seal.secret[..] || known.suite != seal.suite {
-                *known = Key::of(seal);
-            }
-            (seal.nonce, Arc::clone(known))
+            let key = Key::shared(keys, (connection, is_down), seal);
+            (seal.nonce, Arc::clone(key))
         });
         Kept { number, at, connection, what, pieces, seal }
     }
@@ -188,10 +196,7 @@ impl Kept {
             Pieces::One(piece) => &piece[..],
             Pieces::Other(pieces) => pieces,
         };
-        let seal = self.seal.as_ref().map(|(nonce, key)| {
-            let Key { suite, session, secret } = &**key;
-            Seal { nonce: *nonce, suite: *suite, session, secret }
-        });
+        let seal = self.seal.as_ref().map(|(nonce, key)| key.seal(*nonce));
         Lies { pieces, seal }
     }
 
@@ -204,13 +209,6 @@ impl Kept {
             KeptWhat::Other(what) => what.clone(),
         };
         Observed { number: self.number, at: self.at, connection: self.connection, what }
-    }
-}
-
-impl Key {
-    fn of(seal: Seal<'_>) -> Arc<Key> {
-        let Seal { suite, session, secret, .. } = seal;
-        Arc::new(Key { suite, session: *session, secret: Zeroizing::new(*secret) })
     }
 }
 
@@ -230,6 +228,7 @@ mod tests {
     use super::*;
     use crate::inspect::describe;
     use crate::inspect::open::open;
+    use crate::inspect::yank::frame_bytes;
 
     #[test]
     fn whoever_reads_beside_the_screen_shows_what_was_read_at_once() {
@@ -241,28 +240,67 @@ mod tests {
                 continue;
             }
             count += 1;
-            let input = || Input { files: vec![PathBuf::from(&file)], ..Input::default() };
-            let Ok(whole) = open(&input(), Policy::default(), None) else { continue };
+            let input = Input { files: vec![PathBuf::from(&file)], ..Input::default() };
+            let Ok(whole) = open(&input, Policy::default(), None) else { continue };
+            for is_twice in [false, true] {
+                let live = Live::begin(input.clone(), is_twice).expect("a thread");
+                let mut session = Session::of(&input, whole.name.clone(), Policy::default());
+                while let Look::GoesOn = live.wait(&mut session) {}
+                session.end_quick_reading();
 
-            let live = Live::begin(input()).expect("a thread");
-            let mut session = Session::of(&input(), whole.name.clone(), Policy::default());
-            while let Look::GoesOn = live.wait(&mut session) {}
-
-            assert_eq!(session.len(), whole.len(), "{}", file.display());
-            for index in 0..whole.len() {
-                let [one, other] = [&session, &whole].map(|it| it.entry(index).expect("is there"));
-                assert_eq!((one.number, one.at, &one.info), (other.number, other.at, &other.info));
-                assert_eq!(describe::name(&one), describe::name(&other));
+                assert_is_same(&session, &whole, true);
             }
-            assert_eq!(session.channels().len(), whole.channels().len());
         }
         assert!(count > 10, "{count} captures");
+    }
+
+    /// Everything, or only what a message says by itself.
+    fn assert_is_same(session: &Session, whole: &Session, is_all: bool) {
+        assert_eq!(session.len(), whole.len(), "{}", whole.name);
+        for index in 0..whole.len() {
+            let [one, other] = [session, whole].map(|it| it.entry(index).expect("is there"));
+            assert_eq!((one.number, one.at), (other.number, other.at));
+            assert_eq!(describe::name(&one), describe::name(&other));
+            assert_eq!((one.direction, one.integrity), (other.direction, other.integrity));
+            assert_eq!(frame_bytes(&one), frame_bytes(&other));
+            if is_all {
+                assert_eq!((&one.info, one.outcome), (&other.info, other.outcome));
+                assert_eq!((one.channel, one.pair), (other.channel, other.pair));
+            }
+        }
+        assert!(!is_all || session.channels().len() == whole.channels().len());
+    }
+
+    #[test]
+    fn a_first_reading_finds_the_messages_that_the_second_judges() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for is_sealed in [false, true] {
+            let path = folder.path().join("shares.pcapng");
+            let mut sample = sv2_capture::sample::ShareCapture::new(3, is_sealed);
+            std::fs::write(&path, sample.next_piece(3000)).expect("room");
+            let input = Input { files: vec![path], ..Input::default() };
+            let whole = open(&input, Policy::default(), None).expect("a capture");
+            let (sender, news) = sync_channel(BATCHES_MAX);
+            read_quickly(&input, &sender);
+            drop(sender);
+            let mut session = Session::of(&input, whole.name.clone(), Policy::default());
+
+            let mut parts = 0;
+            for part in news {
+                take(part, &mut session);
+                parts += 1;
+            }
+
+            assert_eq!(parts, 2, "a short one first");
+            assert_is_same(&session, &whole, false);
+            assert!(session.end_quick_reading());
+        }
     }
 
     #[test]
     fn what_is_no_capture_is_said_when_it_was_read() {
         let input = Input { files: vec![PathBuf::from("/dev/null/none")], ..Input::default() };
-        let live = Live::begin(input).expect("a thread");
+        let live = Live::begin(input, true).expect("a thread");
         let mut session = Session::new(String::new(), Policy::default());
 
         let Look::Ended(Err(error)) = live.wait(&mut session) else { panic!("it was read") };

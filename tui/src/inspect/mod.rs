@@ -17,6 +17,7 @@ mod open;
 mod order;
 mod origin;
 mod prompt;
+mod quick;
 mod remarks;
 mod rows;
 mod session;
@@ -168,6 +169,11 @@ impl Screen {
             Ok(end) => open::note(&mut app.session, &end),
             Err(error) if app.session.len() == 0 => return Some(error),
             Err(error) => app.session.note(error),
+        }
+        if app.session.end_quick_reading() {
+            // What a filter asks may have been learned since.
+            let filter = app.filter.clone();
+            app.set_filter(&filter);
         }
         app.end_reading();
         None

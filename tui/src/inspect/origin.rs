@@ -2,6 +2,7 @@
 //! opened them before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sv2::noise::{ACT_1_LEN, CipherSuite, SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::wire::{Frame, FrameHeader};
@@ -19,12 +20,17 @@ use crate::capture::{Again, Input, keys_beside};
 #[derive(Default)]
 pub(super) struct Origins {
     again: Option<Again>,
-    keys: BTreeMap<(u32, bool), Key>,
+    keys: Keys,
 }
 
-struct Key {
+/// By connection, and whether it is the server that sends.
+pub(super) type Keys = BTreeMap<(u32, bool), Arc<Key>>;
+
+/// Of one direction of a connection.
+pub(super) struct Key {
     session: [u8; ACT_1_LEN],
     secret: Zeroizing<[u8; 32]>,
+    suite: CipherSuite,
 }
 
 /// Where the bytes of an observation lie, as the reader has found them.
@@ -79,8 +85,10 @@ impl Origins {
             };
             if let Some(secret) = keys.session(&session).and_then(|keys| keys.transport(direction))
             {
-                let secret = Zeroizing::new(*secret);
-                self.keys.insert((connection, is_down), Key { session, secret });
+                // Rows say which cipher it is.
+                let (secret, suite) = (Zeroizing::new(*secret), CipherSuite::ChaChaPoly);
+                let key = Arc::new(Key { session, secret, suite });
+                self.keys.insert((connection, is_down), key);
             }
         }
         Some(())
@@ -103,22 +111,20 @@ impl Origins {
             extra.bytes = Some(bytes.to_vec());
             return;
         }
+        lies_at(observed, lies, row, extra);
         if let Some(seal) = lies.seal {
-            let is_aes = seal.suite == CipherSuite::AesGcm;
-            row.sealed = Some(Sealed { nonce: seal.nonce, is_aes });
-            let key = self.keys.entry(key_of(row)).or_insert_with(|| Key::of(seal));
-            if key.secret[..] != seal.secret[..] {
-                *key = Key::of(seal);
-            }
+            Key::note(&mut self.keys, row, seal);
         }
-        let whole = match lies.pieces {
-            [piece] => Position::new(piece.file, piece.at),
-            _ => None,
-        };
-        match whole {
-            Some(position) => row.position = Some(position),
-            None => extra.pieces = lies.pieces.to_vec(),
-        }
+    }
+
+    /// Whether messages can be read again.
+    pub(super) fn can_read(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Takes keys that have opened something.
+    pub(super) fn add(&mut self, keys: Keys) {
+        self.keys.extend(keys);
     }
 
     /// Reads a message again.
@@ -184,8 +190,48 @@ impl Origins {
 }
 
 impl Key {
-    fn of(seal: Seal<'_>) -> Self {
-        Key { session: *seal.session, secret: Zeroizing::new(*seal.secret) }
+    /// Among others.
+    pub(super) fn note(keys: &mut Keys, row: &Row, seal: Seal<'_>) {
+        Key::shared(keys, key_of(row), seal);
+    }
+
+    /// The same, for whoever holds on to it.
+    pub(super) fn shared<'a>(keys: &'a mut Keys, of: (u32, bool), seal: Seal<'_>) -> &'a Arc<Key> {
+        let key = keys.entry(of).or_insert_with(|| Key::of(seal));
+        if key.secret[..] != seal.secret[..] || key.suite != seal.suite {
+            *key = Key::of(seal);
+        }
+        key
+    }
+
+    /// As it opens a frame.
+    pub(super) fn seal(&self, nonce: u64) -> Seal<'_> {
+        let Key { session, secret, suite } = self;
+        Seal { nonce, suite: *suite, session, secret }
+    }
+
+    fn of(seal: Seal<'_>) -> Arc<Self> {
+        let Seal { suite, session, secret, .. } = seal;
+        Arc::new(Key { suite, session: *session, secret: Zeroizing::new(*secret) })
+    }
+}
+
+/// Notes where a message lies and how it was sealed.
+pub(super) fn lies_at(observed: &Observed<'_>, lies: Lies<'_>, row: &mut Row, extra: &mut Extra) {
+    if !matches!(observed.what, What::Frame { .. } | What::Line { .. }) {
+        return;
+    }
+    row.sealed = lies.seal.map(|seal| {
+        let is_aes = seal.suite == CipherSuite::AesGcm;
+        Sealed { nonce: seal.nonce, is_aes }
+    });
+    let whole = match lies.pieces {
+        [piece] => Position::new(piece.file, piece.at),
+        _ => None,
+    };
+    match whole {
+        Some(position) => row.position = Some(position),
+        None => extra.pieces = lies.pieces.to_vec(),
     }
 }
 

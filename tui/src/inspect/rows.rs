@@ -125,15 +125,17 @@ impl Rows {
     pub(super) fn push(&mut self, row: &Row, extra: &Extra) {
         if self.open.back().is_none_or(|chunk| chunk.is_full()) {
             self.open.push_back(Rc::default());
-            if self.open.len() > OPEN_MAX
-                && let Err(error) = self.close_oldest()
-            {
-                *self.failure.borrow_mut() = Some(format!("older messages are not kept: {error}"));
-            }
+            self.close_old();
         }
         if let Some(chunk) = self.open.back_mut() {
             Rc::make_mut(chunk).push(row, extra);
         }
+    }
+
+    /// Takes the rows of a chunk, after all others.
+    pub(super) fn take_chunk(&mut self, chunk: Chunk) {
+        self.open.push_back(Rc::new(chunk));
+        self.close_old();
     }
 
     /// A row lets itself be told what became of it, unless it is long gone.
@@ -197,6 +199,14 @@ impl Rows {
         at_hand.push_front((place, Rc::clone(&chunk)));
         at_hand.truncate(AT_HAND_MAX);
         Some(Part { first, chunk })
+    }
+
+    fn close_old(&mut self) {
+        if self.open.len() > OPEN_MAX
+            && let Err(error) = self.close_oldest()
+        {
+            *self.failure.borrow_mut() = Some(format!("older messages are not kept: {error}"));
+        }
     }
 
     fn close_oldest(&mut self) -> io::Result<()> {

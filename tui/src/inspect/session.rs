@@ -27,6 +27,7 @@ use super::columns::PartOf;
 use super::entry::{Entry, row_of};
 use super::index_file::{HEAD_LEN, IndexFile};
 use super::origin::{Lies, Origins};
+use super::quick;
 use super::remarks::Remarks;
 use super::rows::{Part, Rows};
 use super::tables::list;
@@ -37,6 +38,8 @@ use crate::capture::{End, Input};
 pub(crate) struct Session {
     pub(crate) name: String,
     rows: Rows,
+    /// What was found beyond them by a first, quick reading, from the first observation on.
+    quick: Rows,
     /// What the rows are to become.
     index: Option<IndexFile>,
     origins: Origins,
@@ -204,7 +207,7 @@ impl Session {
     pub(crate) fn places_from(&self, filter: &Filter, from: usize) -> Vec<usize> {
         let mut places = Vec::new();
         let mut next = from;
-        while let Some(part) = self.rows.part_of(next) {
+        while let Some(part) = self.rows_with(next).part_of(next) {
             let len = CHUNK.min(part.chunk.len() - (next - part.first));
             let rows = filter.select(&PartOf { session: self, part }, next as u64, len, None);
             places.extend(rows.iter().map(|row| next + row));
@@ -270,12 +273,44 @@ impl Session {
             What::Frame { .. } | What::Line { .. } => {}
             other => extra.info = Some(super::describe::info(other, &report.facts)),
         }
-        if self.rows.len() == 0 {
+        if self.len() == 0 {
             self.start = observed.at;
         }
-        self.end = observed.at;
+        self.end = self.end.max(observed.at);
         self.rows.push(&row, &extra);
         self.last_made.take();
+    }
+
+    /// Whether messages can be read again.
+    pub(super) fn can_read_again(&self) -> bool {
+        self.origins.can_read()
+    }
+
+    /// Takes what a first, quick reading has found next.
+    pub(super) fn take_part(&mut self, part: quick::Part) {
+        let rows = part.chunk.len();
+        if self.len() == 0 && rows > 0 {
+            self.start = part.chunk.row(0).at;
+        }
+        if rows > 0 {
+            self.end = part.chunk.row(rows - 1).at;
+        }
+        self.origins.add(part.keys);
+        self.quick.take_chunk(part.chunk);
+        self.last_made.take();
+    }
+
+    /// Everything was followed and judged: what the quick reading has found is of no use any more.
+    /// Returns whether there was such a thing.
+    pub(super) fn end_quick_reading(&mut self) -> bool {
+        let had_some = self.quick.len() > 0;
+        self.quick = Rows::default();
+        had_some
+    }
+
+    /// The rows that have an observation.
+    fn rows_with(&self, index: usize) -> &Rows {
+        if index < self.rows.len() { &self.rows } else { &self.quick }
     }
 
     fn has_room(&mut self) -> bool {
@@ -463,12 +498,12 @@ impl Session {
 
     /// How many observations there are.
     pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.len().max(self.quick.len())
     }
 
     /// What is known of the one at a place.
     pub(crate) fn row(&self, index: usize) -> Option<Row> {
-        self.rows.row(index)
+        self.rows_with(index).row(index)
     }
 
     /// The same with what it says, read again.
@@ -478,8 +513,8 @@ impl Session {
         {
             return Some(Rc::clone(made));
         }
-        let row = self.rows.row(index)?;
-        let extra = self.rows.extra(index)?;
+        let rows = self.rows_with(index);
+        let (row, extra) = (rows.row(index)?, rows.extra(index)?);
         let said = self.origins.read(&row, &extra);
         let connection = self.connections.get(&row.connection);
         let handshake = connection.and_then(|row| row.handshake.as_ref());
@@ -491,7 +526,7 @@ impl Session {
     /// The place of an observation.
     pub(crate) fn index_of(&self, number: u64) -> Option<usize> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        (index < self.rows.len()).then_some(index)
+        (index < self.len()).then_some(index)
     }
 
     /// Of one entry, in the order of the rules.
