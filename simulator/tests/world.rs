@@ -1,6 +1,6 @@
 //! The scenarios that ship with the program, in virtual time.
 
-use simulator::scenario::{BUILTIN, Kind, Overrides, Scenario, builtin};
+use simulator::scenario::{Kind, Overrides, Scenario, builtin, builtins};
 use simulator::world::{Casting, Difference, Player, QueueKind, Tally, World, WorldSettings};
 use sv2::message::Message;
 use sv2::role::{Input, Outbox, Output, Role};
@@ -68,7 +68,7 @@ fn every_configuration_finds_blocks_and_rejects_late_shares_alone() {
 
 #[test]
 fn the_same_seed_is_the_same_run_and_another_one_is_not() {
-    for name in BUILTIN.iter().map(|builtin| builtin.name) {
+    for name in builtins().map(|builtin| builtin.name) {
         let digest = |seed, queue| {
             let mut scenario = scenario(name, seed);
             if scenario.device_count() > FEW {

@@ -49,7 +49,7 @@ use std::time::Duration;
 use sv2::noise::StratumUrl;
 pub use sv2_document::LoadError;
 
-pub use builtin::{BUILTIN, Builtin, builtin};
+pub use builtin::{Builtin, NETWORKS, builtin, builtins};
 pub(crate) use latency::parse as parse_latency;
 pub use overrides::{Overrides, Ports, parse_replacement};
 pub use role::{

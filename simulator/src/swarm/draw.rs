@@ -2,13 +2,13 @@
 
 use super::Case;
 use crate::engine::{Purpose, Stream};
-use crate::scenario::{BUILTIN, Kind, Overrides, RoleKind, Scenario};
+use crate::scenario::{Kind, NETWORKS, Overrides, RoleKind, Scenario};
 
 impl Case {
     /// The case of a seed.
     pub fn draw(seed: u64) -> Self {
         let mut drawing = Drawing { stream: Stream::new(seed, 0, Purpose::Scenario) };
-        let base = *drawing.one_of(BUILTIN);
+        let base = *drawing.one_of(NETWORKS);
         let scenario = Scenario::load(base.name, base.text, &Overrides::default())
             .expect("what ships can be loaded");
         let seconds = *drawing.one_of(&[600, 1_800, 3_600]);

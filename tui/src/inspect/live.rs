@@ -264,7 +264,7 @@ mod tests {
             assert_eq!((one.direction, one.integrity), (other.direction, other.integrity));
             assert_eq!(frame_bytes(&one), frame_bytes(&other));
             if is_all {
-                assert_eq!((&one.info, one.outcome), (&other.info, other.outcome));
+                assert_eq!(one.info, other.info);
                 assert_eq!((one.channel, one.pair), (other.channel, other.pair));
             }
         }
