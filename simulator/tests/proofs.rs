@@ -107,7 +107,7 @@ fn hashed_and_drawn_proofs_come_at_times_of_one_distribution() {
         (times(&happenings, is_share), times(&happenings, is_block))
     };
 
-    let (hashed, drawn) = (of("", 1), of(ORACLE, 2));
+    let (hashed, drawn) = (of("", 3), of(ORACLE, 4));
 
     assert!(hashed.0.len() > 3_000 && hashed.1.len() > 400, "{} shares", hashed.0.len());
     for (what, one, other) in [

@@ -205,6 +205,15 @@ impl Search {
         }
     }
 
+    /// Comes after other work. Waits for proofs have no memory: one that was drawn for the same
+    /// target goes on, and nothing has to be drawn and planned anew.
+    pub(crate) fn after(mut self, before: &Search) -> Self {
+        if self.target.target == before.target.target {
+            self.proof_at = before.proof_at;
+        }
+        self
+    }
+
     pub(crate) fn job_id(&self) -> u32 {
         self.job.id
     }
@@ -495,6 +504,17 @@ mod tests {
 
         assert_eq!(search.ready_at(Instant(1)), None);
         assert_eq!(search.ready_at(Instant(u64::MAX)), None);
+    }
+
+    #[test]
+    fn a_wait_goes_on_in_the_next_job_of_the_same_target_alone() {
+        let mut before = standard(0);
+        before.proof_at = Some(Instant(7));
+        let mut harder = standard(0);
+        harder.set_target(Target::DIFFICULTY_1);
+
+        assert_eq!(standard(0).after(&before).proof_at, Some(Instant(7)));
+        assert_eq!(harder.after(&before).proof_at, None);
     }
 
     #[test]

@@ -159,11 +159,12 @@ impl Channel {
         let SetNewPrevHash { job_id, prev_hash, min_ntime, nbits, .. } = *message;
         let tip = Tip { prev_hash, min_ntime, nbits };
         self.tip = Some(tip);
-        self.search = None;
         let named = self.future_jobs.iter().position(|job| job.id == job_id);
         let named = named.map(|at| self.future_jobs.swap_remove(at));
-        self.future_jobs.clear();
+        // With its memory: there will be none until the next tip is near.
+        self.future_jobs = Vec::new();
         let Some(job) = named else {
+            self.search = None;
             return Err(format!("SetNewPrevHash names job {job_id}, which is no future job"));
         };
         self.start(now, job, tip, None, rules, entropy);
@@ -180,7 +181,11 @@ impl Channel {
         entropy: &mut Entropy,
     ) {
         let (target, rolls_ntime, start) = (self.target, rules.rolls_ntime, entropy.u64());
-        self.search = Some(Search::new(job, &tip, min_ntime, target, now, rolls_ntime, start));
+        let search = Search::new(job, &tip, min_ntime, target, now, rolls_ntime, start);
+        self.search = Some(match &self.search {
+            Some(before) => search.after(before),
+            None => search,
+        });
     }
 
     /// Puts a proof into words; sequence numbers count up from 1 (spec 5.3.11).
