@@ -36,6 +36,9 @@ pub struct Channel {
     terms: Arc<Terms>,
     /// Active jobs of the present tip and future ones, in order of arrival.
     jobs: Vec<Job>,
+    /// The newest active one of them, which nearly all shares are for: found here, they need no
+    /// look elsewhere in memory.
+    newest: Option<Job>,
     /// To tell a late share from an invented one.
     stale: StaleJobs,
     /// Of the job that was last proven: nearly all shares are for one. Who alternates between
@@ -47,7 +50,7 @@ pub struct Channel {
 }
 
 /// A job as the channel holds it. Small: there are many for each channel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Job {
     id: u32,
     /// Otherwise it is a future one.
@@ -92,6 +95,7 @@ impl Channel {
             extranonce,
             former: Vec::new(),
             jobs: Vec::new(),
+            newest: None,
             stale: StaleJobs::default(),
             warm: (0, HashCache::Empty),
             seen: SeenShares::new(seen_limit, seed),
@@ -137,8 +141,8 @@ impl Channel {
     /// The same for the job that the client works on: the newest active one, which keeps its
     /// target (spec 5.3.21).
     pub(crate) fn worked_hashes(&self) -> f64 {
-        let newest = self.jobs.iter().rev().find(|job| job.is_active);
-        newest.map_or(&self.terms, |job| &job.terms).target.expected_hashes()
+        let terms = self.newest.as_ref().map_or(&self.terms, |job| &job.terms);
+        terms.target.expected_hashes()
     }
 
     /// From now on (spec 5.3.21): active jobs keep theirs, future ones take it when activated.
@@ -195,6 +199,12 @@ impl Channel {
         self.add_job(job_id, work, true);
     }
 
+    /// Of an active job of a standard channel, which was made with it: the first share need not
+    /// climb the tree again.
+    pub(crate) fn keep_root(&mut self, job_id: u32, root: U256) {
+        self.warm = (job_id, HashCache::Root(root));
+    }
+
     /// The oldest of the same class makes way where that is full.
     fn add_job(&mut self, job_id: u32, work: Arc<Work>, is_active: bool) {
         let is_in_class = |job: &Job| job.is_active == is_active;
@@ -208,8 +218,11 @@ impl Channel {
             // There are as many such lists as channels.
             self.jobs.reserve_exact(4);
         }
-        let terms = self.terms.clone();
-        self.jobs.push(Job { id: job_id, is_active, work, terms });
+        let job = Job { id: job_id, is_active, work, terms: self.terms.clone() };
+        if is_active {
+            self.newest = Some(job.clone());
+        }
+        self.jobs.push(job);
     }
 
     /// The tip has changed to this one: of all jobs only that one is valid (spec 5.3.17; AMB-24).
@@ -224,6 +237,7 @@ impl Channel {
         activated.is_active = true;
         activated.terms = self.terms_for(&activated);
         self.retire_jobs(tip);
+        self.newest = Some(activated.clone());
         self.jobs.push(activated);
     }
 
@@ -238,6 +252,7 @@ impl Channel {
 
     /// The tip has changed to this one and there is no job for it: none is valid.
     pub fn retire_jobs(&mut self, tip: &Tip) {
+        self.newest = None;
         for job in self.jobs.drain(..) {
             self.stale.add(job.id);
         }
@@ -246,7 +261,8 @@ impl Channel {
 
     /// The work of a job that is valid now, with the prefix that it was given with.
     pub fn job(&self, job_id: u32) -> Option<(&Arc<Work>, B32)> {
-        let job = self.jobs.iter().rev().find(|job| job.id == job_id)?;
+        let mut all = self.newest.iter().chain(self.jobs.iter().rev());
+        let job = all.find(|job| job.id == job_id)?;
         Some((&job.work, job.terms.extranonce_prefix))
     }
 
@@ -261,7 +277,7 @@ impl Channel {
         tip: &Tip,
         now: Now,
     ) -> Result<Accepted, Rejection> {
-        let job = active_job(&self.jobs, &self.stale, share.job_id)?;
+        let job = active_job(&self.newest, &self.jobs, &self.stale, share.job_id)?;
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
         let hash = cache_of(&mut self.warm, job.id).standard_hash(job.parts(), share, tip);
@@ -279,7 +295,7 @@ impl Channel {
         tip: &Tip,
         now: Now,
     ) -> Result<Accepted, Rejection> {
-        let job = active_job(&self.jobs, &self.stale, share.job_id)?;
+        let job = active_job(&self.newest, &self.jobs, &self.stale, share.job_id)?;
         let (len, agreed) = (share.extranonce.as_slice().len(), self.extranonce.rollable_len());
         if len != agreed {
             return Err(Rejection::ExtranonceLen { len, agreed });
@@ -314,9 +330,13 @@ fn cache_of((of, cache): &mut (u32, HashCache), job_id: u32) -> &mut HashCache {
 }
 
 #[inline]
-fn active_job<'a>(jobs: &'a [Job], stale: &StaleJobs, job_id: u32) -> Result<&'a Job, Rejection> {
-    // The newest job gets nearly all shares.
-    match jobs.iter().rev().find(|job| job.id == job_id) {
+fn active_job<'a>(
+    newest: &'a Option<Job>,
+    jobs: &'a [Job],
+    stale: &StaleJobs,
+    job_id: u32,
+) -> Result<&'a Job, Rejection> {
+    match newest.iter().chain(jobs.iter().rev()).find(|job| job.id == job_id) {
         Some(job) if job.is_active => Ok(job),
         Some(_) => Err(Rejection::FutureJob { job_id }),
         None if stale.contains(job_id) => Err(Rejection::StaleJob { job_id }),

@@ -134,13 +134,12 @@ pub(crate) fn expected_hashes(difficulty: u128) -> f64 {
 pub(crate) enum HashCache {
     #[default]
     Empty,
+    /// The merkle root alone.
+    Root(U256),
     /// The merkle root, and the first compression of a header with `version`.
-    Standard {
-        root: U256,
-        version: u32,
-        midstate: HeaderMidstate,
-    },
-    Extended(CoinbaseMidstate),
+    Standard { root: U256, version: u32, midstate: HeaderMidstate },
+    /// Boxed for the sake of standard channels, of which there are more.
+    Extended(Box<CoinbaseMidstate>),
 }
 
 impl HashCache {
@@ -171,7 +170,10 @@ impl HashCache {
             }
             return midstate.hash(share.ntime, share.nonce);
         }
-        let root = work.merkle_root(extranonce);
+        let root = match self {
+            HashCache::Root(root) => *root,
+            _ => work.merkle_root(extranonce),
+        };
         let midstate = midstate_of(root);
         let hash = midstate.hash(share.ntime, share.nonce);
         *self = HashCache::Standard { root, version: share.version, midstate };
@@ -195,7 +197,7 @@ impl HashCache {
         } else {
             let midstate = work.coinbase_midstate(extranonce_prefix);
             let root = work.root_with(&midstate, share.extranonce.as_slice());
-            *self = HashCache::Extended(midstate);
+            *self = HashCache::Extended(Box::new(midstate));
             root
         };
         Header {

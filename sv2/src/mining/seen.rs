@@ -10,7 +10,7 @@ use crate::wire::U256;
 #[derive(Debug)]
 pub(crate) struct SeenShares {
     /// Made of the half of each hash that targets leave random; [`EMPTY`] where there is none.
-    /// A power of two of slots, at most three quarters of them taken.
+    /// At most four fifths of them are taken.
     slots: Vec<u64>,
     count: usize,
     limit: usize,
@@ -33,7 +33,7 @@ impl SeenShares {
     /// Remembers a header.
     #[inline]
     pub(crate) fn insert(&mut self, hash: &U256, is_block: bool) -> Result<(), Rejection> {
-        if 4 * (self.count + 1) > 3 * self.slots.len() {
+        if 5 * (self.count + 1) > 4 * self.slots.len() {
             self.grow();
         }
         let key = key(hash);
@@ -67,16 +67,18 @@ impl SeenShares {
         self.slots.fill(EMPTY);
     }
 
-    /// The slot of a key, or the one where it belongs. Ends: a quarter of all slots is empty.
+    /// The slot of a key, or the one where it belongs. Ends: a fifth of all slots is empty.
     #[inline]
     fn find(&self, key: u64) -> Result<usize, usize> {
-        let mask = self.slots.len() - 1;
         let mut at = self.place(key);
         loop {
             match self.slots[at] {
                 EMPTY => return Err(at),
                 taken if taken == key => return Ok(at),
-                _ => at = (at + 1) & mask,
+                _ => at += 1,
+            }
+            if at == self.slots.len() {
+                at = 0;
             }
         }
     }
@@ -84,13 +86,16 @@ impl SeenShares {
     #[inline]
     fn place(&self, key: u64) -> usize {
         // The upper half of a product depends on all bits of the key.
-        let mixed = key.wrapping_mul(self.multiplier);
-        (mixed >> 32) as usize & (self.slots.len() - 1)
+        let mixed = key.wrapping_mul(self.multiplier) >> 32;
+        // As a fraction of 2^32, so that there may be any number of slots: a power of two would be
+        // twice the last one, and mostly too much.
+        ((mixed * self.slots.len() as u64) >> 32) as usize
     }
 
     #[cold]
     fn grow(&mut self) {
-        let len = (2 * self.slots.len()).max(FIRST_SLOTS);
+        let len = (self.slots.len() + self.slots.len() / 2).max(FIRST_SLOTS);
+        let len = len.next_multiple_of(FIRST_SLOTS);
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; len]);
         for key in old {
             if key != EMPTY {
@@ -113,9 +118,10 @@ fn key(hash: &U256) -> u64 {
 }
 
 const EMPTY: u64 = 0;
+/// A line of the cache.
 const FIRST_SLOTS: usize = 8;
-/// A power of two, as all sizes are.
-const KEPT_SLOTS: usize = 512;
+/// For as many shares as a tip sees at six a minute; there is a table for each channel.
+const KEPT_SLOTS: usize = 64;
 
 #[cfg(test)]
 mod tests {

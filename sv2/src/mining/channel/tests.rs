@@ -91,6 +91,27 @@ fn code(result: Result<Accepted, Rejection>) -> &'static str {
 }
 
 #[test]
+fn a_root_that_was_kept_gives_the_hash_that_the_tree_gives() {
+    let mut climbing = channel(ChannelKind::Standard, Target::MAX);
+    let mut keeping = channel(ChannelKind::Standard, Target::MAX);
+    for (channel, is_kept) in [(&mut climbing, false), (&mut keeping, true)] {
+        let work = work(vec![U256::MAX]);
+        let root = work.merkle_root(&channel.extranonce().prefix());
+        channel.add_active_job(2, work);
+        if is_kept {
+            channel.keep_root(2, root);
+        }
+    }
+    for (job_id, nonce) in [(2, 7), (1, 8), (2, 9)] {
+        let share = SubmitSharesStandard { job_id, nonce, ..share() };
+
+        let kept = judge(&mut keeping, &share).unwrap().hash;
+
+        assert_eq!(kept, judge(&mut climbing, &share).unwrap().hash, "job {job_id}");
+    }
+}
+
+#[test]
 fn both_kinds_hash_the_header_that_the_specification_describes() {
     let path: Vec<U256> = (1..=3).map(|leaf| U256::from_limbs([leaf, 0, 0, 0])).collect();
     let work = work(path.clone());

@@ -144,7 +144,7 @@ impl MiningServer {
         };
         let UnwrittenShare { connection, channel_id, sequence_number, .. } = share;
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        let is_open = downstream.is_open() && downstream.channels.contains_key(&channel_id);
+        let is_open = downstream.is_open() && downstream.channels.contains(channel_id);
         if downstream.generation != share.generation || !is_open {
             return;
         }

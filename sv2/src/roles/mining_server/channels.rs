@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::downstream::{Downstream, Served};
-use super::{MiningServer, Timer, slot};
+use super::{MiningServer, Timer, served_connections, slot};
 use crate::event::Event;
 use crate::mining::channel::{Channel, ChannelKind};
 use crate::mining::error_code::channel as error_code;
@@ -168,7 +168,7 @@ impl MiningServer {
             vardiff: vardiff
                 .map(|algorithm| Vardiff::new(algorithm, now.instant, target.expected_hashes())),
         };
-        downstream.channels.insert(channel_id, Box::new(served));
+        downstream.channels.insert(channel_id, served);
         let group = downstream.groups.iter_mut().find(|group| group.id() == group_id);
         group.expect("it was found or made above").join(channel_id);
         self.timers.cancel(Timer::Idle(connection));
@@ -186,7 +186,7 @@ impl MiningServer {
     ) {
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let channel_id = update.channel_id;
-        let served = downstream.channels.get_mut(&channel_id);
+        let served = downstream.channels.get_mut(channel_id);
         let refusal = match served {
             None => Some(error_code::INVALID_CHANNEL_ID),
             Some(_) => measure_refusal(update.nominal_hash_rate, update.maximum_target),
@@ -222,7 +222,7 @@ impl MiningServer {
         };
         for channel_id in closed {
             let Some(downstream) = slot(&mut self.connections, connection) else { return };
-            if !downstream.channels.contains_key(&channel_id) {
+            if !downstream.channels.contains(channel_id) {
                 self.note_ignored(now, connection, "CloseChannel of an unknown channel", out);
                 continue;
             }
@@ -239,7 +239,7 @@ impl MiningServer {
         out: &mut Outbox,
     ) {
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        let Some(served) = downstream.channels.swap_remove(&channel_id) else { return };
+        let Some(served) = downstream.channels.remove(channel_id) else { return };
         let group_id = served.channel.group_id();
         if let Some(group) = downstream.groups.iter_mut().find(|group| group.id() == group_id) {
             group.leave(channel_id);
@@ -262,9 +262,8 @@ impl MiningServer {
     /// Gives channels the targets that their shares call for.
     pub(super) fn adjust_targets(&mut self, now: Instant, out: &mut Outbox) {
         let Some(algorithm) = self.config.vardiff else { return };
-        for connection in self.open_connections() {
-            let Some(downstream) = slot(&mut self.connections, connection) else { continue };
-            for served in downstream.channels.values_mut() {
+        for (connection, downstream) in served_connections(&mut self.connections) {
+            for (_, served) in downstream.channels.iter_mut() {
                 if adjust_target(&self.config, now, connection, served, out) {
                     self.channel_changes += 1;
                 }

@@ -76,7 +76,7 @@ impl MiningServer {
                 .zip(&self.connections)
                 .filter_map(|(connection, downstream)| Some((connection, downstream.as_deref()?)))
                 .flat_map(|(connection, downstream)| {
-                    downstream.channels.keys().map(move |channel_id| (connection, *channel_id))
+                    downstream.channels.iter().map(move |(channel_id, _)| (connection, channel_id))
                 })
                 .collect(),
         }
@@ -88,7 +88,7 @@ impl MiningServer {
         channel_id: u32,
     ) -> Result<&mut Downstream, Refusal> {
         slot(&mut self.connections, connection)
-            .filter(|downstream| downstream.channels.contains_key(&channel_id))
+            .filter(|downstream| downstream.channels.contains(channel_id))
             .ok_or(Refusal::NoSuchChannel { connection, channel_id })
     }
 
@@ -102,7 +102,7 @@ impl MiningServer {
     ) -> Result<(), Refusal> {
         let downstream = slot(&mut self.connections, connection);
         let served = downstream
-            .and_then(|downstream| downstream.channels.get_mut(&channel_id))
+            .and_then(|downstream| downstream.channels.get_mut(channel_id))
             .ok_or(Refusal::NoSuchChannel { connection, channel_id })?;
         let extranonce = self.extranonces.another(served.channel.extranonce())?;
         let extranonce_prefix = extranonce.prefix();
@@ -142,7 +142,7 @@ impl MiningServer {
             return Err(Refusal::StandardJobsOnly);
         }
         let Downstream { groups, channels, .. } = downstream;
-        let channel = &mut channels[&channel_id].channel;
+        let channel = &mut channels.get_mut(channel_id).expect("it was found above").channel;
         let full_len = channel.extranonce().full_len();
         let at = |id: u32| groups.iter().position(|group| group.id() == id);
         let origin = at(channel.group_id()).expect("every channel has a group");

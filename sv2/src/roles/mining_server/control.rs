@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::channels::retarget;
 use super::downstream::Downstream;
-use super::{MiningServer, slot};
+use super::{MiningServer, served_connections, slot};
 use crate::mining::error_code::close_reason;
 use crate::mining::extranonce::ExtranonceLayout;
 use crate::mining::{CloseChannel, SetExtranoncePrefix, SetGroupChannel};
@@ -37,9 +37,8 @@ impl MiningServer {
     /// for all shares together loses those that are never sent.
     pub(crate) fn set_hardest_target(&mut self, target: Target, out: &mut Outbox) {
         self.config.hardest_target = target;
-        for connection in self.open_connections() {
-            let Some(downstream) = slot(&mut self.connections, connection) else { continue };
-            for served in downstream.channels.values_mut() {
+        for (connection, downstream) in served_connections(&mut self.connections) {
+            for (_, served) in downstream.channels.iter_mut() {
                 retarget(&self.config, connection, served, served.hash_rate, out);
             }
         }
@@ -87,8 +86,8 @@ impl MiningServer {
     fn renew_prefixes(&mut self, connection: ConnectionId, out: &mut Outbox) -> Vec<u32> {
         let Some(downstream) = slot(&mut self.connections, connection) else { return Vec::new() };
         let mut displaced = Vec::new();
-        for (channel_id, served) in &mut downstream.channels {
-            let (channel_id, channel) = (*channel_id, &mut served.channel);
+        for (channel_id, served) in downstream.channels.iter_mut() {
+            let channel = &mut served.channel;
             let Some(extranonce) = self.extranonces.renewed(channel.extranonce()) else {
                 displaced.push(channel_id);
                 continue;
@@ -112,7 +111,7 @@ impl MiningServer {
             group.close_to_joins();
             let mut full_len = None;
             for channel_id in group.members() {
-                let len = channels[&channel_id].channel.extranonce().full_len();
+                let len = channels[channel_id].channel.extranonce().full_len();
                 if *full_len.get_or_insert(len) != len {
                     apart.entry((group.id(), len)).or_default().push(channel_id);
                 }
@@ -138,13 +137,13 @@ impl MiningServer {
         let Some(downstream) = slot(&mut self.connections, connection) else { return false };
         let Some(group_channel_id) = downstream.take_id() else { return false };
         let Downstream { groups, channels, .. } = downstream;
-        let first = &channels[&channel_ids[0]].channel;
+        let first = &channels[channel_ids[0]].channel;
         let origin = groups.iter_mut().find(|group| group.id() == first.group_id());
         let origin = origin.expect("every channel has a group");
         let group = origin.split(group_channel_id, first.extranonce().full_len(), channel_ids);
         groups.push(group);
         for channel_id in channel_ids {
-            let served = channels.get_mut(channel_id).expect("members are open");
+            let served = channels.get_mut(*channel_id).expect("members are open");
             served.channel.set_group_id(group_channel_id);
         }
         for part in channel_ids.chunks(usize::from(u16::MAX)) {

@@ -37,7 +37,7 @@ impl MiningServer {
         let downstream = self.downstream(connection)?;
         let served: Vec<_> = targets(downstream, channel_id)
             .into_iter()
-            .map(|channel_id| &downstream.channels[&channel_id])
+            .map(|channel_id| &downstream.channels[channel_id])
             .collect();
         let (first, others) = served.split_first()?;
         let is_one_user = others.iter().all(|other| other.user_identity == first.user_identity);
@@ -65,7 +65,7 @@ impl MiningServer {
         let channel_ids = targets(downstream, channel_id);
         assert!(!channel_ids.is_empty(), "the place is there");
         for channel_id in channel_ids {
-            let served = downstream.channels.get_mut(&channel_id).expect("targets are open");
+            let served = downstream.channels.get_mut(channel_id).expect("targets are open");
             served.channel.add_active_job(job_id, work.clone());
         }
         out.send(connection, SetCustomMiningJobSuccess { channel_id, request_id, job_id });
@@ -116,7 +116,7 @@ fn targets(downstream: &Downstream, channel_id: u32) -> Vec<u32> {
         None => vec![channel_id],
     };
     let is_extended = |channel_id: &u32| {
-        let served = downstream.channels.get(channel_id);
+        let served = downstream.channels.get(*channel_id);
         served.is_some_and(|served| served.channel.kind() == ChannelKind::Extended)
     };
     named.into_iter().filter(is_extended).collect()

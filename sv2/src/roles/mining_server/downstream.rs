@@ -1,8 +1,6 @@
 //! What the server keeps about one client connection.
 
-use foldhash::fast::FixedState;
-use indexmap::IndexMap;
-
+use super::channel_table::ChannelTable;
 use super::channels::OpenRequest;
 use super::extensions::Negotiated;
 use crate::mining::channel::Channel;
@@ -22,8 +20,7 @@ pub(super) struct Downstream {
     /// As the client sent them (spec 5.3.1).
     flags: u32,
     pub(super) negotiated: Negotiated,
-    /// By channel id: ours, so a peer cannot steer the table.
-    pub(super) channels: IndexMap<u32, Box<Served>, FixedState>,
+    pub(super) channels: ChannelTable,
     pub(super) groups: Vec<Group>,
     /// Opens that are answered as soon as there is work, in order.
     pub(super) waiting: Vec<OpenRequest>,
@@ -92,7 +89,7 @@ impl Downstream {
             generation,
             flags: 0,
             negotiated: Negotiated::default(),
-            channels: IndexMap::default(),
+            channels: ChannelTable::default(),
             groups: Vec::new(),
             waiting: Vec::new(),
             next_id: 1,
@@ -127,7 +124,7 @@ impl Downstream {
 
     /// In hashes per second, of channels that are open or wait for work.
     pub(super) fn hash_rate(&self) -> f64 {
-        let open = self.channels.values().map(|served| served.hash_rate);
+        let open = self.channels.iter().map(|(_, served)| served.hash_rate);
         open.chain(self.waiting.iter().map(OpenRequest::hash_rate)).sum()
     }
 

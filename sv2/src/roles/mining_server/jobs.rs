@@ -84,10 +84,10 @@ impl MiningServer {
             return;
         }
         let (Some(tip), Some(current)) = (&self.stock.tip, &mut self.stock.current) else { return };
-        let Some(served) = downstream.channels.get(&channel_id) else { return };
+        let Some(served) = downstream.channels.get(channel_id) else { return };
         let Some(work) = current.work(served.channel.extranonce().full_len()) else { return };
         let job_id = downstream.take_job_id();
-        let Some(served) = downstream.channels.get_mut(&channel_id) else { return };
+        let Some(served) = downstream.channels.get_mut(channel_id) else { return };
         let channel = &mut served.channel;
         match channel.kind() {
             ChannelKind::Standard => out.send(
@@ -152,8 +152,8 @@ impl MiningServer {
         // Custom jobs are never future ones, so none is left.
         for downstream in self.connections.iter_mut().flatten() {
             if downstream.selects_work() {
-                let channels = downstream.channels.values_mut();
-                channels.for_each(|served| served.channel.retire_jobs(tip));
+                let channels = downstream.channels.iter_mut();
+                channels.for_each(|(_, served)| served.channel.retire_jobs(tip));
             }
         }
     }
@@ -192,7 +192,7 @@ fn start_tip(
     let Some(job_id) = job_id else {
         // Members wait for work with their prefix; what they find until then is stale.
         for channel_id in group.members() {
-            let served = downstream.channels.get_mut(&channel_id);
+            let served = downstream.channels.get_mut(channel_id);
             served.expect("members are open").channel.retire_jobs(tip);
         }
         return;
@@ -205,7 +205,7 @@ fn start_tip(
         if to_channels {
             out.send(connection, prev_hash_message(tip, min_ntime, channel_id, job_id));
         }
-        let served = downstream.channels.get_mut(&channel_id);
+        let served = downstream.channels.get_mut(channel_id);
         served.expect("members are open").channel.activate(job_id, tip);
     }
 }
@@ -231,10 +231,14 @@ pub(super) fn send_job(
     }
     for channel_id in group.members() {
         let channel =
-            &mut downstream.channels.get_mut(&channel_id).expect("members are open").channel;
+            &mut downstream.channels.get_mut(channel_id).expect("members are open").channel;
         if to_channels {
             let extranonce = channel.extranonce().prefix();
-            out.send(connection, work.standard_job(channel_id, job_id, min_ntime, &extranonce));
+            let job = work.standard_job(channel_id, job_id, min_ntime, &extranonce);
+            if min_ntime.is_some() {
+                channel.keep_root(job_id, job.merkle_root);
+            }
+            out.send(connection, job);
         }
         match min_ntime {
             Some(_) => channel.add_active_job(job_id, work.clone()),

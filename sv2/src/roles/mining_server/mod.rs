@@ -6,6 +6,7 @@
 //! [`WorkSource`]s and tips, and is handed every accepted share.
 
 mod accounts;
+mod channel_table;
 mod channels;
 mod commands;
 mod config;
@@ -246,7 +247,7 @@ impl MiningServer {
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         downstream.waiting.clear();
         downstream.groups.clear();
-        for (channel_id, served) in downstream.channels.drain(..) {
+        for (channel_id, served) in downstream.channels.take() {
             self.timers.cancel(Timer::Acknowledge(connection, channel_id));
             let extranonces = served.channel.into_extranonces();
             extranonces.for_each(|extranonce| self.extranonces.release(extranonce));
@@ -297,6 +298,15 @@ impl MiningServer {
             .map(|(index, _)| ConnectionId(index))
             .collect()
     }
+}
+
+/// Those that are served, in the order of their ids.
+fn served_connections(
+    connections: &mut [Option<Box<Downstream>>],
+) -> impl Iterator<Item = (ConnectionId, &mut Downstream)> {
+    let all = (0..).zip(connections).map(|(index, place)| (ConnectionId(index), place));
+    let there = all.filter_map(|(connection, place)| Some((connection, place.as_deref_mut()?)));
+    there.filter(|(_, downstream)| downstream.is_open())
 }
 
 fn slot(

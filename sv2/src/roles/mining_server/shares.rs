@@ -97,7 +97,7 @@ impl MiningServer {
         let SubmitSharesStandard { channel_id, sequence_number, .. } = *share;
         let name = ShareName { connection, channel_id, sequence_number, worker: &[] };
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        let served = downstream.channels.get_mut(&channel_id);
+        let served = downstream.channels.get_mut(channel_id);
         let served = served.filter(|served| served.channel.kind() == ChannelKind::Standard);
         let (Some(served), Some(tip)) = (served, &self.stock.tip) else {
             return self.refuse_share(now, name, error_code::INVALID_CHANNEL_ID, out);
@@ -137,7 +137,7 @@ impl MiningServer {
             }
         };
         let name = ShareName { worker: worker.as_ref().map_or(&[], |tlv| &tlv.value), ..name };
-        let served = downstream.channels.get_mut(&channel_id);
+        let served = downstream.channels.get_mut(channel_id);
         let served = served.filter(|served| served.channel.kind() == ChannelKind::Extended);
         let (Some(served), Some(tip)) = (served, &self.stock.tip) else {
             return self.refuse_share(now, name, error_code::INVALID_CHANNEL_ID, out);
@@ -172,7 +172,7 @@ impl MiningServer {
         let ShareName { connection, channel_id, sequence_number, worker: _ } = share.name;
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
         let generation = downstream.generation;
-        let Some(served) = downstream.channels.get_mut(&channel_id) else { return };
+        let Some(served) = downstream.channels.get_mut(channel_id) else { return };
         let proof = Proof {
             connection,
             channel_id,
@@ -289,6 +289,6 @@ impl MiningServer {
         channel_id: u32,
     ) -> Option<&mut Served> {
         let downstream = slot(&mut self.connections, connection)?;
-        downstream.channels.get_mut(&channel_id).map(|served| &mut **served)
+        downstream.channels.get_mut(channel_id)
     }
 }
