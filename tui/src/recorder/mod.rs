@@ -95,6 +95,10 @@ impl Recorder for FileRecorder {
         self.config.is_plain
     }
 
+    fn is_strict(&self) -> bool {
+        self.config.is_fail_closed
+    }
+
     fn record(&self, nanoseconds: u64, stream: u64, record: Record) -> Result<(), NotRecorded> {
         if matches!(record, Record::Secrets(_)) && !self.config.has_keys {
             return Ok(());

@@ -72,8 +72,8 @@ impl Queue {
         }
         state.queued_len += len;
         state.batch.entries.push(Entry { nanoseconds, stream, record });
-        // The thread sleeps only while there is nothing.
-        if state.batch.entries.len() == 1 {
+        // The thread sleeps only while there is nothing, or little that is young.
+        if state.batch.entries.len() == 1 || state.queued_len > self.queued_len_max / 2 {
             self.ready.notify_one();
         }
         true
@@ -94,7 +94,8 @@ impl Queue {
         self.lock().is_broken = is_broken;
     }
 
-    /// Takes everything, once there is something or after `patience`.
+    /// Takes everything, once there is something or after `patience`. What follows at once is
+    /// waited for: waking for each message would take the processor from those that pass it on.
     pub(super) fn take(&self, patience: Duration) -> Batch {
         let state = self.lock();
         let is_idle = |state: &mut State| {
@@ -102,7 +103,14 @@ impl Queue {
             entries.is_empty() && !begins_file && !is_last
         };
         let waited = self.ready.wait_timeout_while(state, patience, is_idle);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let may_wait = |state: &mut State| {
+            let Batch { entries, begins_file, is_last, .. } = &state.batch;
+            let is_little = state.queued_len <= self.queued_len_max / 2;
+            is_little && !entries.is_empty() && !begins_file && !is_last
+        };
+        let gathered = self.ready.wait_timeout_while(state, GATHERING.min(patience), may_wait);
+        let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         state.queued_len = 0;
         mem::take(&mut state.batch)
     }
@@ -112,6 +120,8 @@ impl Queue {
     }
 }
 
+/// Longest that a record waits for others.
+const GATHERING: Duration = Duration::from_millis(2);
 /// What a record takes beside its bytes, about.
 const ENTRY_LEN: usize = 256;
 /// For beginnings and ends of streams, in bytes: sixteen thousand of them.

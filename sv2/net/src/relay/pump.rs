@@ -30,8 +30,9 @@ pub(super) struct Pump<'a> {
     source: ReadHalf<'a>,
     input: BytesMut,
     heard: Track,
-    /// Frames that were heard, where they are recorded as they are inside of Noise.
-    heard_plain: Vec<u8>,
+    /// What was heard and is not recorded yet: bytes of the wire, or frames as they are inside of
+    /// Noise.
+    heard_bytes: Vec<u8>,
     writer: ConnectionWriter,
     sink: WriteHalf<'a>,
     said: Track,
@@ -102,7 +103,7 @@ impl<'a> Pump<'a> {
             source,
             input,
             heard,
-            heard_plain: Vec::new(),
+            heard_bytes: Vec::new(),
             writer,
             sink,
             said,
@@ -125,7 +126,12 @@ impl<'a> Pump<'a> {
 
     /// Pumps until its side ends.
     pub(super) async fn run(&mut self) -> End {
-        self.pump().await.err().unwrap_or(End::Finished(self.from))
+        let end = self.pump().await.err().unwrap_or(End::Finished(self.from));
+        // Where it ends between hearing and saying.
+        match self.flush_heard() {
+            Ok(()) => end,
+            Err(not_recorded) => not_recorded.into(),
+        }
     }
 
     async fn pump(&mut self) -> Result<(), End> {
@@ -146,8 +152,10 @@ impl<'a> Pump<'a> {
                 Ok(0) => return self.end().await,
                 Ok(len) => {
                     if self.heard.takes_wire() {
-                        let bytes = &self.input[self.input.len() - len..];
-                        self.heard.bytes(bytes, String::new())?;
+                        self.heard_bytes.extend_from_slice(&self.input[self.input.len() - len..]);
+                    }
+                    if self.heard.comes_first() {
+                        self.flush_heard()?;
                     }
                     // Few bytes at a time: little memory. A flood: few system calls.
                     read_len = match len {
@@ -170,7 +178,7 @@ impl<'a> Pump<'a> {
             match self.reader.next_frame(&mut self.input) {
                 Ok(Some(frame)) => {
                     self.frame_count += 1;
-                    append_plain(&self.heard, &frame, &mut self.heard_plain);
+                    append_plain(&self.heard, &frame, &mut self.heard_bytes);
                     self.hear(frame).await?;
                     if self.out.len() >= WRITE_LEN {
                         self.flush().await?;
@@ -333,20 +341,28 @@ impl<'a> Pump<'a> {
     }
 
     fn flush_heard(&mut self) -> Result<(), NotRecorded> {
-        if !self.heard_plain.is_empty() {
-            self.heard.bytes(&self.heard_plain, String::new())?;
-            self.heard_plain.clear();
+        if !self.heard_bytes.is_empty() {
+            self.heard.bytes(&self.heard_bytes, String::new())?;
+            self.heard_bytes.clear();
+            // One flood does not cost its length for ever.
+            self.heard_bytes.shrink_to(WRITE_LEN);
         }
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), End> {
+        // What the socket takes at once need not wait for the recorder. What answers it is read by
+        // the same task, and so is recorded behind it.
+        let sent = match self.out.is_empty() || self.said.comes_first() {
+            true => 0,
+            false => self.sink.try_write(&self.out).unwrap_or_default(),
+        };
         self.flush_heard()?;
         if self.out.is_empty() {
             return Ok(());
         }
         self.record_said(String::new())?;
-        let written = self.sink.write_all(&self.out).await;
+        let written = self.sink.write_all(&self.out[sent..]).await;
         written.map_err(|error| broken(self.from.other(), &error))?;
         self.out.clear();
         self.recorded_len = 0;

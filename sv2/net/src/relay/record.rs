@@ -54,6 +54,12 @@ pub trait Recorder: Send + Sync {
         false
     }
 
+    /// Whether what it does not take must not pass. Others are told of bytes when these are on
+    /// their way already: nobody waits for them.
+    fn is_strict(&self) -> bool {
+        true
+    }
+
     /// Takes a record of a stream; `nanoseconds` are since the Unix epoch and never go back.
     ///
     /// # Errors
@@ -136,6 +142,11 @@ impl Track {
     /// Whether bytes of the wire are recorded.
     pub(super) fn takes_wire(&self) -> bool {
         self.recorder.is_some() && !self.is_plain
+    }
+
+    /// Whether bytes have to be recorded before they are passed on.
+    pub(super) fn comes_first(&self) -> bool {
+        self.recorder.as_ref().is_some_and(|recorder| recorder.is_strict())
     }
 
     /// Whether frames are recorded as they are inside of Noise.

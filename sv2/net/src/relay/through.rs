@@ -60,8 +60,14 @@ async fn splice(
             if len == 0 {
                 break;
             }
+            // What the socket takes at once need not wait for the recorder. What answers it is read
+            // by this task, and so is recorded behind it.
+            let sent = match track.comes_first() {
+                true => 0,
+                false => other.try_write(&buffer[..len]).unwrap_or_default(),
+            };
             track.bytes(&buffer[..len], String::new())?;
-            let written = other.write_all(&buffer[..len]).await;
+            let written = other.write_all(&buffer[sent..len]).await;
             written.map_err(|error| broken(from.other(), &error))?;
         }
         other.shutdown().await.map_err(|error: io::Error| broken(from.other(), &error))
