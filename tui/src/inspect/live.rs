@@ -265,6 +265,8 @@ mod tests {
             assert_eq!(frame_bytes(&one), frame_bytes(&other));
             if is_all {
                 assert_eq!(one.info, other.info);
+                let [row, same] = [session, whole].map(|it| it.row(index).expect("is there"));
+                assert_eq!(row, same);
                 assert_eq!((one.channel, one.pair), (other.channel, other.pair));
             }
         }
