@@ -153,7 +153,7 @@ fn begin(
     policy: Policy,
     index: Option<IndexFile>,
 ) -> Result<(Session, Option<Live>), Outcome> {
-    if let Some(session) = from_index(index.as_ref(), input, &policy) {
+    if let Some(session) = from_index(index.as_ref(), input, &policy, true) {
         return Ok((session, None));
     }
     let mut session = Session::of(input, name(input), policy).indexed(index);

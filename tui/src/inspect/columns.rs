@@ -1,5 +1,6 @@
 //! What filters read from a session.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use sv2::message::descriptor;
@@ -7,29 +8,42 @@ use sv2::wire::Frame;
 use sv2_capture::Direction;
 use sv2_capture::filter::columns::{frame_values, raw_value};
 use sv2_capture::filter::{Column, Columns, Dense, Field, FieldPath, Predicate, Value};
-use sv2_capture::index::{self, Outcome, Row};
+use sv2_capture::index::{self, Chunk, Loose, Outcome, Row};
 use sv2_capture::observed::Integrity;
 use sv2_capture::state::Derived;
 use sv2_capture::state::channel::ChannelKind;
 
 use super::describe;
 use super::entry::{Entry, Kind};
-use super::rows::Part;
+use super::rows::{Part, Rows};
 use super::session::Session;
 
 /// The rows of a session, some of which are at hand as columns.
 pub(super) struct PartOf<'a> {
-    pub(super) session: &'a Session,
-    pub(super) part: Part,
+    session: &'a Session,
+    rows: &'a Rows,
+    part: Part,
+    /// All of it, where more than columns was asked for.
+    chunk: OnceCell<Option<Rc<Chunk>>>,
+    columns: [OnceCell<Option<Loose>>; DENSE.len()],
 }
 
-impl PartOf<'_> {
+impl<'a> PartOf<'a> {
+    pub(super) fn new(session: &'a Session, rows: &'a Rows, part: Part) -> Self {
+        let (chunk, columns) = (OnceCell::new(), Default::default());
+        PartOf { session, rows, part, chunk, columns }
+    }
+
     fn row(&self, row: u64) -> Option<Row> {
         let index = usize::try_from(row).ok()?;
-        match index.checked_sub(self.part.first).filter(|at| *at < self.part.chunk.len()) {
-            Some(at) => Some(self.part.chunk.row(at)),
+        match index.checked_sub(self.part.first).filter(|at| *at < self.part.len) {
+            Some(at) => Some(self.chunk()?.row(at)),
             None => self.session.row(index),
         }
+    }
+
+    fn chunk(&self) -> Option<&Chunk> {
+        self.chunk.get_or_init(|| self.rows.chunk(&self.part)).as_deref()
     }
 
     fn entry(&self, row: u64) -> Option<Rc<Entry>> {
@@ -99,8 +113,13 @@ impl Columns for PartOf<'_> {
     }
 
     fn dense(&self, column: Column, first: u64) -> Option<Dense<'_>> {
-        let index = usize::try_from(first).ok()?;
-        self.part.chunk.dense(column, index.checked_sub(self.part.first)?)
+        let at = usize::try_from(first).ok()?.checked_sub(self.part.first)?;
+        let slot = DENSE.iter().position(|known| *known == column)?;
+        let alone = self.columns[slot].get_or_init(|| self.rows.column(&self.part, column));
+        match alone {
+            Some(alone) => alone.dense(at),
+            None => self.chunk()?.dense(column, at),
+        }
     }
 }
 
@@ -108,10 +127,23 @@ impl Session {
     /// What a message has in a field.
     pub(super) fn values(&self, index: usize, field: &Field, take: &mut dyn FnMut(Value<'_>)) {
         if let Some(part) = self.part_of(index) {
-            PartOf { session: self, part }.values(index as u64, field, take);
+            part.values(index as u64, field, take);
         }
     }
 }
+
+/// Columns that chunks may have as numbers.
+const DENSE: [Column; 9] = [
+    Column::T,
+    Column::Dt,
+    Column::Conn,
+    Column::Type,
+    Column::Ext,
+    Column::Ch,
+    Column::Job,
+    Column::Pair,
+    Column::Latency,
+];
 
 /// Values that rows have; false of a column that needs more.
 fn row_values(index: u64, row: &Row, column: Column, take: &mut dyn FnMut(Value<'_>)) -> bool {

@@ -4,7 +4,8 @@
 //! It has the rows of a [`Session`] and the lines of its screens; no key, and no message. It is
 //! made for files of some size only, with the file's length, time and ends, and with the keys,
 //! rules and authority that it was read with: where any of these has changed, or a single bit of
-//! the index, it is not used but made anew. It can be deleted at any time. Where the folder cannot
+//! the index, it is not used but made anew. A screen does not wait until all bits are looked at: it
+//! says so where one turns out to be wrong. It can be deleted at any time. Where the folder cannot
 //! be written to, it is in the user's cache folder.
 
 use std::fs::{self, File};
@@ -55,17 +56,29 @@ impl IndexFile {
         is_writable(&cache).then_some(cache)
     }
 
-    /// Everything that was read once; `None` where it must be read again.
-    pub(super) fn open(&self, input: &Input, name: &str, policy: &Policy) -> Option<Session> {
+    /// Everything that was read once; `None` where it must be read again. `at_once`: a screen shows
+    /// it, and is told when it turns out to be damaged; otherwise it is looked through before.
+    pub(super) fn open(
+        &self,
+        input: &Input,
+        name: &str,
+        policy: &Policy,
+        at_once: bool,
+    ) -> Option<Session> {
         let places = [Some(self.path.clone()), self.in_cache()];
         places.into_iter().flatten().find_map(|path| {
-            let file = File::open(path).ok()?;
+            let file = File::open(&path).ok()?;
             let table = self.table(&file)?;
             let mut from = Reader::new(&table);
             let stamp = from.bytes()?;
             let session = Session::of(input, name.to_owned(), policy.clone());
             (stamp == self.stamp).then_some(())?;
-            session.restored(input, file, &mut from)
+            let mut session = session.restored(input, file, &mut from)?;
+            if at_once {
+                session.check_beside(path);
+                return Some(session);
+            }
+            session.is_whole().then_some(session)
         })
     }
 

@@ -90,6 +90,9 @@ impl Screen {
             if let Some(failure) = self.look(&mut app) {
                 return Ok(Some(failure));
             }
+            if let Some(failure) = app.session.failure() {
+                app.said = failure;
+            }
             self.terminal.draw(|frame| view::draw(frame, &mut app))?;
             let is_waiting = self.live.is_some() || self.writer.is_some();
             if is_waiting && !event::poll(BETWEEN_LOOKS)? {

@@ -17,7 +17,7 @@ pub(super) fn open(
     policy: Policy,
     index: Option<IndexFile>,
 ) -> Result<Session, String> {
-    if let Some(session) = from_index(index.as_ref(), input, &policy) {
+    if let Some(session) = from_index(index.as_ref(), input, &policy, false) {
         return Ok(session);
     }
     let mut session = Session::of(input, name(input), policy).indexed(index);
@@ -40,8 +40,9 @@ pub(super) fn from_index(
     index: Option<&IndexFile>,
     input: &Input,
     policy: &Policy,
+    at_once: bool,
 ) -> Option<Session> {
-    index?.open(input, &name(input), policy)
+    index?.open(input, &name(input), policy, at_once)
 }
 
 /// Names of the files, without their folders.

@@ -12,8 +12,11 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use sv2_capture::index::{Change, Chunk, Extra, Reader, Row, Writer};
+use sv2_capture::filter::Column;
+use sv2_capture::index::{Change, Chunk, Extra, Loose, Reader, Row, Writer};
 use tempfile::TempPath;
 
 /// All rows of a capture, from 0.
@@ -33,6 +36,7 @@ pub(super) struct Rows {
     at_hand: RefCell<VecDeque<(usize, Rc<Chunk>)>>,
     /// Why older rows cannot be kept, or not be read.
     failure: RefCell<Option<String>>,
+    is_spoilt: Arc<AtomicBool>,
 }
 
 /// A chunk in the file.
@@ -42,13 +46,22 @@ struct Closed {
     position: u64,
     bytes_len: usize,
     checksum: u32,
+    /// As [`Chunk::long_columns`].
+    long_columns: u16,
 }
 
-/// A chunk, and the row that it begins with.
-#[derive(Clone)]
+/// Where the rows of a chunk are.
 pub(super) struct Part {
+    /// The first of them.
     pub(super) first: usize,
-    pub(super) chunk: Rc<Chunk>,
+    pub(super) len: usize,
+    held: Held,
+}
+
+enum Held {
+    Open(Rc<Chunk>),
+    /// In the file.
+    Closed(usize),
 }
 
 impl Rows {
@@ -72,8 +85,10 @@ impl Rows {
         let mut out = Writer::default();
         out.bytes(stamp);
         out.int(self.closed.len() as u64);
-        for Closed { len, position, bytes_len, checksum, .. } in &self.closed {
-            let values = [*len as u64, *position, *bytes_len as u64, (*checksum).into()];
+        for closed in &self.closed {
+            let Closed { len, position, bytes_len, checksum, long_columns, .. } = *closed;
+            let values =
+                [len as u64, position, bytes_len as u64, checksum.into(), long_columns.into()];
             values.iter().for_each(|value| out.int(*value));
         }
         describe(&mut out);
@@ -85,30 +100,46 @@ impl Rows {
 
     /// The rows of a file whose directory is next in `from`; `None` if it does not fit the file.
     pub(super) fn opened(file: File, from: &mut Reader<'_>) -> Option<Rows> {
+        let file_len = file.metadata().ok()?.len();
         let mut rows = Rows { file: Some(file), ..Rows::default() };
-        let mut bytes = Vec::new();
         for _ in 0..from.int()? {
-            let (len, position, bytes_len) = (from.small()?, from.int()?, from.small()?);
-            let checksum = from.small()?;
+            let (len, position, bytes_len): (usize, u64, usize) =
+                (from.small()?, from.int()?, from.small()?);
+            let (checksum, long_columns) = (from.small()?, from.small()?);
             let first = rows.first_open;
-            let closed = Closed { first, len, position, bytes_len, checksum };
-            rows.check(&closed, &mut bytes)?;
+            if len == 0 || position.checked_add(bytes_len as u64)? > file_len {
+                return None;
+            }
             rows.first_open = first.checked_add(len)?;
-            rows.closed.push(closed);
+            rows.closed.push(Closed { first, len, position, bytes_len, checksum, long_columns });
         }
         Some(rows)
     }
 
-    /// Whether the bytes of a chunk are those that were written.
-    fn check(&self, closed: &Closed, bytes: &mut Vec<u8>) -> Option<()> {
-        let file = self.file.as_ref()?;
-        let end = closed.position.checked_add(closed.bytes_len as u64)?;
-        if closed.len == 0 || end > file.metadata().ok()?.len() {
-            return None;
-        }
-        bytes.resize(closed.bytes_len, 0);
-        file.read_exact_at(bytes, closed.position).ok()?;
-        (crc32fast::hash(bytes) == closed.checksum).then_some(())
+    /// Looks whether all bytes of the file are those that were written.
+    pub(super) fn are_whole(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| self.checks().iter().all(|check| check.holds(file)))
+    }
+
+    /// The same, meanwhile: what fails is said by [`Rows::failure`], and `spoilt` is removed.
+    pub(super) fn check_beside(&mut self, spoilt: PathBuf) {
+        let Some(file) = self.file.as_ref().and_then(|file| file.try_clone().ok()) else { return };
+        let (checks, is_spoilt) = (self.checks(), Arc::clone(&self.is_spoilt));
+        std::thread::spawn(move || {
+            if !checks.iter().all(|check| check.holds(&file)) {
+                is_spoilt.store(true, Ordering::Release);
+                // It is of no use to anybody; where it cannot be removed it will be refused again.
+                let _ = std::fs::remove_file(spoilt);
+            }
+        });
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let of = |closed: &Closed| {
+            let Closed { position, bytes_len, checksum, .. } = *closed;
+            Check { position, bytes_len, checksum }
+        };
+        self.closed.iter().map(of).collect()
     }
 
     /// How many.
@@ -118,6 +149,9 @@ impl Rows {
 
     /// Whether further ones can be kept; otherwise, why not.
     pub(super) fn failure(&self) -> Option<String> {
+        if self.is_spoilt.load(Ordering::Acquire) {
+            return Some("its index is damaged, and was removed: open it again".to_owned());
+        }
         self.failure.borrow().clone()
     }
 
@@ -152,7 +186,7 @@ impl Rows {
     /// A row.
     pub(super) fn row(&self, index: usize) -> Option<Row> {
         let part = self.part_of(index)?;
-        Some(part.chunk.row(index - part.first))
+        Some(self.chunk(&part)?.row(index - part.first))
     }
 
     /// A row that may still learn something.
@@ -163,31 +197,41 @@ impl Rows {
     /// What it has beyond that.
     pub(super) fn extra(&self, index: usize) -> Option<Extra> {
         let part = self.part_of(index)?;
-        Some(part.chunk.extra(index - part.first))
+        Some(self.chunk(&part)?.extra(index - part.first))
     }
 
     /// The chunk with a row.
     pub(super) fn part_of(&self, index: usize) -> Option<Part> {
-        if let Some(mut at) = index.checked_sub(self.first_open) {
-            for chunk in &self.open {
-                if at < chunk.len() {
-                    return Some(Part { first: index - at, chunk: Rc::clone(chunk) });
-                }
-                at -= chunk.len();
+        let Some(mut at) = index.checked_sub(self.first_open) else {
+            let place = self.closed.partition_point(|closed| closed.first <= index);
+            let place = place.checked_sub(1)?;
+            let Closed { first, len, .. } = self.closed[place];
+            return Some(Part { first, len, held: Held::Closed(place) });
+        };
+        for chunk in &self.open {
+            if at < chunk.len() {
+                let held = Held::Open(Rc::clone(chunk));
+                return Some(Part { first: index - at, len: chunk.len(), held });
             }
-            return None;
+            at -= chunk.len();
         }
-        let place = self.closed.partition_point(|closed| closed.first <= index).checked_sub(1)?;
-        let first = self.closed[place].first;
+        None
+    }
+
+    /// All of it, at hand from now on.
+    pub(super) fn chunk(&self, part: &Part) -> Option<Rc<Chunk>> {
+        let place = match &part.held {
+            Held::Open(chunk) => return Some(Rc::clone(chunk)),
+            Held::Closed(place) => *place,
+        };
         let mut at_hand = self.at_hand.borrow_mut();
         if let Some(found) = at_hand.iter().position(|(known, _)| *known == place) {
-            let chunk = Rc::clone(&at_hand[found].1);
             if found > 0
                 && let Some(entry) = at_hand.remove(found)
             {
                 at_hand.push_front(entry);
             }
-            return Some(Part { first, chunk });
+            return at_hand.front().map(|(_, chunk)| Rc::clone(chunk));
         }
         let chunk = match self.load(&self.closed[place]) {
             Ok(chunk) => Rc::new(chunk),
@@ -198,7 +242,21 @@ impl Rows {
         };
         at_hand.push_front((place, Rc::clone(&chunk)));
         at_hand.truncate(AT_HAND_MAX);
-        Some(Part { first, chunk })
+        Some(chunk)
+    }
+
+    /// One column of it, without the others.
+    pub(super) fn column(&self, part: &Part, column: Column) -> Option<Loose> {
+        let Held::Closed(place) = part.held else { return None };
+        let Closed { len, position, bytes_len, long_columns, .. } = self.closed[place];
+        let range = Chunk::place_of(column, len, long_columns)?;
+        if range.end > bytes_len {
+            return None;
+        }
+        let mut bytes = vec![0; range.len()];
+        let file = self.file.as_ref()?;
+        file.read_exact_at(&mut bytes, position + range.start as u64).ok()?;
+        Some(Loose::new(column, &bytes))
     }
 
     fn close_old(&mut self) {
@@ -211,12 +269,14 @@ impl Rows {
 
     fn close_oldest(&mut self) -> io::Result<()> {
         let Some(chunk) = self.open.front() else { return Ok(()) };
+        let chunk = Rc::clone(chunk);
         let bytes = chunk.to_bytes();
         let (first, len) = (self.first_open, chunk.len());
         let (position, bytes_len) = (self.file_len, bytes.len());
         let checksum = crc32fast::hash(&bytes);
         self.make_file()?.write_all_at(&bytes, position)?;
-        self.closed.push(Closed { first, len, position, bytes_len, checksum });
+        let long_columns = chunk.long_columns();
+        self.closed.push(Closed { first, len, position, bytes_len, checksum, long_columns });
         self.file_len += bytes_len as u64;
         self.first_open += len;
         self.open.pop_front();
@@ -246,6 +306,21 @@ impl Rows {
         Chunk::from_bytes(&bytes)
             .filter(|chunk| chunk.len() == closed.len)
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Bytes of the file, and what must come of them.
+struct Check {
+    position: u64,
+    bytes_len: usize,
+    checksum: u32,
+}
+
+impl Check {
+    fn holds(&self, file: &File) -> bool {
+        let mut bytes = vec![0; self.bytes_len];
+        file.read_exact_at(&mut bytes, self.position).is_ok()
+            && crc32fast::hash(&bytes) == self.checksum
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use sv2::common::Protocol;
@@ -29,7 +30,7 @@ use super::index_file::{HEAD_LEN, IndexFile};
 use super::origin::{Lies, Origins};
 use super::quick;
 use super::remarks::Remarks;
-use super::rows::{Part, Rows};
+use super::rows::Rows;
 use super::tables::list;
 use crate::capture::{End, Input};
 
@@ -178,7 +179,22 @@ impl Session {
         })
     }
 
-    /// Takes everything from the file of an index; `None` if that is not whole.
+    /// Why messages cannot be shown any more, if so.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.rows.failure()
+    }
+
+    /// Whether the file of the index is whole.
+    pub(super) fn is_whole(&self) -> bool {
+        self.rows.are_whole()
+    }
+
+    /// Looks whether it is while it is used already.
+    pub(super) fn check_beside(&mut self, index: PathBuf) {
+        self.rows.check_beside(index);
+    }
+
+    /// Takes everything from the file of an index; `None` if its table is not whole.
     pub(super) fn restored(
         mut self,
         input: &Input,
@@ -207,23 +223,27 @@ impl Session {
     pub(crate) fn places_from(&self, filter: &Filter, from: usize) -> Vec<usize> {
         let mut places = Vec::new();
         let mut next = from;
-        while let Some(part) = self.rows_with(next).part_of(next) {
-            let len = CHUNK.min(part.chunk.len() - (next - part.first));
-            let rows = filter.select(&PartOf { session: self, part }, next as u64, len, None);
+        loop {
+            let rows = self.rows_with(next);
+            let Some(part) = rows.part_of(next) else { break };
+            let len = CHUNK.min(part.len - (next - part.first));
+            let part = PartOf::new(self, rows, part);
+            let rows = filter.select(&part, next as u64, len, None);
             places.extend(rows.iter().map(|row| next + row));
             next += len;
         }
         places
     }
 
-    /// The rows around a message.
-    pub(super) fn part_of(&self, index: usize) -> Option<Part> {
-        self.rows.part_of(index)
+    /// The rows around a place, for filters and columns.
+    pub(super) fn part_of(&self, index: usize) -> Option<PartOf<'_>> {
+        let rows = self.rows_with(index);
+        Some(PartOf::new(self, rows, rows.part_of(index)?))
     }
 
     /// What is known of a message beyond its row, without what it says itself.
     pub(super) fn derived(&self, index: usize) -> Vec<(&'static str, Derived)> {
-        self.rows.extra(index).map_or_else(Vec::new, |extra| extra.derived)
+        self.rows_with(index).extra(index).map_or_else(Vec::new, |extra| extra.derived)
     }
 
     /// Something that the reader has to say; what it says again and again is kept once.

@@ -1,6 +1,7 @@
 //! Rows that are held together: column by column, with a heap for what few of them have.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::row::{Kind, Outcome, Position, Row, Sealed};
 use super::{Extra, Reader, Writer};
@@ -201,25 +202,19 @@ impl Chunk {
 
     /// Numbers of a column from a row on, where all of them are held as such.
     pub fn dense(&self, column: Column, first: usize) -> Option<Dense<'_>> {
-        let narrow = match column {
-            Column::T => {
-                return Some(Dense { numbers: Numbers::U64(self.at.get(first..)?), missing: None });
-            }
-            Column::Conn => Narrow::Connection,
-            Column::Ch => Narrow::Channel,
-            Column::Job => Narrow::Job,
-            Column::Pair => Narrow::Pair,
-            Column::Latency => Narrow::Latency,
-            Column::Dt => Narrow::SinceLast,
-            Column::Type => Narrow::Type,
-            Column::Ext => Narrow::Extension,
-            _ => return None,
-        };
-        if self.long.keys().any(|(_, long)| *long == narrow as u8) {
+        if column == Column::T {
+            return Some(Dense { numbers: Numbers::U64(self.at.get(first..)?), missing: None });
+        }
+        let narrow = Narrow::of(column)?;
+        if self.long_columns() & 1 << narrow as u16 != 0 {
             return None;
         }
-        let numbers = Numbers::U32(self.narrow[narrow as usize].get(first..)?);
-        Some(Dense { numbers, missing: Some(MISSING.into()) })
+        dense_narrow(&self.narrow[narrow as usize], first)
+    }
+
+    /// Columns with numbers that do not fit, a bit each: those are not dense.
+    pub fn long_columns(&self) -> u16 {
+        self.long.keys().fold(0, |bits, (_, column)| bits | 1 << (column % 16))
     }
 
     /// As bytes, which are as long after any [`Change`] that fits.
@@ -276,6 +271,17 @@ impl Chunk {
         from.is_at_end().then_some(chunk)
     }
 
+    /// Whether [`Chunk::long_columns`] leaves a column dense, and then where its numbers stand in the
+    /// [bytes](Chunk::to_bytes) of a chunk of so many rows.
+    pub fn place_of(column: Column, rows: usize, long_columns: u16) -> Option<Range<usize>> {
+        if column == Column::T {
+            return Some(HEAD_LEN..HEAD_LEN + rows * 8);
+        }
+        let narrow = Narrow::of(column)?;
+        let before = HEAD_LEN + rows * (8 + 8 + 2 + 4 + 4 * narrow as usize);
+        (long_columns & 1 << narrow as u16 == 0).then_some(before..before + rows * 4)
+    }
+
     fn add(&mut self, column: Narrow, value: Option<u64>) {
         self.narrow[column as usize].push(MISSING);
         self.set(column, self.narrow[column as usize].len() - 1, value);
@@ -306,6 +312,57 @@ impl Chunk {
             short => Some(short.into()),
         }
     }
+}
+
+/// A column by itself, from the bytes at its [place](Chunk::place_of).
+#[derive(Clone, Debug)]
+pub enum Loose {
+    /// Of four bytes each.
+    Narrow(Vec<u32>),
+    /// Of eight.
+    Wide(Vec<u64>),
+}
+
+impl Loose {
+    /// Takes the bytes of a column.
+    pub fn new(column: Column, bytes: &[u8]) -> Loose {
+        match column {
+            Column::T => Loose::Wide(wide(bytes)),
+            _ => Loose::Narrow(short(bytes)),
+        }
+    }
+
+    /// Its numbers from a row on.
+    pub fn dense(&self, first: usize) -> Option<Dense<'_>> {
+        match self {
+            Loose::Narrow(numbers) => dense_narrow(numbers, first),
+            Loose::Wide(numbers) => {
+                Some(Dense { numbers: Numbers::U64(numbers.get(first..)?), missing: None })
+            }
+        }
+    }
+}
+
+impl Narrow {
+    /// The one that filters know as this.
+    fn of(column: Column) -> Option<Narrow> {
+        Some(match column {
+            Column::Conn => Narrow::Connection,
+            Column::Ch => Narrow::Channel,
+            Column::Job => Narrow::Job,
+            Column::Pair => Narrow::Pair,
+            Column::Latency => Narrow::Latency,
+            Column::Dt => Narrow::SinceLast,
+            Column::Type => Narrow::Type,
+            Column::Ext => Narrow::Extension,
+            _ => return None,
+        })
+    }
+}
+
+fn dense_narrow(numbers: &[u32], first: usize) -> Option<Dense<'_>> {
+    let numbers = Numbers::U32(numbers.get(first..)?);
+    Some(Dense { numbers, missing: Some(MISSING.into()) })
 }
 
 fn flags(row: &Row) -> u16 {

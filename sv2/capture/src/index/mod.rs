@@ -25,6 +25,6 @@ mod row;
 mod tests;
 
 pub use bytes::{Reader, Writer};
-pub use chunk::{Change, Chunk, HEAP_LEN_MAX};
+pub use chunk::{Change, Chunk, HEAP_LEN_MAX, Loose};
 pub use extra::Extra;
 pub use row::{Kind, Outcome, Position, Row, Sealed};

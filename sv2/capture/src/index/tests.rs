@@ -131,7 +131,14 @@ proptest! {
             }),
         ];
         for (column, expected) in ask {
-            let Some(dense) = chunk.dense(column, 0) else { continue };
+            let long = chunk.long_columns();
+            let place = Chunk::place_of(column, rows.len(), long);
+            let Some(dense) = chunk.dense(column, 0) else {
+                prop_assert!(place.is_none());
+                continue;
+            };
+            let alone = Loose::new(column, &chunk.to_bytes()[place.unwrap()]);
+            prop_assert_eq!(format!("{:?}", alone.dense(0)), format!("{:?}", Some(dense)));
             for (index, row) in rows.iter().enumerate() {
                 let number = match dense.numbers {
                     Numbers::U32(numbers) => u64::from(numbers[index]),

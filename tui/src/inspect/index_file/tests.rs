@@ -26,7 +26,7 @@ fn read_once(input: &Input) -> Session {
 }
 
 fn opened(input: &Input) -> Option<Session> {
-    index_of(input).open(input, "shares.pcapng", &Policy::default())
+    index_of(input).open(input, "shares.pcapng", &Policy::default(), false)
 }
 
 /// Everything that screens show of it.
@@ -107,13 +107,32 @@ fn an_index_with_a_wrong_byte_or_without_its_end_is_not_used() {
 }
 
 #[test]
+fn a_screen_is_told_of_a_damaged_index_and_the_file_is_gone() {
+    let (_folder, input) = capture(false);
+    read_once(&input);
+    let index = index_of(&input);
+    let mut bytes = fs::read(&index.path).unwrap();
+    bytes[HEAD_LEN + 1000] ^= 1;
+    fs::write(&index.path, &bytes).unwrap();
+
+    let session = index.open(&input, "", &Policy::default(), true).expect("its table is whole");
+
+    while session.failure().is_none() {
+        std::thread::yield_now();
+    }
+    while index.path.exists() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn an_index_of_something_else_is_made_anew() {
     let (folder, input) = capture(true);
     let whole = read_once(&input);
     let mut policy = Policy::default();
     policy.allow("18").unwrap();
     let with_policy = IndexFile::of_long(&input, &policy, 0).unwrap();
-    assert!(with_policy.open(&input, "", &policy).is_none(), "other rules");
+    assert!(with_policy.open(&input, "", &policy, false).is_none(), "other rules");
 
     let key_log = folder.path().join("keys.log");
     fs::write(&key_log, format!("SV2_I2R {} {}\n", "ab".repeat(64), "cd".repeat(32))).unwrap();
