@@ -9,13 +9,16 @@
 //! be written to, it is in the user's cache folder.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, linkat};
 use sha2::{Digest as _, Sha256};
 use sv2_capture::index::{Reader, Writer};
 use sv2_capture::rules::Policy;
+use tempfile::TempPath;
 
 use super::session::Session;
 use crate::capture::{End, Input, keys_beside};
@@ -88,17 +91,18 @@ impl IndexFile {
     /// In words.
     pub(super) fn save(&self, session: &mut Session, end: &End) -> Result<(), String> {
         let said = |error: io::Error| format!("the index is not kept: {error}");
-        let (file, name, table_at, table) = session.write_index(&self.stamp, end).map_err(said)?;
+        let (file, table_at, table) = session.write_index(&self.stamp, end).map_err(said)?;
         let mut head = Vec::from(MAGIC);
         head.extend_from_slice(&table_at.to_le_bytes());
         head.extend_from_slice(&(table.len() as u64).to_le_bytes());
         head.extend_from_slice(&crc32fast::hash(&table).to_le_bytes());
         file.write_all_at(&head, 0).map_err(said)?;
-        let Some(made) = name.take() else { return Ok(()) };
-        let is_beside = made.parent() == Some(&self.folder_beside());
+        let Some(folder) = self.folder() else { return Ok(()) };
+        let is_beside = folder == self.folder_beside();
         let path = if is_beside { Some(self.path.clone()) } else { self.in_cache() };
         let Some(path) = path else { return Ok(()) };
-        made.persist(path).map_err(|error| said(error.error))
+        let named = named(file, &folder).map_err(said)?;
+        named.persist(path).map_err(|error| said(error.error))
     }
 
     fn folder_beside(&self) -> PathBuf {
@@ -128,6 +132,25 @@ impl IndexFile {
         file.read_exact_at(&mut table, at).ok()?;
         (crc32fast::hash(&table) == checksum).then_some(table)
     }
+}
+
+/// A name for a file that has none: for itself, or where the file system cannot do that, for a copy.
+fn named(file: &File, folder: &Path) -> io::Result<TempPath> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".assay-").suffix(".sv2idx");
+    let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let linked = builder.make_in(folder, |path| {
+        let flags = AtFlags::SYMLINK_FOLLOW;
+        linkat(CWD, &itself, CWD, path, flags).map_err(io::Error::from)
+    });
+    if let Ok(linked) = linked {
+        return Ok(linked.into_temp_path());
+    }
+    let mut copy = builder.tempfile_in(folder)?;
+    let mut from = file.try_clone()?;
+    from.rewind()?;
+    io::copy(&mut from, &mut copy)?;
+    Ok(copy.into_temp_path())
 }
 
 /// Everything that an index depends on.

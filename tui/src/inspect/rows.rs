@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sv2_capture::filter::Column;
 use sv2_capture::index::{Change, Chunk, Extra, Loose, Reader, Row, Writer};
-use tempfile::TempPath;
 
 /// All rows of a capture, from 0.
 #[derive(Default)]
@@ -31,8 +30,6 @@ pub(super) struct Rows {
     file_len: u64,
     /// Where the file is made, if not among temporary ones.
     folder: Option<PathBuf>,
-    /// Its name, until it has another or is gone.
-    name: Option<TempPath>,
     at_hand: RefCell<VecDeque<(usize, Rc<Chunk>)>>,
     /// Why older rows cannot be kept, or not be read.
     failure: RefCell<Option<String>>,
@@ -72,12 +69,12 @@ impl Rows {
     }
 
     /// Puts all rows into the file, and behind them a table: the stamp, where chunks stand, and what
-    /// `describe` adds. Returns the file, its name, and where the table stands.
+    /// `describe` adds. Returns the file, which has no name, and where the table stands.
     pub(super) fn finish(
         &mut self,
         stamp: &[u8],
         describe: impl FnOnce(&mut Writer),
-    ) -> io::Result<(&File, &mut Option<TempPath>, u64, Vec<u8>)> {
+    ) -> io::Result<(&File, u64, Vec<u8>)> {
         while !self.open.is_empty() {
             self.close_oldest()?;
         }
@@ -95,7 +92,7 @@ impl Rows {
         let table = out.into_bytes();
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         file.write_all_at(&table, self.file_len)?;
-        Ok((file, &mut self.name, self.file_len, table))
+        Ok((file, self.file_len, table))
     }
 
     /// The rows of a file whose directory is next in `from`; `None` if it does not fit the file.
@@ -286,13 +283,8 @@ impl Rows {
     fn make_file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             self.file = Some(match &self.folder {
-                Some(folder) => {
-                    let mut builder = tempfile::Builder::new();
-                    let named = builder.prefix(".assay-").suffix(".sv2idx").tempfile_in(folder)?;
-                    let (file, name) = named.into_parts();
-                    self.name = Some(name);
-                    file
-                }
+                // Without a name: nothing is left of it, however the program ends.
+                Some(folder) => tempfile::tempfile_in(folder)?,
                 None => tempfile::tempfile()?,
             });
         }

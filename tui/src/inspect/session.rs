@@ -22,8 +22,6 @@ use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
 use sv2_capture::state::{Derived, Facts};
 
-use tempfile::TempPath;
-
 use super::columns::PartOf;
 use super::entry::{Entry, row_of};
 use super::index_file::{HEAD_LEN, IndexFile};
@@ -161,7 +159,7 @@ impl Session {
         &mut self,
         stamp: &[u8],
         end: &End,
-    ) -> io::Result<(&File, &mut Option<TempPath>, u64, Vec<u8>)> {
+    ) -> io::Result<(&File, u64, Vec<u8>)> {
         let Session { origins, tally, connections, channels, jobs, notes, .. } = self;
         let (start, last) = (self.start, self.end);
         self.rows.finish(stamp, |out| {

@@ -63,6 +63,47 @@ fn what_is_opened_by_its_index_shows_what_was_read() {
 }
 
 #[test]
+fn nothing_but_the_index_is_left_in_the_folder() {
+    let (folder, input) = capture(false);
+    let index = index_of(&input);
+    let names = || {
+        let all = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = all.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let mut half_read = Session::of(&input, String::new(), Policy::default()).indexed(Some(index));
+    let mut take = |found: &Found<'_>| {
+        half_read.take_from(&found.observed, crate::inspect::Lies::of(found));
+        Flow::GoOn
+    };
+    read(&input, &mut take, &mut || Flow::GoOn).unwrap();
+    half_read.write_index(&[], &End::default()).unwrap();
+    assert_eq!(names(), ["shares.pcapng"], "while it is made");
+
+    drop(half_read);
+    read_once(&input);
+    // Once more, over the one that is there.
+    read_again(&input);
+
+    assert_eq!(names(), ["shares.pcapng", "shares.pcapng.sv2idx"]);
+    assert!(opened(&input).is_some());
+}
+
+/// As if there were no index.
+fn read_again(input: &Input) {
+    let session = Session::of(input, String::new(), Policy::default());
+    let mut session = session.indexed(Some(index_of(input)));
+    let mut take = |found: &Found<'_>| {
+        session.take_from(&found.observed, crate::inspect::Lies::of(found));
+        Flow::GoOn
+    };
+    let end = read(input, &mut take, &mut || Flow::GoOn).unwrap();
+    session.keep_index(&end);
+    assert!(session.notes.is_empty(), "{:?}", session.notes);
+}
+
+#[test]
 fn no_key_stands_in_an_index() {
     let (_folder, input) = capture(true);
     read_once(&input);
