@@ -61,10 +61,13 @@ debian_fetch() {
 }
 
 # debian_unpack PROGRAM FOLDER [NAME=PATH...]: makes a root of FOLDER/archives, and the wrapper
-# FOLDER/PROGRAM that runs in it, with variables that name paths of the root.
+# FOLDER/PROGRAM that runs in it, with variables that name paths of the root; and with
+# FOLDER/preload.so before its libraries, where the caller has made one.
 debian_unpack() {
-  local program=$1 into=$2 deb loader libraries
+  local program=$1 into=$2 deb loader libraries preload=
   shift 2
+  # shellcheck disable=SC2016  # The wrapper's own variable.
+  [[ ! -f $into/preload.so ]] || preload='--preload "$here/preload.so" '
   for deb in "$into"/archives/*.deb; do
     [[ -f $deb ]] || { say "no packages in $into/archives"; return 1; }
     case ${deb##*/} in
@@ -85,8 +88,8 @@ debian_unpack() {
       'here=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)'
     local setting
     for setting in "$@"; do printf 'export %s="$here/root%s"\n' "${setting%%=*}" "${setting#*=}"; done
-    printf 'exec "$here%s" --library-path "$here%s:$here%s" "$here/root/usr/bin/%s" "$@"\n' \
-      "$loader" "$libraries" "$others" "$program"
+    printf 'exec "$here%s" %s--library-path "$here%s:$here%s" "$here/root/usr/bin/%s" "$@"\n' \
+      "$loader" "$preload" "$libraries" "$others" "$program"
   } >"$into/$program"
   chmod +x "$into/$program"
 }
