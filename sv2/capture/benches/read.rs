@@ -1,9 +1,12 @@
-//! How fast captures of shares are read: packets alone, in clear, encrypted and verified.
+//! How fast captures of shares are read: packets alone, messages in clear, or encrypted and
+//! verified, and the rows of an index, before anything is followed or judged.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sv2_capture::read::{Dissector, Item, PacketReader};
+use sv2_capture::index::{Chunk, Extra, Kind, Position, Row, Sealed};
+use sv2_capture::observed::What;
+use sv2_capture::read::{Dissector, Item, PacketReader, Sink};
 use sv2_capture::sample::ShareCapture;
 
 fn file(is_sealed: bool) -> (Vec<u8>, u64) {
@@ -25,19 +28,55 @@ fn packets(file: &[u8]) -> u64 {
 }
 
 fn messages(file: &[u8]) -> u64 {
+    let mut count = 0;
+    read_all(file, &mut |found| count = found.observed.number);
+    count
+}
+
+/// Chunks go where whoever keeps them has them.
+fn rows(file: &[u8]) -> usize {
+    let (mut chunk, mut len) = (Chunk::default(), 0);
+    read_all(file, &mut |found| {
+        let observed = &found.observed;
+        let What::Frame { direction, frame, integrity } = observed.what else { return };
+        let position = match found.pieces {
+            [piece] => Position::new(piece.file, piece.at),
+            _ => None,
+        };
+        let row = Row {
+            at: observed.at,
+            connection: observed.connection,
+            kind: Kind::Frame {
+                extension_type: frame.extension_type,
+                message_type: frame.message_type,
+                payload_len: frame.header().payload_len,
+            },
+            direction: Some(direction),
+            integrity: Some(integrity),
+            channel: frame.channel_id(),
+            position,
+            sealed: found.seal.map(|seal| Sealed { nonce: seal.nonce, is_aes: false }),
+            ..Row::default()
+        };
+        chunk.push(&row, &Extra::default());
+        if chunk.is_full() {
+            len += std::mem::take(&mut chunk).to_bytes().len();
+        }
+    });
+    len + chunk.to_bytes().len()
+}
+
+fn read_all(file: &[u8], sink: &mut Sink<'_>) {
     let mut reader = PacketReader::new(file);
     let mut dissector = Dissector::new(1, None);
-    let mut count = 0;
-    let mut sink = |found: &sv2_capture::read::Found<'_>| count = found.observed.number;
     while let Ok(Some(item)) = reader.next_item() {
         match item {
-            Item::Packet(packet) => dissector.packet(0, &packet, &mut sink),
+            Item::Packet(packet) => dissector.packet(0, &packet, sink),
             Item::Secrets(text) => dissector.key_log(text),
             Item::Skipped(_) | Item::Other => {}
         }
     }
-    dissector.finish(&mut sink);
-    count
+    dissector.finish(sink);
 }
 
 fn read(criterion: &mut Criterion) {
@@ -51,6 +90,9 @@ fn read(criterion: &mut Criterion) {
         });
         group.bench_function(format!("{name}/messages"), |bencher| {
             bencher.iter(|| messages(black_box(&file)));
+        });
+        group.bench_function(format!("{name}/rows"), |bencher| {
+            bencher.iter(|| rows(black_box(&file)));
         });
     }
     group.finish();
