@@ -8,6 +8,10 @@ use simulator::scenario::{Overrides, Scenario};
 use simulator::world::{QueueKind, World};
 use sv2::time::Instant;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Devices at 6 shares a minute, with new jobs each 30 s: directly on a pool.
 const DIRECT: &str = r#"
 [chain]

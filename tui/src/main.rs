@@ -35,6 +35,11 @@ use clap::{CommandFactory, Parser};
 use arguments::{Arguments, Color, Command};
 use outcome::Outcome;
 
+/// Memory of a large world is mostly pages that nobody has looked at for a while: with fewer and
+/// larger ones a simulation is a tenth faster.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     choose_color(arguments.color);

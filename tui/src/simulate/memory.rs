@@ -61,7 +61,7 @@ fn gibibytes(bytes: u64) -> f64 {
 }
 
 /// A device with its connection and its channel, in bytes.
-const DEVICE_BYTES: u64 = 3_500;
+const DEVICE_BYTES: u64 = 3_000;
 /// A device of a fleet that is a model, in bytes.
 const MODEL_BYTES: u64 = 100;
 
