@@ -2,11 +2,11 @@
 //! again.
 //!
 //! It has the rows of a [`Session`] and the lines of its screens; no key, and no message. It is
-//! made for files of some size only, with the file's length, time and ends, and with the keys,
-//! rules and authority that it was read with: where any of these has changed, or a single bit of
-//! the index, it is not used but made anew. A screen does not wait until all bits are looked at: it
-//! says so where one turns out to be wrong. It can be deleted at any time. Where the folder cannot
-//! be written to, it is in the user's cache folder.
+//! made for files of some size only, with the file's length, time and ends, and with the program,
+//! the keys, rules and authority that it was read with: where any of these has changed, or a single
+//! bit of the index, it is not used but made anew. A screen does not wait until all bits are looked
+//! at: it says so where one turns out to be wrong. It can be deleted at any time. Where the folder
+//! cannot be written to, it is in the user's cache folder.
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _, Write as _};
@@ -160,12 +160,15 @@ fn stamp(
     input: &Input,
     policy: &Policy,
 ) -> Result<Vec<u8>, String> {
-    let mut out = Writer::default();
-    out.bytes(env!("CARGO_PKG_VERSION").as_bytes());
-    out.int(found.len());
-    out.int(found.mtime().cast_unsigned());
-    out.int(found.mtime_nsec().cast_unsigned());
     let said = |error: io::Error| error.to_string();
+    // Another build of this program may find something else.
+    let program = std::env::current_exe().and_then(|path| path.metadata()).map_err(said)?;
+    let mut out = Writer::default();
+    for file in [&program, found] {
+        out.int(file.len());
+        out.int(file.mtime().cast_unsigned());
+        out.int(file.mtime_nsec().cast_unsigned());
+    }
     let file = File::open(capture).map_err(said)?;
     let len = END_LEN.min(found.len());
     let mut hash = Sha256::new();
@@ -201,7 +204,7 @@ fn cache_folder() -> Option<PathBuf> {
     Some(folder.join("assay/index"))
 }
 
-/// The last byte changes with what is written, and with what the rules find.
+/// The last byte changes with how it is written.
 const MAGIC: [u8; 8] = *b"SV2IDX\0\x01";
 /// Of the magic, and where, how long and which the table is, in bytes.
 pub(super) const HEAD_LEN: usize = 28;
