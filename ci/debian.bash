@@ -76,6 +76,11 @@ debian_unpack() {
     esac
     dpkg -x "$deb" "$into/root" || return 1
   done
+  # What packages point at, they point at in the system.
+  local link
+  while IFS= read -r -d '' link; do
+    ln -sfnr "$into/root$(readlink "$link")" "$link" || return 1
+  done < <(find "$into/root" -type l -lname '/*' -print0)
   loader=$(find "$into/root" -path '*-linux-gnu*/ld-linux-*.so.*' | sort | head -n 1)
   [[ -n $loader ]] || { say "no dynamic loader among the packages"; return 1; }
   loader=${loader#"$into"}
