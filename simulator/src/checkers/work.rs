@@ -175,7 +175,10 @@ impl OfWire {
                 let Some(channel) = self.channels.get_mut(success.channel_id) else {
                     return Ok(());
                 };
-                channel.credited += u128::from(success.new_shares_sum) << 64;
+                let credit = u128::from(success.new_shares_sum) << 64;
+                channel.credited = channel.credited.checked_add(credit).ok_or_else(|| {
+                    format!("channel {} is credited 2^64 or more in all", success.channel_id)
+                })?;
                 // What is less than one stays for the next answer.
                 if channel.credited > channel.proven {
                     return Err(format!(

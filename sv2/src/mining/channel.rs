@@ -353,12 +353,15 @@ fn judge_hash(
 ) -> Result<Accepted, Rejection> {
     // A channel's target may be harder than the network's: a block is a block all the same,
     // and earns what its job promises (AMB-19).
+    let PinnedTarget { target, difficulty } = pinned;
     let is_block = tip.network_target.is_met_by(&hash);
-    if !is_block && !pinned.target.is_met_by(&hash) {
-        return Err(Rejection::AboveTarget { hash, target: pinned.target });
-    }
+    let shown_difficulty = match (target.is_met_by(&hash), is_block) {
+        (true, _) => difficulty,
+        (false, true) => tip.network_target.difficulty_fixed(),
+        (false, false) => return Err(Rejection::AboveTarget { hash, target }),
+    };
     seen.insert(&hash, is_block)?;
-    Ok(Accepted { hash, difficulty: pinned.difficulty, target: pinned.target, is_block })
+    Ok(Accepted { hash, difficulty, shown_difficulty, target, is_block })
 }
 
 #[cfg(test)]

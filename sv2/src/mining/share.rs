@@ -15,8 +15,12 @@ pub const NTIME_LEAD_MAX: u32 = 7200;
 pub struct Accepted {
     /// Of the header.
     pub hash: U256,
-    /// Of the job's target, in units of 2^-64.
+    /// Of the job's target, in units of 2^-64: what it earns.
     pub difficulty: u128,
+    /// Of the target that it meets, in the same units: what it shows of its sender's hash rate. For
+    /// a block that misses its job's target it is the network's: were such blocks counted in full,
+    /// they would call for a harder target, which more of them miss, without end.
+    pub shown_difficulty: u128,
     /// Of the job.
     pub target: Target,
     /// Whether it meets the network's target, which is tested whatever the share's target is.

@@ -189,7 +189,7 @@ impl MiningServer {
         if accepted.is_block {
             out.tell(Event::BlockFound { hash: accepted.hash });
         }
-        let hashes = expected_hashes(accepted.difficulty);
+        let hashes = expected_hashes(accepted.shown_difficulty);
         let is_telling = match &mut served.vardiff {
             Some(vardiff) => vardiff.record(now.instant, hashes),
             None => false,

@@ -7,7 +7,7 @@ use super::{CHANNEL_ID, Sv1Pool, Timer, slot};
 use crate::event::Event;
 use crate::mining::SubmitSharesExtended;
 use crate::mining::error_code::share as event_code;
-use crate::mining::job::Work;
+use crate::mining::job::{Work, expected_hashes};
 use crate::mining::share::{Accepted, Rejection};
 use crate::role::{ConnectionId, Outbox};
 use crate::roles::pool::FoundBlock;
@@ -87,7 +87,7 @@ impl Sv1Pool {
             extranonce: submit.extranonce2,
         };
         let accepted = channel.judge_extended(&share, tip, now).map_err(Refusal::from)?;
-        let hashes = accepted.target.expected_hashes();
+        let hashes = expected_hashes(accepted.shown_difficulty);
         if client.vardiff.as_mut().is_some_and(|one| one.record(now.instant, hashes)) {
             self.timers.set(Timer::Vardiff, now.instant);
         }

@@ -22,7 +22,8 @@ struct Found {
     extranonce: B32,
     version: u32,
     hash: U256,
-    /// The hardest of those that the device may have worked for.
+    /// The hardest that it meets of those that the device may have worked for; of a block that
+    /// meets none of them, the network's.
     target: Target,
     is_block: bool,
 }
@@ -166,12 +167,12 @@ fn judge(device: &mut Device, now: Now, submit: &Submit) -> Result<Found, Refusa
     };
     let hash = given.job.extended_hash(&share, &source.tip);
     let is_block = source.tip.network_target.is_met_by(&hash);
-    let paid = [Some(given.target), easiest].into_iter().flatten().filter(|target| {
+    let met = [Some(given.target), easiest].into_iter().flatten();
+    let target = match met.filter(|target| target.is_met_by(&hash)).min() {
+        Some(target) => target,
         // A block is one whatever the device was asked for.
-        is_block || target.is_met_by(&hash)
-    });
-    let Some(target) = paid.min() else {
-        return Err(Rejection::AboveTarget { hash, target: given.target }.into());
+        None if is_block => source.tip.network_target,
+        None => return Err(Rejection::AboveTarget { hash, target: given.target }.into()),
     };
     let whole = [given.job.extranonce_prefix.as_slice(), rolled].concat();
     let extranonce = B32::new(&whole).expect("the budget gives 32 bytes at most");

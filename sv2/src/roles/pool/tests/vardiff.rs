@@ -83,6 +83,38 @@ fn a_flood_is_answered_before_the_next_look_with_a_target_no_harder_than_the_har
 }
 
 #[test]
+fn blocks_that_miss_the_target_do_not_harden_it_without_end() {
+    // The reference's algorithm counts every share as the present target, as theirs does.
+    for algorithm in [VardiffAlgorithm::Bayes, VardiffAlgorithm::Ckpool] {
+        let mut bench = Bench::ready(MiningServerConfig { vardiff: Some(algorithm), ..easy() });
+        // 256 hashes for a block.
+        bench.receive(
+            PROVIDER,
+            TemplateSetNewPrevHash { nbits: 0x2100_ffff, target: Target::MAX, ..tip_message(1, 1) },
+        );
+        bench.join(MINER, 0);
+        let (channel_id, mut last) = open(&mut bench, 1e6, Target::MAX);
+        let claimed = last.expected_hashes();
+
+        // A hash each 20 ms: 50 H/s, of which one in 256 is a block.
+        let mut blocks = 0;
+        for nonce in 0..50_000 {
+            let mut outputs = bench.pass(Duration::from_millis(20));
+            outputs.extend(bench.receive(MINER, share(channel_id, 1, nonce)));
+            blocks += usize::from(
+                outputs
+                    .iter()
+                    .any(|output| matches!(output, Output::Event(Event::BlockFound { .. }))),
+            );
+            last = targets(&outputs).last().copied().unwrap_or(last);
+        }
+
+        assert!(blocks > 100, "{blocks}");
+        assert!(last.expected_hashes() <= claimed, "{algorithm:?}: {last}");
+    }
+}
+
+#[test]
 fn a_claim_that_is_repeated_is_no_news_and_another_one_is() {
     let mut bench = Bench::ready(with(VardiffAlgorithm::Bayes));
     bench.join(MINER, 0);
