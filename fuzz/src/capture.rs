@@ -2,7 +2,9 @@
 
 use sv2::message::dissect_frame;
 use sv2_capture::observed::What;
-use sv2_capture::read::{BLOCK_LEN_MAX, Dissector, Found, HELD_LEN_MAX, Item, Packet, PacketReader};
+use sv2_capture::read::{
+    BLOCK_LEN_MAX, Dissector, Found, HELD_LEN_MAX, Item, Packet, PacketReader,
+};
 
 /// Input: a capture file. It is read to its end or to where it cannot be believed any more;
 /// observations are numbered without holes, and no more is held than the limit says.
@@ -38,7 +40,8 @@ pub fn capture_stream(mut data: &[u8]) {
         data = rest;
         number += 1;
         let bytes = packet(*flags, [*high, *low], payload);
-        let packet = Packet { number, position: 0, at: number, link_type: 101, data: &bytes, data_at: 0 };
+        let packet =
+            Packet { number, position: 0, at: number, link_type: 101, data: &bytes, data_at: 0 };
         dissector.packet(0, &packet, &mut |found| check.take(found));
     }
     dissector.finish(&mut |found| check.take(found));
