@@ -54,6 +54,10 @@ pub(super) fn with_fleets(scenario: &Scenario) -> Scenario {
 
 impl World {
     pub(super) fn add_hosts(&mut self) {
+        let roles = self.scenario.roles.iter();
+        let count = roles.map(|role| role.kind.member_count() as usize).sum();
+        self.hosts.reserve_exact(count);
+        self.homes.reserve_exact(count);
         for (place, id) in (0_u32..).zip(self.scenario.start_order()) {
             let kind = self.scenario.role(id).kind.kind();
             let mut starts = Stream::new(self.seed, id.0 as u64, Purpose::Start);

@@ -10,15 +10,16 @@ use sv2::time::Instant;
 use sv2::wire::U256;
 
 use super::traffic::is_share;
-use super::wire::{End, Parcel};
+use super::wire::{End, Parcel, WireId};
 use crate::statistics::Histogram;
 
 /// Of a whole world, from when it began to be measured.
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
-    traffic: BTreeMap<String, Traffic>,
-    /// When devices have sent shares whose answers are still to come, by connection.
-    unanswered: BTreeMap<u64, VecDeque<(sv1::Id, Instant)>>,
+    /// By name, roughly the most frequent first: a handful of names makes up nearly everything.
+    traffic: Vec<(String, Traffic)>,
+    /// When devices have sent shares whose answers are still to come, by place of the connection.
+    unanswered: Vec<VecDeque<(sv1::Id, Instant)>>,
     share_to_answer: Histogram,
     /// When the first node had a tip, latest last.
     tips: VecDeque<(U256, Instant)>,
@@ -39,7 +40,9 @@ pub struct Traffic {
 impl Measures {
     /// What was sent, by the specification's names of messages, and by methods of Stratum V1.
     pub fn traffic(&self) -> impl Iterator<Item = (&str, Traffic)> {
-        self.traffic.iter().map(|(name, traffic)| (name.as_str(), *traffic))
+        let by_name: BTreeMap<_, _> =
+            self.traffic.iter().map(|(name, traffic)| (name.as_str(), *traffic)).collect();
+        by_name.into_iter()
     }
 
     /// From a share to its answer, at devices, in nanoseconds.
@@ -71,7 +74,7 @@ impl Measures {
 
     /// As summaries have it: `traffic`.
     pub fn traffic_json(&self) -> Value {
-        let rows = self.traffic.iter().map(|(name, traffic)| {
+        let rows = self.traffic().map(|(name, traffic)| {
             let Traffic { count, up_bytes, down_bytes } = traffic;
             json!({
                 "message": name, "count": count, "up_bytes": up_bytes, "down_bytes": down_bytes,
@@ -92,7 +95,13 @@ impl Measures {
     }
 
     /// Something is sent on a connection, from one of its ends.
-    pub(super) fn sent(&mut self, now: Instant, wire: u64, from: (End, bool), parcel: &Parcel) {
+    pub(super) fn sent(
+        &mut self,
+        now: Instant,
+        wire: WireId,
+        (end, is_device): (End, bool),
+        (parcel, len): (&Parcel, usize),
+    ) {
         let line = match parcel {
             Parcel::Line(line) => sv1::Message::parse(line).ok(),
             _ => None,
@@ -103,16 +112,11 @@ impl Measures {
             (_, Some(sv1::Message::Response(_))) => "response",
             _ => parcel.name(),
         };
-        let (end, is_device) = from;
-        let len = parcel.wire_len() as u64;
-        if !self.traffic.contains_key(name) {
-            self.traffic.insert(name.to_owned(), Traffic::default());
-        }
-        let Some(traffic) = self.traffic.get_mut(name) else { return };
+        let traffic = self.traffic_of(name);
         traffic.count += 1;
         match end {
-            End::Client => traffic.up_bytes += len,
-            End::Server => traffic.down_bytes += len,
+            End::Client => traffic.up_bytes += len as u64,
+            End::Server => traffic.down_bytes += len as u64,
         }
         let share = match (parcel, line) {
             (Parcel::Message(message, _), _) => is_share(message).then_some(sv1::Id::Missing),
@@ -120,12 +124,30 @@ impl Measures {
             _ => None,
         };
         if let Some(id) = share.filter(|_| is_device) {
-            self.unanswered.entry(wire).or_default().push_back((id, now));
+            let place = wire.index as usize;
+            if self.unanswered.len() <= place {
+                self.unanswered.resize_with(place + 1, VecDeque::new);
+            }
+            self.unanswered[place].push_back((id, now));
         }
     }
 
+    /// Names change places as one becomes more frequent than the one before it.
+    fn traffic_of(&mut self, name: &str) -> &mut Traffic {
+        let known = self.traffic.iter().position(|(known, _)| known == name);
+        let mut place = known.unwrap_or(self.traffic.len());
+        if known.is_none() {
+            self.traffic.push((name.to_owned(), Traffic::default()));
+        }
+        if place > 0 && self.traffic[place].1.count > self.traffic[place - 1].1.count {
+            self.traffic.swap(place, place - 1);
+            place -= 1;
+        }
+        &mut self.traffic[place].1
+    }
+
     /// Something arrives at a device that knew of `tip`.
-    pub(super) fn heard(&mut self, now: Instant, wire: u64, tip: U256, input: &Input) {
+    pub(super) fn heard(&mut self, now: Instant, wire: WireId, tip: U256, input: &Input) {
         match input {
             Input::Received { message, .. } => match message {
                 Message::SubmitSharesSuccess(success) => {
@@ -149,14 +171,16 @@ impl Measures {
     }
 
     /// A connection is no more.
-    pub(super) fn forget(&mut self, wire: u64) {
-        self.unanswered.remove(&wire);
+    pub(super) fn forget(&mut self, wire: WireId) {
+        if let Some(unanswered) = self.unanswered.get_mut(wire.index as usize) {
+            *unanswered = VecDeque::new();
+        }
     }
 
     /// Servers answer in the order in which they were asked: TCP keeps it, and judging takes no
     /// time of its own.
-    fn answered(&mut self, now: Instant, wire: u64, id: &sv1::Id) {
-        let Some(unanswered) = self.unanswered.get_mut(&wire) else { return };
+    fn answered(&mut self, now: Instant, wire: WireId, id: &sv1::Id) {
+        let Some(unanswered) = self.unanswered.get_mut(wire.index as usize) else { return };
         // Other calls are answered as well, and are not what is measured.
         if unanswered.front().is_some_and(|(sent, _)| sent == id)
             && let Some((_, sent_at)) = unanswered.pop_front()

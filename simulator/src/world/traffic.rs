@@ -88,7 +88,7 @@ impl World {
 
     pub(super) fn refused(&mut self, id: WireId) {
         let Some(wire) = self.wires.remove(id) else { return };
-        self.retire(&wire);
+        self.retire(id, &wire);
         if wire.end(End::Client).is_closed {
             return;
         }
@@ -159,7 +159,7 @@ impl World {
         }
         if let Some(measures) = &mut self.measures {
             let is_device = self.kinds[self.hosts[terminal.host as usize].id.0].is_device();
-            measures.sent(now, card.number, (from, is_device), &parcel);
+            measures.sent(now, id, (from, is_device), (&parcel, len));
         }
         let bytes = wire.sealed.as_mut().map(|sealed| sealed.seal(from, &parcel));
         debug_assert!(bytes.as_ref().is_none_or(|bytes| bytes.len() == len), "{parcel:?}");
@@ -263,17 +263,17 @@ impl World {
             }
             Parcel::Message(message, tlvs) => {
                 if let Some(connection) = connection {
-                    self.deliver(host, (card.number, known), received(connection, message, tlvs));
+                    self.deliver(host, (id, known), received(connection, message, tlvs));
                 }
             }
             Parcel::Frame(frame) => {
                 if let Some(connection) = connection {
-                    self.deliver(host, (card.number, known), decoded(connection, frame));
+                    self.deliver(host, (id, known), decoded(connection, frame));
                 }
             }
             Parcel::Line(line) => {
                 if let Some(connection) = connection {
-                    self.deliver(host, (card.number, known), Input::Line { connection, line });
+                    self.deliver(host, (id, known), Input::Line { connection, line });
                 }
             }
         }
@@ -299,8 +299,8 @@ impl World {
         read
     }
 
-    /// A message has come on the connection of this number to a host that knew of this tip.
-    fn deliver(&mut self, host: u32, (wire, known): (u64, U256), input: Input) {
+    /// A message has come on a connection to a host that knew of this tip.
+    fn deliver(&mut self, host: u32, (wire, known): (WireId, U256), input: Input) {
         self.tally.message_count += 1;
         if let Some(measures) = &mut self.measures
             && self.kinds[self.hosts[host as usize].id.0].is_device()
@@ -374,14 +374,14 @@ impl World {
         if self.wires.get_mut(id).is_some_and(|wire| wire.is_over())
             && let Some(wire) = self.wires.remove(id)
         {
-            self.retire(&wire);
+            self.retire(id, &wire);
         }
     }
 
     /// Keeps the counts of a connection that is no more.
-    fn retire(&mut self, wire: &Wire) {
+    fn retire(&mut self, id: WireId, wire: &Wire) {
         if let Some(measures) = &mut self.measures {
-            measures.forget(wire.number);
+            measures.forget(id);
         }
         for end in &wire.ends {
             self.tally.payload_bytes += end.pipe.payload_bytes;
