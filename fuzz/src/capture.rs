@@ -2,6 +2,7 @@
 
 use sv2::message::dissect_frame;
 use sv2_capture::observed::What;
+use sv2_capture::pcapng::Making;
 use sv2_capture::read::{
     BLOCK_LEN_MAX, Dissector, Found, HELD_LEN_MAX, Item, Packet, PacketReader,
 };
@@ -40,8 +41,16 @@ pub fn capture_stream(mut data: &[u8]) {
         data = rest;
         number += 1;
         let bytes = packet(*flags, [*high, *low], payload);
-        let packet =
-            Packet { number, position: 0, at: number, link_type: 101, data: &bytes, data_at: 0 };
+        let making = if number % 2 == 0 { Making::Selected } else { Making::Captured };
+        let packet = Packet {
+            number,
+            position: 0,
+            at: number,
+            link_type: 101,
+            data: &bytes,
+            data_at: 0,
+            making,
+        };
         dissector.packet(0, &packet, &mut |found| check.take(found));
     }
     dissector.finish(&mut |found| check.take(found));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use sv2::noise::SessionSecrets;
 use sv2::time::Now;
 
-use crate::pcapng;
+use crate::pcapng::{self, Making};
 use crate::tcp::{ACK, FIN, PSH, RST, SEGMENT_LEN_MAX, SYN, Segment};
 
 /// A capture that is being written. What it writes is taken with [`Capture::take`] and
@@ -36,6 +36,7 @@ struct Stream {
     server: SocketAddr,
     /// Next sequence numbers of client and server.
     next: [u32; 2],
+    interface: u32,
 }
 
 /// Civil time of the first event, and from then on as the monotonic clock runs, which alone has
@@ -55,10 +56,50 @@ impl Capture {
         Capture { out, streams: Vec::new(), timeline: Timeline::default() }
     }
 
+    /// An empty copy of a part of another capture: readers do not wait for what is not in it.
+    pub fn copy(application: &str) -> Self {
+        let mut out = Vec::new();
+        pcapng::section_header(&mut out, application);
+        pcapng::interface_of(&mut out, "whole", Making::Copied);
+        pcapng::interface_of(&mut out, "selection", Making::Selected);
+        Capture { out, streams: Vec::new(), timeline: Timeline::default() }
+    }
+
     /// A connection is opened: three packets.
     pub fn open(&mut self, now: Now, client: SocketAddr, server: SocketAddr) -> StreamId {
+        self.open_on(now, 0, client, server)
+    }
+
+    /// The same of a connection of a copy, of which messages are left out.
+    pub fn open_selection(&mut self, now: Now, client: SocketAddr, server: SocketAddr) -> StreamId {
+        self.open_on(now, SELECTION, client, server)
+    }
+
+    /// A connection that was open before anything was captured.
+    pub fn join(&mut self, client: SocketAddr, server: SocketAddr, is_selection: bool) -> StreamId {
+        let interface = if is_selection { SELECTION } else { 0 };
+        self.streams.push(Stream { client, server, next: [1, 1], interface });
+        StreamId(self.streams.len() - 1)
+    }
+
+    /// Bytes are left out.
+    pub fn skip(&mut self, stream: StreamId, direction: Direction, len: u64) {
+        let next =
+            &mut self.streams[stream.0].next[usize::from(direction == Direction::ServerToClient)];
+        // Sequence numbers go round: what is further away would lie in the past.
+        let len = u32::try_from(len).unwrap_or(u32::MAX).min(SKIPPED_LEN_MAX);
+        *next = next.wrapping_add(len);
+    }
+
+    fn open_on(
+        &mut self,
+        now: Now,
+        interface: u32,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> StreamId {
         let id = StreamId(self.streams.len());
-        self.streams.push(Stream { client, server, next: [0, 0] });
+        self.streams.push(Stream { client, server, next: [0, 0], interface });
         self.segment(now, id, Direction::ClientToServer, SYN, "", &[]);
         self.segment(now, id, Direction::ServerToClient, SYN | ACK, "", &[]);
         self.segment(now, id, Direction::ClientToServer, ACK, "", &[]);
@@ -83,8 +124,12 @@ impl Capture {
 
     /// The keys of a Noise session: before its first encrypted bytes, where readers expect them.
     pub fn secrets(&mut self, secrets: &SessionSecrets) {
-        let text = secrets.to_key_log();
-        pcapng::secrets(&mut self.out, pcapng::SECRETS_SV2_KEY_LOG, text.as_bytes());
+        self.key_log(secrets.to_key_log().as_bytes());
+    }
+
+    /// Lines of a key log.
+    pub fn key_log(&mut self, lines: &[u8]) {
+        pcapng::secrets(&mut self.out, pcapng::SECRETS_SV2_KEY_LOG, lines);
     }
 
     /// One side ends the connection: FIN, or RST if it breaks off.
@@ -121,10 +166,15 @@ impl Capture {
         let len = u32::try_from(payload.len()).expect("segments are cut");
         stream.next[ours] = sequence.wrapping_add(len).wrapping_add(phantom);
         let packet = Segment { from, to, sequence, acknowledged, flags, payload }.to_packet();
-        let at = self.timeline.stamp(now);
-        pcapng::packet(&mut self.out, at, direction_flag, comment, &packet);
+        let (at, interface) = (self.timeline.stamp(now), stream.interface);
+        pcapng::packet_of(&mut self.out, interface, at, direction_flag, comment, &packet);
     }
 }
+
+/// Number of the interface of a copy whose connections are not whole.
+const SELECTION: u32 = 1;
+/// Bytes that one step leaves out: half of the numbers are those to come.
+const SKIPPED_LEN_MAX: u32 = 1 << 30;
 
 impl Timeline {
     /// In nanoseconds since the Unix epoch.

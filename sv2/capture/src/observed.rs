@@ -34,6 +34,8 @@ pub enum What<'a> {
         server: SocketAddr,
         /// The SYN was captured: nothing was said before.
         from_the_start: bool,
+        /// Messages were left out when the capture was written, not only lost.
+        is_selection: bool,
     },
     /// The Noise handshake has passed, or has stopped (spec 4.5).
     Handshake(HandshakeSeen),

@@ -9,6 +9,9 @@ pub const LINKTYPE_RAW: u16 = 101;
 /// Secrets type of an SV2 key log, "SV2K". Not registered: other tools keep it and ignore it.
 pub const SECRETS_SV2_KEY_LOG: u32 = 0x5356_324b;
 
+/// Option of an interface: what it is, for people.
+pub const IF_DESCRIPTION: u16 = 3;
+
 /// Direction bits of `epb_flags`.
 pub const FLAG_INBOUND: u32 = 0b01;
 /// Direction bits of `epb_flags`.
@@ -27,14 +30,53 @@ pub fn section_header(out: &mut Vec<u8>, application: &str) {
     });
 }
 
+/// How packets came into a file, as the description of their interface says it in words
+/// (`if_description`): this is what rewriters such as `editcap` keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Making {
+    /// As they were captured, or in another way that nobody has told.
+    #[default]
+    Captured,
+    /// Copied from another capture, the bytes of each direction in order: a hole is a gap of
+    /// that capture, and nothing will fill it.
+    Copied,
+    /// The same, and messages of these connections were left out.
+    Selected,
+}
+
+impl Making {
+    /// What the description of an interface begins with.
+    pub fn mark(self) -> &'static str {
+        match self {
+            Making::Captured => "",
+            Making::Copied => "copied: whole connections of another capture",
+            Making::Selected => "selected: connections of which messages were left out",
+        }
+    }
+
+    /// As the description of an interface has it.
+    pub fn of(description: &[u8]) -> Making {
+        let is = |making: &Making| description.starts_with(making.mark().as_bytes());
+        [Making::Copied, Making::Selected].into_iter().find(is).unwrap_or_default()
+    }
+}
+
 /// Appends an interface with nanosecond stamps.
 pub fn interface(out: &mut Vec<u8>, name: &str) {
+    interface_of(out, name, Making::Captured);
+}
+
+/// The same, of packets that were made so.
+pub fn interface_of(out: &mut Vec<u8>, name: &str, making: Making) {
     block(out, 1, |body| {
         body.extend_from_slice(&LINKTYPE_RAW.to_le_bytes());
         body.extend_from_slice(&0_u16.to_le_bytes());
         // No limit on the length of a packet.
         body.extend_from_slice(&0_u32.to_le_bytes());
         option(body, 2, name.as_bytes());
+        if !making.mark().is_empty() {
+            option(body, IF_DESCRIPTION, making.mark().as_bytes());
+        }
         // if_tsresol: 10^-9 s.
         option(body, 9, &[9]);
         end_of_options(body);

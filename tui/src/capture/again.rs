@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 
 use sv2_capture::read::Piece;
 
 use super::options::Input;
+use super::source;
 
 /// The files of a capture.
 pub(crate) struct Again {
@@ -30,13 +33,27 @@ impl Again {
             .iter()
             .map(|path| {
                 let file = File::open(path).ok().filter(|_| path.is_file())?;
-                let mut head = [0; 4];
-                file.read_exact_at(&mut head, 0).ok()?;
-                let is_packed = head.starts_with(&GZIP) || head == ZSTD;
-                (!is_packed).then_some(file)
+                (!is_packed(&file).ok()?).then_some(file)
             })
             .collect();
         Some(Again { files: files?, window: RefCell::default() })
+    }
+
+    /// The same of packed files as well, which are unpacked into this folder for the time being.
+    pub(super) fn unpacked(input: &Input, folder: &Path) -> Result<Again, String> {
+        let open = |path: &PathBuf| {
+            let said = |error: io::Error| format!("{}: {error}", path.display());
+            let mut file = File::open(path).map_err(said)?;
+            if is_packed(&file).map_err(said)? {
+                let (mut bytes, _) = source::unpacked(path, false)?;
+                file = tempfile::tempfile_in(folder).map_err(said)?;
+                // What is packed badly ends early here as it does elsewhere.
+                let _ = io::copy(&mut bytes, &mut file);
+            }
+            Ok(file)
+        };
+        let files: Result<Vec<File>, String> = input.files.iter().map(open).collect();
+        Ok(Again { files: files?, window: RefCell::default() })
     }
 
     /// The bytes of these pieces, one after the other; `None` if they are there no more.
@@ -68,7 +85,7 @@ impl Again {
                 match file.read_at(&mut bytes[len..], *at + len as u64) {
                     Ok(0) => break,
                     Ok(count) => len += count,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(_) => break,
                 }
             }
@@ -81,6 +98,12 @@ impl Again {
         bytes.extend_from_slice(&window.bytes[start..start + piece.len]);
         Some(())
     }
+}
+
+fn is_packed(file: &File) -> io::Result<bool> {
+    let mut head = [0; 4];
+    file.read_exact_at(&mut head, 0)?;
+    Ok(head.starts_with(&GZIP) || head == ZSTD)
 }
 
 /// What gzip and zstd begin with.

@@ -4,38 +4,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sv2::noise::ACT_1_LEN;
-use sv2_capture::pcapng;
 use sv2_capture::read::{Item, segment};
 use zeroize::Zeroizing;
 
 use super::source;
 use crate::inspect::describe::hex;
 
-/// What a copy does with keys.
-pub(super) enum CopiedKeys {
-    /// It has none.
-    None,
-    /// Those of the capture stay in it: there is no place for others.
-    AsTheyAre,
-    /// Blocks of secrets.
-    Blocks(Zeroizing<Vec<u8>>),
-}
-
-impl CopiedKeys {
-    /// Of the sessions between these clients and servers, or of all: whoever knows only the middle
-    /// of a session does not know its name.
-    pub(super) fn of(
-        capture: &Path,
-        key_logs: &[PathBuf],
-        ends: BTreeSet<[SocketAddr; 2]>,
-        is_all: bool,
-    ) -> Result<Self, String> {
-        let mut beginnings = Beginnings { ends, acts: BTreeMap::new(), names: BTreeSet::new() };
-        let mut texts = Zeroizing::new(Vec::new());
-        let takes_secrets = source::look_through(capture, &mut |item| match item {
+/// Blocks of lines of a key log: of the sessions between these clients and servers, and of those
+/// that are named; whoever knows only the middle of a session knows its name once it is decrypted.
+pub(super) fn copied_keys<'a>(
+    captures: &[PathBuf],
+    key_logs: &[PathBuf],
+    ends: BTreeSet<[SocketAddr; 2]>,
+    sessions: impl Iterator<Item = &'a [u8; ACT_1_LEN]>,
+) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
+    let names = sessions.map(|session| hex(session).into_bytes()).collect();
+    let mut beginnings = Beginnings { ends, acts: BTreeMap::new(), names };
+    let mut texts = Zeroizing::new(Vec::new());
+    for capture in captures {
+        source::look_through(capture, &mut |item| match item {
             Item::Packet(packet) => {
                 if let Ok(segment) = segment(packet.link_type, packet.data) {
                     let ends = [segment.from, segment.to];
@@ -45,38 +35,26 @@ impl CopiedKeys {
             Item::Secrets(text) => append(&mut texts, text),
             Item::Skipped(_) | Item::Other => {}
         })?;
-        if !takes_secrets {
-            return Ok(CopiedKeys::AsTheyAre);
-        }
-        for path in key_logs {
-            // The capture was opened with it, or without.
-            if let Ok(text) = std::fs::read(path).map(Zeroizing::new) {
-                append(&mut texts, &text);
-            }
-        }
-        let names = beginnings.names();
-        let is_wanted = |line: &&[u8]| {
-            let name = line.split(|byte| *byte == b' ').nth(1);
-            name.is_some_and(|name| is_all || names.contains(&name.to_ascii_lowercase()))
-        };
-        let lines: BTreeSet<&[u8]> = texts.split(|byte| *byte == b'\n').filter(is_wanted).collect();
-        let lines: Vec<&[u8]> = lines.into_iter().collect();
-        let mut blocks = Zeroizing::new(Vec::new());
-        for lines in lines.chunks(BLOCK_LINES_MAX) {
-            let mut text = Zeroizing::new(Vec::new());
-            lines.iter().for_each(|line| append(&mut text, line));
-            pcapng::secrets(&mut blocks, pcapng::SECRETS_SV2_KEY_LOG, &text);
-        }
-        Ok(CopiedKeys::Blocks(blocks))
     }
-
-    /// To be written in front of the packets.
-    pub(super) fn blocks(&self) -> &[u8] {
-        match self {
-            CopiedKeys::None | CopiedKeys::AsTheyAre => &[],
-            CopiedKeys::Blocks(blocks) => blocks,
+    for path in key_logs {
+        // The capture was opened with it, or without.
+        if let Ok(text) = std::fs::read(path).map(Zeroizing::new) {
+            append(&mut texts, &text);
         }
     }
+    let names = beginnings.names();
+    let is_wanted = |line: &&[u8]| {
+        let name = line.split(|byte| *byte == b' ').nth(1);
+        name.is_some_and(|name| names.contains(&name.to_ascii_lowercase()))
+    };
+    let lines: BTreeSet<&[u8]> = texts.split(|byte| *byte == b'\n').filter(is_wanted).collect();
+    let lines: Vec<&[u8]> = lines.into_iter().collect();
+    let block = |lines: &[&[u8]]| {
+        let mut text = Zeroizing::new(Vec::new());
+        lines.iter().for_each(|line| append(&mut text, line));
+        text
+    };
+    Ok(lines.chunks(BLOCK_LINES_MAX).map(block).collect())
 }
 
 /// A line has 200 bytes: far below the longest block that readers take.

@@ -4,8 +4,10 @@
 mod again;
 mod choice;
 mod copied_keys;
+mod copied_streams;
 mod copy;
 mod options;
+mod plain;
 mod source;
 mod text;
 pub(crate) mod verdict;
@@ -13,8 +15,9 @@ mod walk;
 
 pub(crate) use again::Again;
 pub(crate) use choice::Choice;
-pub(crate) use copy::{Copy, Plain, is_set_up};
+pub(crate) use copy::{Copy, is_set_up};
 pub(crate) use options::{Input, Judgement, severity};
+pub(crate) use plain::Plain;
 pub(crate) use source::{End, Flow, keys_beside, read};
 pub(crate) use text::{Utc, write_line};
 pub(crate) use verdict::{UNREADABLE, Verdict};

@@ -39,10 +39,19 @@ pub(crate) enum Flow {
     Stop,
 }
 
-/// Reads all captures to their ends and shows what is found, and each packet before it is
-/// looked into.
+/// Reads all captures to their ends and shows what is found.
 pub(crate) fn read(
     input: &Input,
+    show: &mut dyn FnMut(&Found<'_>) -> Flow,
+    idle: &mut dyn FnMut() -> Flow,
+) -> Result<End, String> {
+    read_packets(input, &mut |_| {}, show, idle)
+}
+
+/// The same, and shows each packet before it is looked into.
+pub(super) fn read_packets(
+    input: &Input,
+    look: &mut dyn FnMut(&Packet<'_>),
     show: &mut dyn FnMut(&Found<'_>) -> Flow,
     idle: &mut dyn FnMut() -> Flow,
 ) -> Result<End, String> {
@@ -57,7 +66,7 @@ pub(crate) fn read(
         let file = u32::try_from(index).unwrap_or(u32::MAX);
         sources.push(Source::open(file, path, input.follow)?);
     }
-    let mut audience = Audience { show, flow: Flow::GoOn };
+    let mut audience = Audience { look, show, flow: Flow::GoOn };
     match sources.as_mut_slice() {
         [source] => source.read_alone(&mut dissector, &mut end, &mut audience, idle),
         sources => merge(sources, &mut dissector, &mut end, &mut audience),
@@ -68,42 +77,14 @@ pub(crate) fn read(
     Ok(end)
 }
 
-/// Copies those blocks of a capture that are wanted, and `behind_first` behind the first; what is
-/// corrupt is left out.
-pub(super) fn copy_blocks(
-    path: &Path,
-    is_wanted: &dyn Fn(&Item<'_>) -> bool,
-    behind_first: &[u8],
-    out: &mut dyn io::Write,
-) -> Result<(), String> {
+/// Shows all blocks of a capture.
+pub(super) fn look_through(path: &Path, see: &mut dyn FnMut(&Item<'_>)) -> Result<(), String> {
     let (input, _) = unpacked(path, false)?;
     let mut reader = PacketReader::new(input);
-    let mut behind_first = Some(behind_first);
-    loop {
-        let is_wanted = match reader.next_item() {
-            Ok(Some(Item::Skipped(_))) => false,
-            Ok(Some(item)) => is_wanted(&item),
-            Ok(None) | Err(_) => return Ok(()),
-        };
-        let block = if is_wanted { reader.block() } else { &[] };
-        for bytes in [block, behind_first.take().unwrap_or_default()] {
-            out.write_all(bytes).map_err(|error| format!("cannot write: {error}"))?;
-        }
-    }
-}
-
-/// Shows all blocks of a capture, and says whether secrets of our byte order may stand in it.
-pub(super) fn look_through(path: &Path, see: &mut dyn FnMut(&Item<'_>)) -> Result<bool, String> {
-    let (input, _) = unpacked(path, false)?;
-    let mut reader = PacketReader::new(input);
-    let mut takes_secrets = None;
     while let Ok(Some(item)) = reader.next_item() {
         see(&item);
-        let block = reader.block();
-        let is_ours = || block.starts_with(&SECTION) && block.get(8..12) == Some(&LITTLE_ENDIAN);
-        takes_secrets.get_or_insert_with(is_ours);
     }
-    Ok(takes_secrets.unwrap_or_default())
+    Ok(())
 }
 
 impl End {
@@ -130,11 +111,16 @@ impl End {
 
 /// Who is shown what is found, until they have seen enough.
 struct Audience<'a> {
+    look: &'a mut dyn FnMut(&Packet<'_>),
     show: &'a mut dyn FnMut(&Found<'_>) -> Flow,
     flow: Flow,
 }
 
 impl Audience<'_> {
+    fn look(&mut self, packet: &Packet<'_>) {
+        (self.look)(packet);
+    }
+
     fn take(&mut self, found: &Found<'_>) {
         if self.flow == Flow::GoOn {
             self.flow = (self.show)(found);
@@ -152,12 +138,9 @@ struct Source {
 }
 
 struct Kept {
-    number: u64,
-    position: u64,
-    at: u64,
-    link_type: u32,
+    /// Without its data.
+    packet: Packet<'static>,
     data: Vec<u8>,
-    data_at: u64,
 }
 
 impl Source {
@@ -177,6 +160,7 @@ impl Source {
         while audience.flow == Flow::GoOn {
             match self.reader.next_item() {
                 Ok(Some(Item::Packet(packet))) => {
+                    audience.look(&packet);
                     dissector.packet(self.file, &packet, &mut |found| audience.take(found));
                 }
                 Ok(Some(Item::Secrets(text))) => {
@@ -204,8 +188,7 @@ impl Source {
                     let mut data = kept.take().map_or_else(Vec::new, |kept: Kept| kept.data);
                     data.clear();
                     data.extend_from_slice(packet.data);
-                    let Packet { number, position, at, link_type, data_at, .. } = packet;
-                    self.next = Some(Kept { number, position, at, link_type, data, data_at });
+                    self.next = Some(Kept { packet: Packet { data: &[], ..packet }, data });
                     return;
                 }
                 Ok(Some(Item::Secrets(text))) => dissector.key_log(text),
@@ -258,19 +241,19 @@ fn merge(
         let first = sources
             .iter_mut()
             .filter(|source| source.next.is_some())
-            .min_by_key(|source| source.next.as_ref().map(|next| next.at));
+            .min_by_key(|source| source.next.as_ref().map(|next| next.packet.at));
         let Some(source) = first else { return };
         if let Some(kept) = &source.next {
-            let Kept { number, position, at, link_type, data_at, .. } = *kept;
-            let packet = Packet { number, position, at, link_type, data: &kept.data, data_at };
+            let packet = Packet { data: &kept.data, ..kept.packet };
+            audience.look(&packet);
             dissector.packet(source.file, &packet, &mut |found| audience.take(found));
         }
         source.advance(dissector, end);
     }
 }
 
-/// A stream of the bytes of a capture, and whether they come as they are made.
-fn unpacked(path: &Path, follow: bool) -> Result<(Box<dyn Read>, bool), String> {
+/// A stream of the bytes of a capture, unpacked, and whether they come as they are made.
+pub(super) fn unpacked(path: &Path, follow: bool) -> Result<(Box<dyn Read>, bool), String> {
     let said = |error: io::Error| format!("{}: {error}", path.display());
     let is_stdin = path == Path::new("-");
     let socket = tap_socket(path);
@@ -425,9 +408,6 @@ fn seed() -> u64 {
     std::hash::RandomState::new().hash_one(0)
 }
 
-/// How a section of pcapng begins, and behind its length one in our byte order.
-const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-const LITTLE_ENDIAN: [u8; 4] = [0x4d, 0x3c, 0x2b, 0x1a];
 /// Packets that are skipped are told one by one up to here.
 const COMPLAINTS_MAX: usize = 20;
 

@@ -155,11 +155,12 @@ fn write_strings(out: &mut String, name: &str, strings: impl Iterator<Item = Str
 fn write_event(out: &mut String, what: &What<'_>) {
     let _ = write!(out, ",\"event\":\"{}\"", what.word());
     match what {
-        What::Opened { client, server, from_the_start } => {
+        What::Opened { client, server, from_the_start, is_selection } => {
             let _ = write!(
                 out,
                 ",\"client\":\"{client}\",\"server\":\"{server}\",\"from_the_start\":{from_the_start}"
             );
+            out.push_str(if *is_selection { ",\"selection\":true" } else { "" });
         }
         What::Handshake(seen) => write_handshake(out, seen),
         What::Opaque { len, .. } => {

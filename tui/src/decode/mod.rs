@@ -98,7 +98,7 @@ fn write_plain(
     path: &Path,
 ) -> Result<Outcome, Outcome> {
     let failed = |error: io::Error| Outcome::usage(format!("{}: {error}", path.display()));
-    let mut out = Plain::create(path).map_err(failed)?;
+    let mut out = Plain::create(path, choice.leaves_out()).map_err(failed)?;
     let mut verdict = Verdict::default();
     let mut failure = None;
     let mut see = |seen: &Seen<'_>| {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -120,6 +121,131 @@ fn every_line_of_json_keeps_to_the_schema() {
             assert!(known.contains_key(key), "{key} is not in the schema");
         }
     }
+}
+
+/// What frames say, when, and on which connection.
+fn said(rows: &[serde_json::Value]) -> Vec<String> {
+    let opened = rows.iter().filter(|row| row["event"] == "opened");
+    let ends = |row: &serde_json::Value| {
+        let is_it = |opened: &&serde_json::Value| opened["conn"] == row["conn"];
+        opened.clone().find(is_it).map(|row| row["client"].to_string())
+    };
+    let frames = rows.iter().filter(|row| row["raw"].is_string());
+    let keys = ["t", "dir", "type", "mac", "raw"];
+    frames.map(|row| format!("{:?} {:?}", ends(row), keys.map(|key| &row[key]))).collect()
+}
+
+fn rows(words: &[&str]) -> Vec<serde_json::Value> {
+    let (text, _) = decoded(&[words, &["-o", "jsonl", "--raw"]].concat());
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What a copy of some messages must say: these, and the set-up of their connections.
+fn chosen(all: &[serde_json::Value], chosen: &[serde_json::Value]) -> Vec<serde_json::Value> {
+    let numbers: BTreeSet<u64> = chosen.iter().map(|row| row["n"].as_u64().unwrap()).collect();
+    let connections: BTreeSet<&str> =
+        chosen.iter().filter_map(|row| row["conn"].as_str()).collect();
+    let is_in_it = |row: &&serde_json::Value| {
+        let name = row["msg"].as_str().unwrap_or_default();
+        let is_set_up = name.starts_with("SetupConnection") || name.contains("MiningChannel");
+        let is_chosen = numbers.contains(&row["n"].as_u64().unwrap());
+        let is_frame = row["raw"].is_string();
+        connections.contains(row["conn"].as_str().unwrap()) && (is_chosen || is_set_up || !is_frame)
+    };
+    all.iter().filter(is_in_it).cloned().collect()
+}
+
+fn codes(rows: &[serde_json::Value]) -> BTreeSet<String> {
+    let codes = rows.iter().filter_map(|row| row["x"].as_array()).flatten();
+    codes.map(|code| code.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_copy_says_what_was_chosen_at_its_times_and_in_its_order_and_nothing_else() {
+    let scratch = Scratch::new();
+    let copy = scratch.path("copy.pcapng");
+    let copy = copy.to_str().unwrap();
+    let filters = ["conn == 1", "conn == 0 && dir == down", "seq == 7", "accepted", "len > 20"];
+    for name in [TAP, "tap-translator_sv2-pool_sv2", "36-share-that-takes-hours"] {
+        let file = capture(name);
+        let all = rows(&[&file]);
+        for filter in filters {
+            let expected = chosen(&all, &rows(&[&file, "--filter", filter]));
+
+            decoded(&[&file, "--filter", filter, "-w", copy]);
+
+            assert_eq!(said(&rows(&[copy])), said(&expected), "{name} {filter}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_whole_connections_is_judged_as_they_were_and_a_selection_never_wrongly() {
+    let scratch = Scratch::new();
+    let copy = scratch.path("copy.pcapng");
+    let copy = copy.to_str().unwrap();
+    for path in
+        std::fs::read_dir(format!("{}/../vectors/captures", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    {
+        let path = path.unwrap().path();
+        let Some(file) = path.to_str().filter(|path| path.ends_with(".pcapng")) else { continue };
+        let found = codes(&rows(&[file]));
+
+        decoded(&[file, "-w", copy]);
+        assert_eq!(codes(&rows(&[copy])), found, "{file}");
+
+        for filter in ["msg == SubmitShares*", "dir == down", "n > 8"] {
+            decoded(&[file, "--filter", filter, "-w", copy]);
+            let again = codes(&rows(&[copy]));
+            assert!(again.is_subset(&found), "{file} {filter}: {again:?} beyond {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_capture_has_lost_is_lost_in_its_copy_at_the_same_place() {
+    let scratch = Scratch::new();
+    for is_sealed in [false, true] {
+        let mut sample = ShareCapture::new(1, is_sealed);
+        let pieces = [sample.next_piece(20), sample.next_piece(5), sample.next_piece(200)];
+        let file = scratch.write("lost.pcapng", &[&pieces[0][..], &pieces[2]].concat());
+        let copy = scratch.path("copy.pcapng");
+        let copy = copy.to_str().unwrap();
+        let happened = |file: &str| {
+            let rows = rows(&[file]);
+            let gap = rows.iter().find(|row| row["event"] == "gap").unwrap();
+            let gap = ["n", "t", "dir", "len", "resynced"].map(|key| gap[key].clone());
+            (rows.len(), gap, codes(&rows), said(&rows))
+        };
+
+        decoded(&[&file, "-w", copy]);
+
+        assert_eq!(happened(copy), happened(&file));
+    }
+}
+
+#[test]
+fn packed_files_and_several_at_once_are_copied_like_one() {
+    let scratch = Scratch::new();
+    let mut sample = ShareCapture::new(3, true);
+    let [first, second] = [sample.next_piece(300), sample.next_piece(300)];
+    let whole = scratch.write("whole.pcapng", &[&first[..], &second].concat());
+    let filter = ["--filter", "seq == 90 || seq == 150"];
+    let expected = chosen(&rows(&[&whole]), &rows(&[&[&*whole], &filter[..]].concat()));
+    // Each file needs its own head.
+    let head_len = sv2_capture::Capture::new("assay").take().len();
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let packed = [first.clone(), [&first[..head_len], &second].concat()]
+        .map(|piece| ruzstd::encoding::compress_to_vec(&piece[..], level));
+    let one = scratch.write("1.pcapng.zst", &packed[0]);
+    let two = scratch.write("2.pcapng.zst", &packed[1]);
+    let copy = scratch.path("copy.pcapng");
+    let copy = copy.to_str().unwrap();
+
+    decoded(&[&[&*one, &two, "-w", copy], &filter[..]].concat());
+
+    assert!(expected.len() > 6);
+    assert_eq!(said(&rows(&[copy])), said(&expected));
 }
 
 #[test]

@@ -17,9 +17,13 @@ use super::entry::{Entry, Kind};
 /// What a message says, in a few words, for lists.
 pub(crate) fn info(what: &What<'_>, facts: &Facts) -> String {
     match what {
-        What::Opened { client, server, from_the_start } => {
-            let late = if *from_the_start { "" } else { "; its beginning was not captured" };
-            format!("{client} opens a connection to {server}{late}")
+        What::Opened { client, server, from_the_start, is_selection } => {
+            let rest = match (is_selection, from_the_start) {
+                (true, _) => "; this is a selection of its messages",
+                (false, true) => "",
+                (false, false) => "; its beginning was not captured",
+            };
+            format!("{client} opens a connection to {server}{rest}")
         }
         What::Handshake(seen) => match (seen.failures.first(), seen.key) {
             (Some(failure), _) => failure.clone(),

@@ -168,8 +168,9 @@ impl Kept {
                 KeptWhat::Frame { direction, frame: frame.clone(), integrity }
             }
             What::Line { direction, line } => KeptWhat::Line { direction, line: line.to_vec() },
-            What::Opened { client, server, from_the_start } => {
-                KeptWhat::Other(What::Opened { client, server, from_the_start })
+            What::Opened { client, server, from_the_start, is_selection } => {
+                let what = What::Opened { client, server, from_the_start, is_selection };
+                KeptWhat::Other(what)
             }
             What::Handshake(seen) => KeptWhat::Other(What::Handshake(seen)),
             What::Opaque { direction, len } => KeptWhat::Other(What::Opaque { direction, len }),

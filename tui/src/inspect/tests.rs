@@ -40,6 +40,7 @@ fn session() -> Session {
             client: ([10, 0, 3, 9], 51_044).into(),
             server: ([10, 0, 3, 1], 34_254).into(),
             from_the_start: true,
+            is_selection: false,
         },
     );
     let mut say = |at_ms: u64, direction: Direction, message: Message| {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use sv2::message::{Sender, descriptor};
-use sv2::noise::{ACT_1_LEN, ACT_2_LEN, SEALED_HEADER_LEN};
+use sv2::noise::{ACT_1_LEN, ACT_2_LEN, MAC_LEN, SEALED_HEADER_LEN};
 use sv2::wire::FrameHeader;
 
 use super::context::{Context, Origin};
@@ -15,6 +15,7 @@ use super::sealed::{Sealed, is_plausible};
 use super::stream::{Heard, Speech, Stream, starts_frames};
 use crate::Direction;
 use crate::observed::{HandshakeSeen, SessionKey, What};
+use crate::pcapng::Making;
 
 /// Bytes that are held until it is known what they are.
 const UNKNOWN_LEN_MAX: usize = 4096;
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     /// Which of the ends is the client, once that is known.
     client: usize,
     from_the_start: bool,
+    /// Messages were left out when the capture was written: what is missing is no finding.
+    is_selection: bool,
     was_opened: bool,
     /// By sender.
     reassemblies: [Reassembly; 2],
@@ -69,7 +72,13 @@ enum Protocol {
 }
 
 impl Connection {
-    pub(super) fn new(number: u32, from: SocketAddr, to: SocketAddr, syn: Option<bool>) -> Self {
+    pub(super) fn new(
+        number: u32,
+        from: SocketAddr,
+        to: SocketAddr,
+        syn: Option<bool>,
+        making: Making,
+    ) -> Self {
         // A SYN says who opened the connection; otherwise servers have the lower port.
         let client = match syn {
             Some(has_ack) => usize::from(has_ack),
@@ -80,6 +89,7 @@ impl Connection {
             ends: [from, to],
             client,
             from_the_start: syn.is_some(),
+            is_selection: making == Making::Selected,
             was_opened: false,
             reassemblies: Default::default(),
             streams: Default::default(),
@@ -183,7 +193,8 @@ impl Connection {
         }
     }
 
-    fn flush(&mut self, sender: usize, context: &mut Context<'_>) {
+    /// What waits behind holes of a side is shown.
+    pub(super) fn flush(&mut self, sender: usize, context: &mut Context<'_>) {
         let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
         let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
         reassembly.flush(&mut deliver);
@@ -195,8 +206,8 @@ impl Connection {
             self.was_opened = true;
             let client = self.ends[self.client];
             let server = self.ends[1 - self.client];
-            let from_the_start = self.from_the_start;
-            let what = What::Opened { client, server, from_the_start };
+            let Connection { from_the_start, is_selection, .. } = *self;
+            let what = What::Opened { client, server, from_the_start, is_selection };
             context.emit(self.number, what, Origin::default());
         }
     }
@@ -218,6 +229,9 @@ impl Connection {
         match delivery {
             Delivery::Bytes(bytes, place, at) => match self.protocol {
                 Protocol::Known | Protocol::Trying(_) => {
+                    if self.streams[sender].is_lost() {
+                        self.find_again(sender, bytes, context);
+                    }
                     self.hear(sender, context, |stream, arena, ear| {
                         stream.bytes(bytes, place, at, arena, ear);
                     });
@@ -235,7 +249,10 @@ impl Connection {
                     self.conclude_handshake(context);
                 }
                 self.use_keys(context);
-                self.hear(sender, context, |stream, _, ear| stream.gap(len, place, ear));
+                let is_opaque = matches!(self.streams[sender].speech, Speech::Opaque);
+                if !(self.is_selection && is_opaque) {
+                    self.hear(sender, context, |stream, _, ear| stream.gap(len, place, ear));
+                }
             }
             Delivery::End(place) => {
                 self.open(context);
@@ -256,6 +273,15 @@ impl Connection {
         }
     }
 
+    /// A key log may name the header at the start of a segment by its MAC.
+    fn find_again(&mut self, sender: usize, bytes: &[u8], context: &mut Context<'_>) {
+        let mac = bytes.get(SEALED_HEADER_LEN - MAC_LEN..).and_then(|rest| rest.first_chunk());
+        let point = mac.and_then(|mac| context.shared.keys.checkpoint(mac)).copied();
+        if let Some(point) = point.filter(|it| it.direction == self.direction(sender)) {
+            self.hear(sender, context, |stream, _, ear| stream.seek(&point, ear));
+        }
+    }
+
     /// Has a stream listen, and passes on what it hears.
     fn hear(
         &mut self,
@@ -268,12 +294,14 @@ impl Connection {
         let mut stream = std::mem::take(&mut self.streams[sender]);
         let mut arena = std::mem::take(&mut context.shared.arena);
         let protocol = &mut self.protocol;
+        let is_selection = self.is_selection;
         let mut does_not_fit = false;
         let mut ear = |heard: Heard<'_>, origin: Origin<'_>| {
             let what = match heard {
                 Heard::Frame { frame, integrity } => What::Frame { direction, frame, integrity },
                 Heard::Line(line) => What::Line { direction, line },
                 Heard::Opaque(len) => What::Opaque { direction, len },
+                Heard::Gap { resynced: true, .. } if is_selection => return,
                 Heard::Gap { len, resynced } => What::Gap { direction, len, resynced },
                 Heard::Fits | Heard::DoesNotFit => {
                     let Protocol::Trying(seen) = std::mem::replace(protocol, Protocol::Known)

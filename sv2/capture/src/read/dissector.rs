@@ -13,6 +13,7 @@ use super::key_log::KeyRing;
 use super::link_layer::{NotTcp, Segment, segment};
 use super::reassembly::{Data, Place};
 use super::stream::HELD_LEN_MAX;
+use crate::pcapng::Making;
 
 /// Connections that are followed at once; the one that was silent longest makes room.
 pub const CONNECTIONS_MAX: usize = 1 << 17;
@@ -112,7 +113,7 @@ impl Dissector {
         let offset = segment.payload.as_ptr().addr().saturating_sub(packet.data.as_ptr().addr());
         let at = packet.data_at + offset as u64;
         let (bytes, len) = (segment.payload, segment.payload_len);
-        self.segment(&segment, Data { bytes, len, place, at }, sink);
+        self.segment(&segment, Data { bytes, len, place, at }, packet.making, sink);
     }
 
     /// The capture has ended.
@@ -128,7 +129,13 @@ impl Dissector {
         self.held_len = 0;
     }
 
-    fn segment(&mut self, segment: &Segment<'_>, data: Data<'_>, sink: &mut Sink<'_>) {
+    fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        data: Data<'_>,
+        making: Making,
+        sink: &mut Sink<'_>,
+    ) {
         let place = data.place;
         let key = ordered(segment.from, segment.to);
         let mut known = self.connections.get_index_of(&key);
@@ -152,7 +159,7 @@ impl Dissector {
         let index = match known {
             Some(index) => index,
             None if segment.is_reset && segment.payload_len == 0 => return,
-            None => self.open(key, segment, sink),
+            None => self.open(key, segment, making, sink),
         };
         let connection = &mut self.connections[index];
         connection.last_packet = self.tally.packets;
@@ -168,6 +175,10 @@ impl Dissector {
         }
         if segment.payload_len > 0 || segment.is_fin {
             connection.segment(sender, segment, data, &mut context);
+            if making != Making::Captured {
+                // Nothing will fill the hole in front of it.
+                connection.flush(sender, &mut context);
+            }
             if held_len - held_before + connection.held_len() > HELD_LEN_MAX {
                 connection.give_up(sender, place, &mut context);
             }
@@ -182,13 +193,14 @@ impl Dissector {
         &mut self,
         key: (SocketAddr, SocketAddr),
         segment: &Segment<'_>,
+        making: Making,
         sink: &mut Sink<'_>,
     ) -> usize {
         if self.connections.len() >= CONNECTIONS_MAX {
             self.make_room(sink);
         }
         let syn = segment.is_syn.then_some(segment.acknowledged.is_some());
-        let connection = Connection::new(self.opened, segment.from, segment.to, syn);
+        let connection = Connection::new(self.opened, segment.from, segment.to, syn, making);
         self.opened += 1;
         self.connections.insert_full(key, connection).0
     }

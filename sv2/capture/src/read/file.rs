@@ -7,7 +7,7 @@ use pcap_parser::pcapng::{Block, parse_block_be, parse_block_le};
 use pcap_parser::{parse_pcap_frame, parse_pcap_frame_be, parse_pcap_header};
 use thiserror::Error;
 
-use crate::pcapng::SECRETS_SV2_KEY_LOG;
+use crate::pcapng::{IF_DESCRIPTION, Making, SECRETS_SV2_KEY_LOG};
 
 /// Longest block that is read, in bytes: a packet is at most 256 KiB, a block of secrets more.
 pub const BLOCK_LEN_MAX: usize = 16 << 20;
@@ -29,6 +29,8 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     /// Where that lies, in bytes of the (unpacked) file.
     pub data_at: u64,
+    /// How it came into the file.
+    pub making: Making,
 }
 
 /// What a file consists of.
@@ -73,6 +75,7 @@ struct Interface {
     resolution: u64,
     /// Seconds to be added.
     offset: i64,
+    making: Making,
 }
 
 impl<R: Read> PacketReader<R> {
@@ -265,7 +268,10 @@ impl<R: Read> PacketReader<R> {
                 if interfaces.len() == INTERFACES_MAX {
                     return Err("an interface above 4,096");
                 }
+                let mut options = block.options.iter();
+                let description = options.find(|option| option.code.0 == IF_DESCRIPTION);
                 interfaces.push(Interface {
+                    making: description.map_or(Making::Captured, |it| Making::of(&it.value)),
                     link_type: block.linktype.0.cast_unsigned(),
                     resolution: block.ts_resolution().unwrap_or(1_000_000),
                     offset: block.ts_offset(),
@@ -303,7 +309,8 @@ impl<R: Read> PacketReader<R> {
                 let at = u64::from(frame.ts_sec) * NANOSECONDS + fraction;
                 let link_type = *link_type;
                 let data_at = position + PCAP_PACKET_DATA_AT;
-                Item::Packet(Packet { number, position, at, link_type, data: frame.data, data_at })
+                let (data, making) = (frame.data, Making::Captured);
+                Item::Packet(Packet { number, position, at, link_type, data, data_at, making })
             }
             Some(Format::Pcapng { is_big_endian, interfaces }) => {
                 if block.first() == Some(&3) || block.get(3) == Some(&3) {
@@ -341,8 +348,9 @@ fn enhanced_packet<'a>(
         return Item::Skipped("a packet of an interface that is not described");
     };
     let at = interface.nanoseconds(u64::from(word(12)) << 32 | u64::from(word(16)));
-    let (link_type, data_at) = (interface.link_type, position + DATA_AT as u64);
-    Item::Packet(Packet { number, position, at, link_type, data, data_at })
+    let (link_type, making) = (interface.link_type, interface.making);
+    let data_at = position + DATA_AT as u64;
+    Item::Packet(Packet { number, position, at, link_type, data, data_at, making })
 }
 
 /// A packet without a stamp.
@@ -358,9 +366,9 @@ fn simple_packet<'a>(
         (Ok((_, Block::SimplePacket(packet))), Some(interface)) => {
             let len = packet.data.len().min(packet.origlen as usize);
             let data = &packet.data[..len];
-            let link_type = interface.link_type;
+            let (link_type, making) = (interface.link_type, interface.making);
             let data_at = position + SIMPLE_PACKET_DATA_AT;
-            Item::Packet(Packet { number, position, at: 0, link_type, data, data_at })
+            Item::Packet(Packet { number, position, at: 0, link_type, data, data_at, making })
         }
         _ => CORRUPT_PACKET,
     }

@@ -10,6 +10,7 @@ use sv2::noise::{
 use sv2::wire::{Frame, FrameHeader};
 
 use super::context::Seal;
+use super::key_log::Checkpoint;
 use crate::observed::Integrity;
 
 /// The frame that was found in these bytes, opened another time; `None` if they are other bytes.
@@ -98,6 +99,15 @@ impl Sealed {
     /// Of what comes next.
     pub(super) fn nonce(&self) -> u64 {
         self.nonce
+    }
+
+    /// A header comes next, at a place that a key log names; false if that is another session's.
+    pub(super) fn seek(&mut self, point: &Checkpoint) -> bool {
+        let is_ours = point.session == self.session;
+        if is_ours {
+            (self.nonce, self.header) = (point.nonce, None);
+        }
+        is_ours
     }
 
     /// Takes a header or a payload off `input`. Payloads are opened in `arena`.

@@ -7,6 +7,7 @@ use sv2::noise::{SEALED_HEADER_LEN, sealed_payload_len};
 use sv2::wire::{Frame, FrameHeader};
 
 use super::context::Origin;
+use super::key_log::Checkpoint;
 use super::reassembly::{Piece, Place};
 use super::sealed::{Sealed, Step, is_plausible};
 use crate::observed::Integrity;
@@ -132,6 +133,27 @@ impl Stream {
         self.lost = Some(Lost { len: 0, missing, searched: 0, trials, place: Place::default() });
     }
 
+    /// Whether the start of a frame is searched for.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// What comes next is the header that a key log knows.
+    pub(super) fn seek(&mut self, point: &Checkpoint, ear: &mut Ear<'_>) {
+        let Speech::Sealed(sealed) = &mut self.speech else { return };
+        if !sealed.seek(point) {
+            return;
+        }
+        let held = self.buffer.len() as u64;
+        self.forget();
+        if let Some(lost) = self.lost.take() {
+            let len = lost.len + held;
+            if len > 0 {
+                ear(Heard::Gap { len, resynced: true }, brought_by(&[lost.place]));
+            }
+        }
+    }
+
     /// It is known now what they are.
     pub(super) fn understand(&mut self, arena: &mut BytesMut, ear: &mut Ear<'_>) {
         let held = std::mem::take(&mut self.buffer);
@@ -223,7 +245,10 @@ impl Stream {
     pub(super) fn end(&mut self, ear: &mut Ear<'_>) {
         if let Some(lost) = self.lost.take() {
             let len = lost.len + self.buffer.len() as u64;
-            ear(Heard::Gap { len, resynced: false }, brought_by(&[lost.place]));
+            // Who never spoke was not lost.
+            if len > 0 {
+                ear(Heard::Gap { len, resynced: false }, brought_by(&[lost.place]));
+            }
         } else if !self.buffer.is_empty() {
             self.clear_origin();
             let held = std::mem::take(&mut self.buffer);

@@ -116,6 +116,22 @@ impl Recorded {
         recorded
     }
 
+    /// A copy of a connection, of which messages are left out.
+    fn selection() -> Self {
+        let mut capture = Capture::copy("assay");
+        let [client, server] =
+            ["10.0.0.1:50000", "10.0.0.2:34254"].map(|address| address.parse().unwrap());
+        let stream = capture.open_selection(now(), client, server);
+        let packets = vec![capture.take()];
+        Recorded { capture, stream, sessions: None, packets }
+    }
+
+    /// Leaves messages out, and says that they were so long.
+    fn leave_out(&mut self, shares: std::ops::Range<u32>, hole: Option<u64>) {
+        let len = shares.map(|number| self.wire(Up, share(number)).len() as u64).sum();
+        self.capture.skip(self.stream, Up, hole.unwrap_or(len));
+    }
+
     fn cut(&mut self) {
         self.packets.push(self.capture.take());
     }
@@ -178,6 +194,48 @@ impl Recorded {
     fn file_without(&self, lost: std::ops::Range<usize>) -> Vec<u8> {
         let kept = self.packets.iter().enumerate().filter(|(index, _)| !lost.contains(index));
         kept.flat_map(|(_, packet)| packet.clone()).collect()
+    }
+}
+
+#[test]
+fn what_is_left_out_of_a_selection_is_no_gap_and_nothing_waits_for_it() {
+    let mut recorded = Recorded::selection();
+    recorded.shake_hands(true);
+    recorded.message(Up, share(1));
+    recorded.leave_out(2..50, None);
+
+    recorded.message(Up, share(50));
+    recorded.message(Down, success());
+
+    insta::assert_snapshot!(found(&recorded.file()), @r"
+    1 c0 opened true
+    2 c0 handshake 234 Fits []
+    3 c0 > share 1 Verified
+    4 c0 > share 50 Verified
+    5 c0 < SubmitShares.Success Verified
+    ");
+}
+
+#[test]
+fn a_checkpoint_leads_to_a_header_that_no_trial_would_reach() {
+    for (has_checkpoint, expected) in [(true, true), (false, false)] {
+        let mut recorded = Recorded::selection();
+        recorded.shake_hands(true);
+        recorded.message(Up, share(1));
+        // So short a hole says that two nonces are missing.
+        recorded.leave_out(2..50, Some(1));
+
+        let bytes = recorded.wire(Up, share(50));
+        if has_checkpoint {
+            let act_1 = recorded.sessions.as_ref().unwrap()[0].secrets.act_1;
+            let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
+            let line = format!("SV2_CKPT_I2R {} 98 {}", hex(&act_1), hex(&bytes[6..22]));
+            recorded.capture.key_log(line.as_bytes());
+        }
+        recorded.send(Up, &bytes);
+
+        let text = found(&recorded.file());
+        assert_eq!(text.contains("share 50 Verified"), expected, "{text}");
     }
 }
 

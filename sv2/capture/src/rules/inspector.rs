@@ -114,7 +114,7 @@ impl Inspector {
         self.state.count_silence(id, observed.at);
         let state = &self.state;
         let Some(connection) = state.connection(id) else { return };
-        if connection.trust == Trust::Lost {
+        if connection.trust >= Trust::Selected {
             return;
         }
         let steps = connection.channels.len() + connection.requests.all_pending().len();

@@ -65,7 +65,7 @@ impl Findings<'_> {
     ) -> Evidence<'_> {
         let rule = rule(number).expect("rules are told by their numbers in the registry");
         let severity = match scene.trust {
-            Trust::Lost if rule.needs_history => return Evidence(None),
+            Trust::Lost | Trust::Selected if rule.needs_history => return Evidence(None),
             Trust::Assumed if rule.needs_history => severity.min(Severity::Note),
             _ => severity,
         };

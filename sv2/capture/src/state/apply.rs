@@ -29,13 +29,18 @@ impl State {
     /// Follows an observation whose facts are known.
     pub fn apply(&mut self, observed: &Observed<'_>, facts: &Facts) {
         let mark = Mark { number: observed.number, at: observed.at };
-        if let What::Opened { client, server, from_the_start } = observed.what {
+        if let What::Opened { client, server, from_the_start, is_selection } = observed.what {
             if self.arrivals.len() < State::CONNECTIONS_MAX {
                 self.arrivals.insert(client.ip(), mark);
             }
             if self.make_room() {
                 let id = observed.connection;
-                let connection = Connection::new(id, client, server, mark, from_the_start);
+                let trust = match (is_selection, from_the_start) {
+                    (true, _) => Trust::Selected,
+                    (false, true) => Trust::Known,
+                    (false, false) => Trust::Assumed,
+                };
+                let connection = Connection::new(id, client, server, mark, trust);
                 self.connections.insert(id, connection);
             } else {
                 self.untracked += 1;

@@ -20,6 +20,8 @@ pub enum Trust {
     Known,
     /// The start, or something in between, was not: what is unknown may have been said.
     Assumed,
+    /// A selection: messages were left out on purpose, so that what is missing says nothing.
+    Selected,
     /// One direction cannot be read any more: nothing can be said.
     Lost,
 }
@@ -140,7 +142,7 @@ impl Connection {
         client: SocketAddr,
         server: SocketAddr,
         opened: Mark,
-        from_the_start: bool,
+        trust: Trust,
     ) -> Self {
         Connection {
             id,
@@ -148,7 +150,7 @@ impl Connection {
             server,
             opened,
             last: opened,
-            trust: if from_the_start { Trust::Known } else { Trust::Assumed },
+            trust,
             protocol: None,
             is_sv1: false,
             handshake: None,

@@ -230,7 +230,8 @@ impl Network {
         };
         let client = address(part, 50_000 + u16::try_from(id).unwrap());
         let server = address(server, peer.port);
-        self.observe(id, What::Opened { client, server, from_the_start: true });
+        let what = What::Opened { client, server, from_the_start: true, is_selection: false };
+        self.observe(id, what);
         let vias = [Via::Dial(dial), Via::Listener(0)];
         for ((part, connection), via) in ends.into_iter().zip(vias).rev() {
             let input = Input::Connected { connection, via };

@@ -85,7 +85,12 @@ proptest! {
             let frame = frame(&mut entropy);
             let (client, server) = (SocketAddr::from(([1, 1, 1, 1], 1)), SocketAddr::from(([2, 2, 2, 2], 2)));
             let what = match number {
-                1 | 2 => What::Opened { client, server, from_the_start: entropy.below(2) == 0 },
+                1 | 2 => What::Opened {
+                    client,
+                    server,
+                    from_the_start: entropy.below(2) == 0,
+                    is_selection: entropy.below(4) == 0,
+                },
                 _ => what(&mut entropy, &frame),
             };
             let connection = if number <= 2 { u32::try_from(number - 1).unwrap() } else { connection };
