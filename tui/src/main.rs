@@ -70,7 +70,10 @@ fn main() -> std::process::ExitCode {
         Command::Wireshark(command) => wireshark::run(&command),
         Command::Inspect(command) => inspect::run(&command),
     };
-    outcome.report()
+    match print::failure() {
+        Some(failure) => Outcome::usage(failure).report(),
+        None => outcome.report(),
+    }
 }
 
 fn completions(shell: clap_complete::Shell) -> Outcome {

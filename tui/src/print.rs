@@ -1,16 +1,34 @@
 //! Standard output. A reader that has gone away (`| head`) has seen enough: no error, no panic.
+//! Any other failure, a full disk, is told at the end of the program.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
 /// A line.
 pub(crate) fn line(text: impl Display) {
-    let _ = writeln!(anstream::stdout(), "{text}");
+    note(writeln!(anstream::stdout(), "{text}"));
 }
 
 /// A text that ends its own lines.
 pub(crate) fn text(text: impl Display) {
-    let _ = write!(anstream::stdout(), "{text}");
+    note(write!(anstream::stdout(), "{text}"));
+}
+
+/// Takes note of how writing to standard output has gone.
+pub(crate) fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = FAILURE.set(error);
+    }
+}
+
+/// What has failed first, in words.
+pub(crate) fn failure() -> Option<String> {
+    FAILURE.get().map(|error| format!("cannot write to standard output: {error}"))
 }
 
 /// Rows with columns of one width: the first `words` columns to the left, numbers to the right.

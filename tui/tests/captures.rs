@@ -36,6 +36,22 @@ fn a_capture_is_counted() {
     assert_eq!(json["latencies"]["SubmitShares.Error"]["p50_us"], 1_000);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_finds_no_room_is_an_error() {
+    let file = capture("21-good-share-refused");
+    for command in ["decode", "stats", "rules", "ladder", "inspect"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_assay"));
+
+        let output = program.args([command, &file]).stdout(full).output().unwrap();
+
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("No space left on device"), "{command}: {said}");
+        assert_eq!(output.status.code(), Some(4), "{command}");
+    }
+}
+
 #[test]
 fn a_capture_is_judged() {
     let file = capture("21-good-share-refused");

@@ -94,11 +94,12 @@ impl End {
     }
 
     fn note_tally(&mut self) {
-        let Tally { unknown_link, fragments, cut_off, forgotten, .. } = self.tally;
+        let Tally { unknown_link, fragments, cut_off, shortened, forgotten, .. } = self.tally;
         let rows = [
             (unknown_link, "packets of a link layer that is not known were not looked at"),
             (fragments, "fragments of IP packets were not put together"),
             (cut_off, "packets were cut off within their headers"),
+            (shortened, "packets were captured only in part: `tcpdump -s 0` keeps all of them"),
             (forgotten, "connections were forgotten to make room for others"),
         ];
         for (count, what) in rows {

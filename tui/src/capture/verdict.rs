@@ -1,6 +1,9 @@
 //! What a capture was like: for the exit code, and for what is said of it at the end.
 
-use sv2_capture::observed::{Integrity, SessionKey, What};
+use std::collections::BTreeSet;
+
+use sv2_capture::Direction;
+use sv2_capture::observed::{Integrity, Observed, SessionKey, What};
 use sv2_capture::rules::Severity;
 
 use super::source::End;
@@ -24,7 +27,7 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Takes note of an observation; its findings count where it is chosen.
     pub(crate) fn note_if(&mut self, seen: &Seen<'_>, is_chosen: bool) {
-        self.doubt.note(&seen.found.observed.what);
+        self.doubt.note(&seen.found.observed);
         let worst = seen.report.findings.iter().map(|finding| finding.severity).max();
         self.worst = self.worst.max(worst.filter(|_| is_chosen));
     }
@@ -55,6 +58,9 @@ impl Verdict {
     }
 }
 
+/// Lost directions that are counted.
+const LOST_MAX: usize = 1 << 18;
+
 /// What could not be shown.
 #[derive(Debug, Default)]
 struct Doubt {
@@ -62,13 +68,14 @@ struct Doubt {
     without_key: u64,
     wrong_key: u64,
     wrong_macs: u64,
-    lost: u64,
+    /// By connection and direction, up to [`LOST_MAX`].
+    lost: BTreeSet<(u32, bool)>,
 }
 
 impl Doubt {
     /// Takes note of an observation.
-    fn note(&mut self, what: &What<'_>) {
-        match what {
+    fn note(&mut self, observed: &Observed<'_>) {
+        match &observed.what {
             What::Handshake(seen) => match seen.key {
                 SessionKey::Missing => self.without_key += 1,
                 SessionKey::DoesNotFit => self.wrong_key += 1,
@@ -78,7 +85,10 @@ impl Doubt {
                 self.wrong_macs += u64::from(*integrity == Integrity::Bad);
             }
             What::Opaque { len, .. } => self.opaque_len += *len as u64,
-            What::Gap { resynced, .. } => self.lost += u64::from(!resynced),
+            What::Gap { direction, resynced: false, .. } if self.lost.len() < LOST_MAX => {
+                self.lost.insert((observed.connection, *direction == Direction::ServerToClient));
+            }
+            What::Gap { .. } => {}
             What::Opened { .. } | What::Line { .. } | What::Closed { .. } => {}
         }
     }
@@ -90,7 +100,7 @@ impl Doubt {
             (self.wrong_key, "sessions have keys that do not fit"),
             (self.opaque_len, "bytes could not be read"),
             (self.wrong_macs, "messages have a wrong MAC"),
-            (self.lost, "directions were lost behind a gap"),
+            (self.lost.len() as u64, "directions were lost behind a gap"),
         ];
         let rows = rows.iter().filter(|(count, _)| *count > 0);
         rows.map(|(count, what)| format!("{count} {what}")).collect()

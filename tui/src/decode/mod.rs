@@ -85,6 +85,7 @@ impl Printer<'_> {
         if !self.text.is_empty() {
             let written = self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush());
             self.is_gone |= written.is_err();
+            crate::print::note(written);
             self.text.clear();
         }
         if self.is_gone { Flow::Stop } else { Flow::GoOn }

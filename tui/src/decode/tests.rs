@@ -320,6 +320,52 @@ fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
 }
 
 #[test]
+fn behind_a_damaged_stretch_messages_are_shown_again() {
+    let scratch = Scratch::new();
+    let whole = std::fs::read(capture(TAP)).unwrap();
+    let count = |bytes: &[u8]| {
+        let file = scratch.write("a.pcapng", bytes);
+        let (text, code) = decoded(&[&file, "-o", "csv", "--fields=msg"]);
+        (text.lines().filter(|name| name.starts_with("Submit")).count(), code)
+    };
+    let (all, _) = count(&whole);
+
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2..][..300].fill(0xff);
+
+    let (found, code) = count(&damaged);
+    assert!(all - 6 < found && found < all, "{found} of {all}");
+    assert_eq!(code, UNREADABLE);
+}
+
+#[test]
+fn a_direction_of_packets_that_were_cut_short_is_lost_once() {
+    let scratch = Scratch::new();
+    let mut capture = sv2_capture::Capture::new("assay");
+    let ends = ["10.0.0.1:50000", "10.0.0.2:34254"].map(|end| end.parse().unwrap());
+    let now = sv2::time::Now { instant: sv2::time::Instant(0), unix: sv2::time::UnixTime(9) };
+    let stream = capture.open(now, ends[0], ends[1]);
+    let mut bytes = capture.take();
+    for _ in 0..20 {
+        capture.bytes(now, stream, sv2_capture::Direction::ClientToServer, "", &[7; 100]);
+        let mut block = capture.take();
+        // Half of the payload is not in the file.
+        block.drain(28 + 92..28 + 140);
+        for at in [4, block.len() - 4] {
+            let len = u32::try_from(block.len()).unwrap();
+            block[at..at + 4].copy_from_slice(&len.to_le_bytes());
+        }
+        block[20..24].copy_from_slice(&92_u32.to_le_bytes());
+        bytes.extend(block);
+    }
+    let file = scratch.write("short.pcapng", &bytes);
+
+    let (text, code) = decoded(&[&file]);
+
+    assert_eq!((text.matches("W02").count(), code), (1, UNDECRYPTED), "{text}");
+}
+
+#[test]
 fn what_becomes_of_a_message_is_known_at_its_place() {
     let count = |name: &str, filter: &str| {
         decoded(&[&capture(name), "-o", "csv", "--filter", filter]).0.lines().count() - 1

@@ -151,7 +151,7 @@ impl Found {
                 let mut bytes = Vec::new();
                 document.serialize(&mut bytes).map_err(io::Error::other)?;
                 // A reader that has gone away has seen enough.
-                let _ = io::stdout().write_all(&bytes);
+                print::note(io::stdout().write_all(&bytes));
             }
             Form::Sarif => print::line(sarif::document(&names, &self.kept)),
         }

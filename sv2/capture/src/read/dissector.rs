@@ -33,6 +33,8 @@ pub struct Tally {
     pub fragments: u64,
     /// Cut off within their headers.
     pub cut_off: u64,
+    /// Captured only in part: whoever captured has kept the beginnings of packets.
+    pub shortened: u64,
     /// Connections that made room for others.
     pub forgotten: u64,
     /// Bytes captured.
@@ -106,6 +108,7 @@ impl Dissector {
                 return;
             }
         };
+        self.tally.shortened += u64::from(segment.payload_len > segment.payload.len());
         // Stamps of some captures go back; those of observations do not.
         self.shared.at = self.shared.at.max(packet.at);
         let place = Place { packet: packet.number, position: packet.position, file };

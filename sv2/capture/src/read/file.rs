@@ -107,7 +107,17 @@ impl<R: Read> PacketReader<R> {
                 return Ok(Some(Item::Other));
             }
         }
-        let Some(len) = self.block_len()? else { return Ok(None) };
+        let len = match self.block_len() {
+            Ok(Some(len)) => len,
+            Ok(None) => return Ok(None),
+            Err(FileError::Corrupt { position }) => {
+                return match self.find_block()? {
+                    true => Ok(Some(Item::Skipped("a stretch that is no block"))),
+                    false => Err(FileError::Corrupt { position }),
+                };
+            }
+            Err(error) => return Err(error),
+        };
         if !self.fill(len)? {
             return Ok(None);
         }
@@ -217,6 +227,36 @@ impl<R: Read> PacketReader<R> {
             return Err(FileError::Corrupt { position });
         }
         Ok(Some(len))
+    }
+
+    /// Goes on to a block of pcapng behind a place where there is none; false if none is found.
+    /// Each has its length in front and behind, which no other bytes soon have.
+    fn find_block(&mut self) -> Result<bool, FileError> {
+        let Some(Format::Pcapng { is_big_endian, .. }) = self.format else { return Ok(false) };
+        self.block = self.start..self.start;
+        for _ in 0..SEARCH_LEN_MAX {
+            self.start += 1;
+            self.position += 1;
+            if !self.fill(12)? {
+                return Ok(false);
+            }
+            let head = &self.buffer[self.start..];
+            let word = |head: &[u8]| {
+                let bytes: [u8; 4] = head.first_chunk().copied().unwrap_or_default();
+                if is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+            };
+            let (kind, len) = (word(head), word(&head[4..]) as usize);
+            let is_known = matches!(kind, 1 | 3..=6 | 10 | 0x0a0d_0d0a);
+            if !is_known || !(12..=FOUND_LEN_MAX).contains(&len) || !len.is_multiple_of(4) {
+                continue;
+            }
+            if self.fill(len)? && word(&self.buffer[self.start + len - 4..]) as usize == len {
+                // Nothing of it was taken yet.
+                self.block = self.start..self.start;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Has at least `len` bytes in the buffer; false at the end of the file.
@@ -447,6 +487,10 @@ fn foreign(head: &[u8]) -> &'static str {
     }
 }
 
+/// Bytes in which a block is searched for.
+const SEARCH_LEN_MAX: u64 = 64 << 20;
+/// Longest block that is taken for one where none begins for sure: a packet is at most 256 KiB.
+const FOUND_LEN_MAX: usize = 1 << 20;
 const CORRUPT_PACKET: Item<'static> = Item::Skipped("a corrupt packet");
 const NANOSECONDS: u64 = 1_000_000_000;
 const PCAP_HEADER_LEN: usize = 24;
@@ -523,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn a_corrupt_packet_is_stepped_over_and_an_impossible_length_ends_the_file() {
+    fn what_is_corrupt_is_stepped_over_and_ends_the_file_where_nothing_follows() {
         let mut file = Vec::new();
         crate::pcapng::section_header(&mut file, "assay");
         crate::pcapng::interface(&mut file, "sv2");
@@ -536,6 +580,9 @@ mod tests {
 
         file[first + 4..first + 8].copy_from_slice(&u32::MAX.to_le_bytes());
 
+        assert_eq!(kinds(&file).0, ["a stretch that is no block", "packet"]);
+
+        file.truncate(file.len() - 1);
         let (found, error, _) = kinds(&file);
         assert!(found.is_empty());
         assert!(matches!(error, Some(FileError::Corrupt { position }) if position == first as u64));

@@ -95,7 +95,8 @@ pub(super) fn check_gap(
             )
         });
     } else {
-        out.tell(scene, 2, Warning, || {
+        let about = u64::MAX - u64::from(direction == Direction::ServerToClient);
+        out.tell_once(scene, (2, about), Warning, || {
             format!(
                 "{len} bytes of the {who} were not captured, and no frame was found behind them: \
                  rules that need to read are silent from here"
