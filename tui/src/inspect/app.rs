@@ -82,7 +82,7 @@ pub(crate) struct App {
     pub(crate) said: String,
     /// For the terminal's clipboard.
     pub(crate) copied: Option<String>,
-    /// The one file that all of it comes from.
+    /// The file that it comes from, or the first of several; none where nothing can be read again.
     pub(crate) origin: Option<PathBuf>,
     /// To be written.
     pub(crate) export: Option<Export>,
@@ -753,15 +753,8 @@ impl App {
     }
 
     fn ask_for_export(&mut self, scope: Scope) {
-        let Some(origin) = &self.origin else {
-            self.said =
-                "only one whole file can be read again and copied: open what the tap records, \
-                         or `assay decode --plain -w`"
-                    .into();
-            return;
-        };
         self.asked_to_overwrite = None;
-        let name = export::suggested(origin, scope);
+        let name = export::suggested(self.origin.as_deref(), scope);
         self.prompt = Some(Prompt::new(Asked::Export(scope), name));
     }
 

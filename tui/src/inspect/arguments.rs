@@ -129,10 +129,8 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         (Some(_), false) => Reading::Going,
     };
     app.columns = columns;
-    app.origin = match input.files.as_slice() {
-        [file] if file.is_file() => Some(file.clone()),
-        _ => None,
-    };
+    let are_files = input.files.iter().all(|file| file.is_file());
+    app.origin = input.files.first().filter(|_| are_files).cloned();
     app.set_filter(&command.filter);
     if live.is_none() && app.said.is_empty() {
         app.end_reading();

@@ -1,10 +1,16 @@
-//! Part of a capture as another capture, which can be decrypted as the whole can.
+//! Part of a capture as another capture, which can be decrypted as the whole can; in clear where
+//! there is nothing to be read again, as of a tap.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use sv2_capture::observed::{Integrity, Observed, What};
+
 use super::app::App;
-use super::session::number_of;
-use crate::capture::{Copy, Flow, Input, read};
+use super::entry::{Entry, Kind};
+use super::session::{Session, number_of};
+use crate::capture::{Copy, Flow, Input, Plain, is_set_up, read};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +102,37 @@ impl Export {
         }
     }
 
+    /// Writes what a session holds, in clear; what to say of it.
+    pub(super) fn write_held(&self, session: &Session) -> String {
+        let to = self.to.display();
+        match self.held(session) {
+            Ok(()) => format!("{} messages are in {to}, in clear", self.len()),
+            Err(error) => format!("nothing useful is in {to}: {error}"),
+        }
+    }
+
+    fn held(&self, session: &Session) -> io::Result<()> {
+        let is_chosen = |number: u64| self.chosen.binary_search_by_key(&number, |it| it.0).is_ok();
+        let rows = || (0..session.len()).filter_map(|index| Some((index, session.row(index)?)));
+        let of_chosen = rows().filter(|(index, _)| is_chosen(number_of(*index)));
+        let connections: BTreeSet<u32> = of_chosen.map(|(_, row)| row.connection).collect();
+        let mut out = Plain::create(&self.to, self.len() < session.len())?;
+        for (index, row) in rows().filter(|(_, row)| connections.contains(&row.connection)) {
+            let Some(entry) = session.entry(index) else { continue };
+            let is_kept = is_chosen(entry.number)
+                || match &entry.what {
+                    Kind::Frame { frame, .. } => is_set_up(frame),
+                    Kind::Line(_) => false,
+                    _ => true,
+                };
+            if let Some(what) = said(session, &entry).filter(|_| is_kept) {
+                let (number, at, connection) = (entry.number, row.at, row.connection);
+                out.write(&Observed { number, at, connection, what })?;
+            }
+        }
+        out.finish()
+    }
+
     fn copy(&self, input: &Input) -> Result<(), String> {
         let mut copy = Copy::new(input, &self.to)?;
         let input = Input { follow: false, ..input.clone() };
@@ -117,8 +154,27 @@ impl Export {
     }
 }
 
-/// A name for a copy, beside the capture.
-pub(super) fn suggested(capture: &Path, scope: Scope) -> String {
+/// What a packet in clear can say of an entry.
+fn said<'a>(session: &Session, entry: &'a Entry) -> Option<What<'a>> {
+    let direction = entry.direction;
+    Some(match &entry.what {
+        Kind::Opened => {
+            let connection = session.connection(entry.connection)?;
+            let (client, server) = (connection.client, connection.server);
+            What::Opened { client, server, from_the_start: true, is_selection: false }
+        }
+        Kind::Frame { frame, .. } => {
+            What::Frame { direction: direction?, frame, integrity: Integrity::Plain }
+        }
+        Kind::Line(line) => What::Line { direction: direction?, line: line.as_bytes() },
+        Kind::Closed => What::Closed { by: direction?, reset: false },
+        Kind::Handshake(_) | Kind::Opaque | Kind::Gap => return None,
+    })
+}
+
+/// A name for a copy: beside the capture, or in this folder where there is no file.
+pub(super) fn suggested(capture: Option<&Path>, scope: Scope) -> String {
+    let Some(capture) = capture else { return format!("live-{}.pcapng", scope.word()) };
     let name = capture.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let stem = name.split('.').next().unwrap_or_default();
     capture.with_file_name(format!("{stem}-{}.pcapng", scope.word())).display().to_string()

@@ -131,8 +131,12 @@ impl Screen {
             if self.writer.is_none()
                 && let Some(export) = app.export.take()
             {
-                let input = self.input.clone();
-                self.writer = Some(thread::spawn(move || export.write(&input)));
+                if app.origin.is_none() {
+                    app.said = export.write_held(&app.session);
+                } else {
+                    let input = self.input.clone();
+                    self.writer = Some(thread::spawn(move || export.write(&input)));
+                }
             }
             if let Some(text) = app.copied.take() {
                 // OSC 52 reaches the user's own clipboard over SSH as well.

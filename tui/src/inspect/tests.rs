@@ -503,12 +503,30 @@ fn a_file_that_is_there_is_written_over_only_after_a_second_word() {
 }
 
 #[test]
-fn only_what_was_read_from_one_file_is_exported() {
+fn what_cannot_be_read_again_is_exported_in_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("live.pcapng");
     let mut app = app();
+    press(&mut app, "/msg == SubmitShares*\nwf");
+    app.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
 
-    press(&mut app, "wf");
+    press(&mut app, &format!("{}\n", to.display()));
+    let said = app.export.take().unwrap().write_held(&app.session);
 
-    assert!(app.prompt.is_none() && app.said.contains("one whole file"), "{}", app.said);
+    assert!(said.contains("in clear"), "{said}");
+    let input = Input { files: vec![to], ..Input::default() };
+    let copy = open(&input, Policy::default(), None).unwrap();
+    let told = |session: &Session, takes: &dyn Fn(&str) -> bool| -> Vec<(u64, Vec<u8>)> {
+        let entries = (0..session.len()).filter_map(|index| session.entry(index));
+        let frames = entries.filter(|entry| takes(&super::describe::name(entry)));
+        frames.map(|entry| (entry.at, super::yank::frame_bytes(&entry))).collect()
+    };
+    let is_wanted = |name: &str| {
+        ["SubmitShares", "SetupConnection", "OpenExtended"].iter().any(|it| name.starts_with(it))
+    };
+    let all = told(&app.session, &is_wanted);
+    assert!(all.len() > 4 && all.len() < app.session.len(), "{}", all.len());
+    assert_eq!(told(&copy, &|name: &str| name.contains(char::is_uppercase)), all);
 }
 
 #[test]
