@@ -52,6 +52,8 @@ pub(crate) struct App {
     pub(crate) cursors: [usize; 9],
     pub(crate) pane: Pane,
     pub(crate) is_maximised: bool,
+    /// Of the height, in percent, that the list has above the other panes.
+    pub(crate) list_share: u16,
     /// Line of the tree.
     pub(crate) field: usize,
     /// Lines that a list shows; known after the first drawing.
@@ -169,6 +171,7 @@ impl App {
             cursors: [0; 9],
             pane: Pane::List,
             is_maximised: false,
+            list_share: LIST_SHARE,
             field: 0,
             page: 20,
             width: 120,
@@ -351,6 +354,9 @@ impl App {
             Action::NextPane | Action::Right => self.turn(true),
             Action::Left => self.turn(false),
             Action::Maximise => self.is_maximised = !self.is_maximised,
+            Action::ListTaller => self.size_list(LIST_STEP.cast_signed()),
+            Action::ListShorter => self.size_list(-LIST_STEP.cast_signed()),
+            Action::ListUsual => self.list_share = LIST_SHARE,
             Action::Open => self.open(),
             Action::Back => return self.back(),
             Action::Quit => return Flow::End,
@@ -424,6 +430,14 @@ impl App {
             Action::Show(screen) => self.show(screen),
         }
         Flow::GoOn
+    }
+
+    fn size_list(&mut self, step: i16) {
+        let share = self.list_share.saturating_add_signed(step);
+        self.list_share = share.clamp(LIST_STEP, 100 - LIST_STEP);
+        if self.width < TWO_PANES_WIDTH || self.screen != Screen::Messages {
+            self.said = "the list has this share where two panes are above each other".into();
+        }
     }
 
     /// What lies over the screen is moved in, or taken away.
@@ -830,5 +844,10 @@ impl App {
     }
 }
 
+/// What the list of messages has of the height, in percent, and what a key changes of it.
+const LIST_SHARE: u16 = 55;
+const LIST_STEP: u16 = 10;
+/// From this width on, the list is not alone on the screen.
+pub(crate) const TWO_PANES_WIDTH: u16 = 80;
 /// Entries that may learn something from what comes behind them.
 const LOOK_BACK: usize = 4 * CHUNK;

@@ -530,6 +530,25 @@ fn what_cannot_be_read_again_is_exported_in_clear() {
 }
 
 #[test]
+fn the_list_of_messages_gets_more_room_or_less() {
+    let mut app = app();
+    let height = |app: &mut App| {
+        screen(app, 120, 40);
+        app.list.get().area.height
+    };
+    let usual = height(&mut app);
+
+    press(&mut app, "++");
+    let tall = height(&mut app);
+    press(&mut app, "--------------");
+    let short = height(&mut app);
+    press(&mut app, "=");
+
+    assert!(short > 0 && short < usual && usual < tall, "{short} {usual} {tall}");
+    assert_eq!(height(&mut app), usual);
+}
+
+#[test]
 fn columns_are_chosen_and_those_of_the_width_come_back() {
     let mut app = app();
     let before = screen(&mut app, 120, 30);

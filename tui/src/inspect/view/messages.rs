@@ -11,7 +11,7 @@ use sv2_capture::rules::Finding;
 use sv2_capture::text::{duration, scaled};
 
 use super::list;
-use crate::inspect::app::{App, ListPlace, Pane, Reading, TimeFormat};
+use crate::inspect::app::{App, ListPlace, Pane, Reading, TWO_PANES_WIDTH, TimeFormat};
 use crate::inspect::describe;
 use crate::inspect::entry::Entry;
 use crate::inspect::keys::Screen;
@@ -23,10 +23,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     if app.is_maximised {
         return draw_pane(frame, area, app, app.pane);
     }
+    let rows = [Constraint::Percentage(app.list_share), Constraint::Min(4)];
     match area.width {
         120.. => {
-            let [above, below] =
-                Layout::vertical([Constraint::Percentage(55), Constraint::Min(4)]).areas(area);
+            let [above, below] = Layout::vertical(rows).areas(area);
             let [left, right] =
                 Layout::horizontal([Constraint::Min(40), Constraint::Length(BYTES_WIDTH)])
                     .areas(below);
@@ -34,9 +34,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
             draw_pane(frame, left, app, Pane::Tree);
             draw_pane(frame, right, app, Pane::Bytes);
         }
-        80.. => {
-            let [above, below] =
-                Layout::vertical([Constraint::Percentage(55), Constraint::Min(4)]).areas(area);
+        TWO_PANES_WIDTH.. => {
+            let [above, below] = Layout::vertical(rows).areas(area);
             let other = if app.pane == Pane::Bytes { Pane::Bytes } else { Pane::Tree };
             draw_pane(frame, above, app, Pane::List);
             draw_pane(frame, below, app, other);
