@@ -10,6 +10,7 @@
 //! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found, [`index`] keeps
 //! it in little room. [`sample`] makes captures of any length for measurements.
 
+mod by_id;
 mod capture;
 pub mod filter;
 pub mod index;
@@ -23,6 +24,7 @@ pub mod state;
 mod tcp;
 pub mod text;
 
+pub use by_id::ById;
 pub use capture::{Capture, Direction, StreamId};
 pub use observed::{Integrity, Observed, What};
 pub use recording::Recording;

@@ -1,13 +1,12 @@
 //! One observation after the other: read, judged, followed.
 
-use std::collections::BTreeMap;
-
 use super::scene::{Findings, Said, Scene, Told};
 use super::timing::FanOut;
 use super::{
     Finding, Policy, channels, declarations, framing, handshake, jobs, lines, requests, setup,
     shares, targets, templates, timing, waiting,
 };
+use crate::ById;
 use crate::observed::{Observed, What};
 use crate::state::connection::Trust;
 use crate::state::{Facts, State};
@@ -17,7 +16,7 @@ use crate::state::{Facts, State};
 pub struct Inspector {
     state: State,
     policy: Policy,
-    watches: BTreeMap<u32, Watch>,
+    watches: ById<Box<Watch>>,
     fan_out: FanOut,
 }
 
@@ -57,7 +56,7 @@ impl Inspector {
     pub fn observe(&mut self, observed: &Observed<'_>) -> Report {
         if self.watches.len() > WATCHES_MAX {
             // Of connections that the state has forgotten.
-            self.watches.retain(|id, _| self.state.connection(*id).is_some());
+            self.watches.retain(|id, _| self.state.connection(id).is_some());
         }
         let facts = self.state.read(observed);
         let mut findings = self.judge(observed, &facts);
@@ -74,7 +73,7 @@ impl Inspector {
         };
         let state = &self.state;
         let scene = Scene { state, connection, observed, facts, trust: connection.trust };
-        let watch = self.watches.entry(connection.id).or_default();
+        let watch = self.watches.get_or_insert_with(connection.id, Box::default);
         let mut out = Findings { found: Vec::new(), told: &mut watch.told };
         match &observed.what {
             What::Opened { .. } => {}
@@ -100,7 +99,7 @@ impl Inspector {
     /// Looks for what did not happen, once in a while on each connection that says something.
     fn sweep(&mut self, observed: &Observed<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         let id = observed.connection;
-        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(watch) = self.watches.get_mut(id) else { return };
         watch.rest = watch.rest.saturating_sub(1);
         let is_due = observed.at >= watch.swept_at.saturating_add(waiting::INTERVAL);
         if !is_due || watch.rest > 0 {

@@ -9,9 +9,7 @@ use sv2::mining::{OpenExtendedMiningChannelSuccess, OpenStandardMiningChannelSuc
 use sv2::wire::{B32, Target};
 
 use super::budget::Budgets;
-use super::channel::{
-    Channel, ChannelKind, Group, PendingShare, Price, RootCache, ShareLedger, Silence,
-};
+use super::channel::{Channel, ChannelKind, Group, PendingShare, Price, ShareLedger, Silence};
 use super::connection::{Connection, Ended, SetupAnswered, SetupAsked, Trust};
 use super::declaration::{
     self, CustomJobRequest, Token, TokenUse, content_of_declaration, first_script,
@@ -41,13 +39,13 @@ impl State {
                     (false, false) => Trust::Assumed,
                 };
                 let connection = Connection::new(id, client, server, mark, trust);
-                self.connections.insert(id, connection);
+                self.connections.insert(id, Box::new(connection));
             } else {
                 self.untracked += 1;
             }
             return;
         }
-        let Some(connection) = self.connections.get_mut(&observed.connection) else { return };
+        let Some(connection) = self.connections.get_mut(observed.connection) else { return };
         connection.last = mark;
         match &observed.what {
             What::Opened { .. } => {}
@@ -89,7 +87,7 @@ impl State {
     }
 
     fn apply_message(&mut self, id: u32, message: &Message, facts: &Facts, mark: Mark) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.protocol.is_none() {
             connection.protocol = protocol_of(message.descriptor().chapter);
         }
@@ -137,14 +135,14 @@ impl State {
         match message {
             Message::NewExtendedMiningJob(job) => {
                 let work = self.legs.work(job, mark, place);
-                let Some(connection) = self.connections.get_mut(&id) else { return };
+                let Some(connection) = self.connections.get_mut(id) else { return };
                 if let Some(board) = board(connection, place.channel) {
                     board.add(Job::extended(mark, job, &work), &self.budgets.jobs);
                 }
             }
             Message::SetNewPrevHash(tip) => {
                 self.legs.add_tip(tip.prev_hash, tip.nbits, mark);
-                let Some(connection) = self.connections.get_mut(&id) else { return };
+                let Some(connection) = self.connections.get_mut(id) else { return };
                 set_tip(connection, place.channel, Tip::new(mark, tip));
             }
             Message::SetCustomMiningJob(job) => {
@@ -157,7 +155,7 @@ impl State {
                 self.submit(place, facts, mark);
             }
             _ => {
-                let Some(connection) = self.connections.get_mut(&id) else { return };
+                let Some(connection) = self.connections.get_mut(id) else { return };
                 apply_channel(connection, message, answered, mark, &self.budgets);
             }
         }
@@ -168,7 +166,7 @@ impl State {
         if let Some(proof) = &share.proof {
             self.legs.add_proof(&proof.hash, place, mark);
         }
-        let Some(connection) = self.connections.get_mut(&place.connection) else { return };
+        let Some(connection) = self.connections.get_mut(place.connection) else { return };
         let Some(channel) = connection.channels.get_mut(&place.channel) else { return };
         channel.silence = Silence { expected_shares: 0.0, counted_until: mark.at };
         let proof = share.proof.as_ref();
@@ -209,7 +207,7 @@ impl State {
         if let Some(token) = self.tokens.get_mut(&request.token) {
             token.consumed = Some(request.accepted(mark, id));
         }
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(board) = board(connection, channel_id) else { return };
         // No message tells the channel of the block (AMB-07): the first job on it does.
         if board.tip().is_none_or(|tip| tip.prev_hash != request.tip.prev_hash) {
@@ -255,7 +253,7 @@ impl State {
     }
 
     fn apply_template(&mut self, id: u32, message: &Message, mark: Mark) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         match message {
             Message::CoinbaseOutputConstraints(_) => {
                 connection.templates.constraints = Some(mark);
@@ -494,7 +492,7 @@ fn open(
         rollable_extranonce_size: opening.extranonce_size,
         board: Board::default(),
         shares: ShareLedger::default(),
-        cache: RootCache::default(),
+        cache: None,
         price: Price::default(),
         _slot: slot,
         silence: Silence { expected_shares: 0.0, counted_until: mark.at },

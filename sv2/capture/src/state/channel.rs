@@ -42,7 +42,7 @@ pub struct Channel {
     pub board: Board,
     /// What became of its shares.
     pub shares: ShareLedger,
-    pub(super) cache: RootCache,
+    pub(super) cache: Option<Box<RootCache>>,
     pub(super) price: Price,
     pub(super) _slot: Slot,
     /// Since its last share.

@@ -28,13 +28,15 @@ use connection::Connection;
 use declaration::Tokens;
 use legs::Legs;
 
+use crate::ById;
+
 pub use facts::{Batch, Derived, Facts, JobFacts, target_of};
 pub use mark::{History, Mark};
 
 /// Everything that is known of a capture up to here.
 #[derive(Debug, Default)]
 pub struct State {
-    connections: BTreeMap<u32, Connection>,
+    connections: ById<Box<Connection>>,
     /// What ties connections to each other.
     pub legs: Legs,
     /// Of all job declarator servers.
@@ -63,18 +65,18 @@ impl State {
 
     /// A connection that is followed.
     pub fn connection(&self, id: u32) -> Option<&Connection> {
-        self.connections.get(&id)
+        self.connections.get(id).map(|connection| &**connection)
     }
 
     /// All connections that are followed, by their ids.
     pub fn connections(&self) -> impl DoubleEndedIterator<Item = &Connection> {
-        self.connections.values()
+        self.connections.values().map(|connection| &**connection)
     }
 
     /// Counts how long the channels of a connection have been silent, until `at` nanoseconds since
     /// the Unix epoch: whoever looks at [`channel::Channel::silence`] calls this first.
     pub fn count_silence(&mut self, id: u32, at: u64) {
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Some(connection) = self.connections.get_mut(id) {
             connection.count_silence(at);
         }
     }
@@ -90,7 +92,7 @@ impl State {
         }
         let ended = self.connections.values().find(|connection| connection.ended.is_some());
         let Some(id) = ended.map(|connection| connection.id) else { return false };
-        self.connections.remove(&id);
+        self.connections.remove(id);
         true
     }
 }

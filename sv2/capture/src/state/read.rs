@@ -20,7 +20,7 @@ impl State {
         let frame = match &observed.what {
             What::Frame { frame, .. } => frame,
             What::Line { direction, line } => {
-                let connection = self.connections.get(&observed.connection);
+                let connection = self.connection(observed.connection);
                 return line_facts(connection, *direction, line);
             }
             _ => return Facts::default(),
@@ -30,7 +30,7 @@ impl State {
         facts.channel = channel_of(message);
         facts.asks = asks(message);
         let sent = Mark { number: observed.number, at: observed.at };
-        let Some(connection) = self.connections.get_mut(&observed.connection) else {
+        let Some(connection) = self.connections.get_mut(observed.connection) else {
             return facts;
         };
         let place = Place { connection: connection.id, channel: facts.channel.unwrap_or(0) };

@@ -163,7 +163,7 @@ pub(super) fn examine(
 ) -> ShareFacts {
     let mut facts =
         ShareFacts { submitted, job: None, proof: None, fault: None, repeats: None, same_as: None };
-    let mut cache = std::mem::take(&mut channel.cache);
+    let mut cache = channel.cache.take().unwrap_or_default();
     let view = channel.view(groups);
     if let Some(job) = view.job(submitted.job_id) {
         let state = view.state(job);
@@ -183,7 +183,7 @@ pub(super) fn examine(
     } else if !view.has_forgotten() {
         facts.fault = Some(Fault::UnknownJob);
     }
-    channel.cache = cache;
+    channel.cache = Some(cache);
     facts
 }
 
