@@ -138,9 +138,13 @@ impl Connection {
         data: Data<'_>,
         context: &mut Context<'_>,
     ) {
+        let sequence = segment.sequence.wrapping_add(u32::from(segment.is_syn));
+        if self.reassemblies[sender].takes_next(sequence, &data, segment.is_fin) {
+            let delivery = Delivery::Bytes(data.bytes, data.place, data.at);
+            return self.deliver(sender, delivery, context);
+        }
         let mut reassembly = std::mem::take(&mut self.reassemblies[sender]);
         let mut deliver = |delivery: Delivery<'_>| self.deliver(sender, delivery, context);
-        let sequence = segment.sequence.wrapping_add(u32::from(segment.is_syn));
         reassembly.segment(sequence, data, segment.is_fin, &mut deliver);
         self.reassemblies[sender] = reassembly;
     }
@@ -291,10 +295,9 @@ impl Connection {
     ) {
         let direction = self.direction(sender);
         let number = self.number;
-        let mut stream = std::mem::take(&mut self.streams[sender]);
-        let mut arena = std::mem::take(&mut context.shared.arena);
-        let protocol = &mut self.protocol;
-        let is_selection = self.is_selection;
+        let Connection { streams, protocol, is_selection, .. } = self;
+        let is_selection = *is_selection;
+        let (arena, mut out) = context.split();
         let mut does_not_fit = false;
         let mut ear = |heard: Heard<'_>, origin: Origin<'_>| {
             let what = match heard {
@@ -313,11 +316,9 @@ impl Connection {
                     What::Handshake(HandshakeSeen { key, ..*seen })
                 }
             };
-            context.emit(number, what, origin);
+            out.emit(number, what, origin);
         };
-        listen(&mut stream, &mut arena, &mut ear);
-        self.streams[sender] = stream;
-        context.shared.arena = arena;
+        listen(&mut streams[sender], arena, &mut ear);
         if does_not_fit {
             self.streams[1 - sender].speech = Speech::Opaque;
         }

@@ -72,12 +72,31 @@ pub(super) struct Context<'a> {
     pub(super) sink: &'a mut dyn FnMut(&Found<'_>),
 }
 
-impl Context<'_> {
+/// The way out alone.
+pub(super) struct Out<'a> {
+    found: &'a mut u64,
+    at: u64,
+    sink: &'a mut dyn FnMut(&Found<'_>),
+}
+
+impl Out<'_> {
     pub(super) fn emit(&mut self, connection: u32, what: What<'_>, origin: Origin<'_>) {
-        self.shared.found += 1;
-        let observed = Observed { number: self.shared.found, at: self.shared.at, connection, what };
+        *self.found += 1;
+        let observed = Observed { number: *self.found, at: self.at, connection, what };
         let Origin { places, pieces, seal } = origin;
         (self.sink)(&Found { observed, places, pieces, seal });
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn emit(&mut self, connection: u32, what: What<'_>, origin: Origin<'_>) {
+        self.split().1.emit(connection, what, origin);
+    }
+
+    /// Where payloads are opened, and the way out.
+    pub(super) fn split(&mut self) -> (&mut BytesMut, Out<'_>) {
+        let Shared { arena, found, at, .. } = &mut *self.shared;
+        (arena, Out { found, at: *at, sink: &mut *self.sink })
     }
 
     /// Looks for the session that `input` is the middle of, a header at its start: by a

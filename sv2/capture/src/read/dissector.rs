@@ -1,6 +1,6 @@
 //! From packets to observations: the table of connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 use indexmap::IndexMap;
@@ -44,7 +44,7 @@ pub struct Tally {
 /// Reads packets, in the order of the capture, and says what was found.
 #[derive(Debug)]
 pub struct Dissector {
-    connections: IndexMap<(SocketAddr, SocketAddr), Connection, foldhash::fast::FixedState>,
+    connections: IndexMap<Ends, Connection, foldhash::fast::FixedState>,
     shared: Shared,
     opened: u32,
     held_len: usize,
@@ -140,7 +140,7 @@ impl Dissector {
         sink: &mut Sink<'_>,
     ) {
         let place = data.place;
-        let key = ordered(segment.from, segment.to);
+        let key = Ends::of(segment.from, segment.to);
         let mut known = self.connections.get_index_of(&key);
         if let Some(index) = known {
             let connection = &mut self.connections[index];
@@ -194,7 +194,7 @@ impl Dissector {
 
     fn open(
         &mut self,
-        key: (SocketAddr, SocketAddr),
+        key: Ends,
         segment: &Segment<'_>,
         making: Making,
         sink: &mut Sink<'_>,
@@ -231,6 +231,23 @@ impl Dissector {
     }
 }
 
-fn ordered(one: SocketAddr, other: SocketAddr) -> (SocketAddr, SocketAddr) {
-    if one <= other { (one, other) } else { (other, one) }
+/// Two addresses, in either order: in the form that is hashed and compared fastest.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Ends {
+    addresses: [u128; 2],
+    ports: u64,
+}
+
+impl Ends {
+    fn of(one: SocketAddr, other: SocketAddr) -> Self {
+        let (one, other) = if one <= other { (one, other) } else { (other, one) };
+        let address = |end: SocketAddr| match end.ip() {
+            IpAddr::V4(address) => (0, u128::from(address.to_bits())),
+            IpAddr::V6(address) => (1, address.to_bits()),
+        };
+        // Both are of the same family.
+        let (family, lower) = address(one);
+        let ports = family << 32 | u64::from(one.port()) << 16 | u64::from(other.port());
+        Ends { addresses: [lower, address(other).1], ports }
+    }
 }

@@ -46,6 +46,14 @@ pub enum NotTcp {
 /// # Errors
 /// [`NotTcp`].
 pub fn segment(link_type: u32, data: &[u8]) -> Result<Segment<'_>, NotTcp> {
+    let packet = match link_type {
+        RAW | IPV4 => Some(data),
+        ETHERNET => data.get(12..).and_then(|rest| rest.strip_prefix(&ETHER_TYPE_IPV4)),
+        _ => None,
+    };
+    if let Some(segment) = packet.and_then(usual_segment) {
+        return Ok(segment);
+    }
     let sliced = match link_type {
         ETHERNET => LaxSlicedPacket::from_ethernet(data).map_err(|_| NotTcp::CutOff)?,
         RAW | RAW_BSD | RAW_OPENBSD | IPV4 | IPV6 => ip(data)?,
@@ -95,6 +103,37 @@ pub fn segment(link_type: u32, data: &[u8]) -> Result<Segment<'_>, NotTcp> {
     })
 }
 
+/// The segment of a whole packet of IPv4 without options, as nearly all are: read here because the
+/// parser that knows all others takes as long as everything else that is done with a packet.
+fn usual_segment(data: &[u8]) -> Option<Segment<'_>> {
+    let (ip, _) = data.split_first_chunk::<20>()?;
+    let word = |at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
+    // Fragments have an offset, or the bit that says that more of them follow.
+    let is_usual = ip[0] == 0x45 && ip[9] == 6 && word(6) & 0x3fff == 0;
+    let body = data.get(20..usize::from(word(2))).filter(|_| is_usual)?;
+    let (tcp, _) = body.split_first_chunk::<20>()?;
+    let payload_at = usize::from(tcp[12] >> 4) * 4;
+    let payload = body.get(payload_at..).filter(|_| payload_at >= tcp.len())?;
+    let end = |address: usize, port: usize| {
+        let address = [ip[address], ip[address + 1], ip[address + 2], ip[address + 3]];
+        let port = u16::from_be_bytes([tcp[port], tcp[port + 1]]);
+        SocketAddr::new(IpAddr::from(address), port)
+    };
+    let number = |at: usize| u32::from_be_bytes([tcp[at], tcp[at + 1], tcp[at + 2], tcp[at + 3]]);
+    let has_flag = |flag: u8| tcp[13] & flag != 0;
+    Some(Segment {
+        from: end(12, 0),
+        to: end(16, 2),
+        sequence: number(4),
+        acknowledged: has_flag(0x10).then(|| number(8)),
+        is_syn: has_flag(0x02),
+        is_fin: has_flag(0x01),
+        is_reset: has_flag(0x04),
+        payload,
+        payload_len: payload.len(),
+    })
+}
+
 fn ip(data: &[u8]) -> Result<LaxSlicedPacket<'_>, NotTcp> {
     LaxSlicedPacket::from_ip(data).map_err(|_| NotTcp::Other)
 }
@@ -109,6 +148,7 @@ fn behind_ether_type(
     Ok(LaxSlicedPacket::from_ether_type(ether_type, payload))
 }
 
+const ETHER_TYPE_IPV4: [u8; 2] = [8, 0];
 const NULL: u32 = 0;
 const ETHERNET: u32 = 1;
 /// As two BSDs number it.

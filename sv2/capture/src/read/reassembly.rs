@@ -145,6 +145,21 @@ impl Reassembly {
         }
     }
 
+    /// Whether a segment is simply the next one, as nearly all are: then its bytes are to be
+    /// delivered as they are, and [`Reassembly::segment`] need not be asked.
+    pub(super) fn takes_next(&mut self, sequence: u32, data: &Data<'_>, is_fin: bool) -> bool {
+        let is_next = self.next == Some(sequence)
+            && self.waiting.is_empty()
+            && self.end.is_none()
+            && !is_fin
+            && !data.bytes.is_empty()
+            && data.bytes.len() == data.len;
+        if is_next {
+            self.advance(data.len as u64);
+        }
+        is_next
+    }
+
     /// The peer has received everything before `sequence`: what is missing before it will not
     /// come again, and is a gap unless it comes soon.
     pub(super) fn acknowledged(&mut self, sequence: u32, deliver: &mut dyn FnMut(Delivery<'_>)) {
