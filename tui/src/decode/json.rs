@@ -3,57 +3,140 @@
 
 use std::fmt::Write as _;
 
-use sv2::message::dissect_frame;
+use sv2::message::{Descriptor, descriptor};
 use sv2::wire::Frame;
-use sv2::wire::dissect::Name;
+use sv2::wire::dissect::{Name, dissect};
 use sv2_capture::Direction;
 use sv2_capture::observed::{HandshakeSeen, Integrity, Observed, SessionKey, What};
 use sv2_capture::rules::Finding;
 use sv2_capture::state::{Derived, Facts};
 
-use super::values::{write_hex, write_int, write_json, write_json_string};
-use crate::capture::{Seen, Utc};
+use super::values::{write_hex, write_int, write_json, write_json_string, write_sound_fields};
+use crate::capture::{Seen, UtcClock};
 
-/// Appends the object of an observation; `raw` with the payload in hexadecimal.
-pub(super) fn write(out: &mut String, seen: &Seen<'_>, raw: bool) {
-    let Observed { number, at, connection, what } = &seen.found.observed;
-    out.push_str("{\"v\":1,\"n\":");
-    write_int(out, *number);
-    let _ = write!(out, ",\"t\":\"{}\",\"conn\":\"c", Utc(*at));
-    write_int(out, u64::from(*connection));
-    out.push('"');
-    if let Some(direction) = what.direction() {
-        out.push_str(match direction {
-            Direction::ClientToServer => ",\"dir\":\"up\"",
-            Direction::ServerToClient => ",\"dir\":\"down\"",
-        });
+/// Writes one observation after the other.
+#[derive(Debug)]
+pub(super) struct Lines {
+    raw: bool,
+    clock: UtcClock,
+    /// The last number of its kind as text: targets stay the same for many messages.
+    target_difficulty: (u64, String),
+}
+
+impl Lines {
+    /// `raw` with payloads in hexadecimal.
+    pub(super) fn new(raw: bool) -> Self {
+        Lines { raw, clock: UtcClock::default(), target_difficulty: (0, String::from("0")) }
     }
-    if let Some(place) = seen.found.places.last() {
-        out.push_str(",\"packet\":");
-        write_int(out, place.packet);
-    }
-    match what {
-        What::Frame { frame, integrity, .. } => {
-            write_frame(out, frame, *integrity, raw);
-            write_facts(out, &seen.report.facts, *at);
+
+    /// Appends the object of an observation.
+    pub(super) fn write(&mut self, out: &mut String, seen: &Seen<'_>) {
+        let Observed { number, at, connection, what } = &seen.found.observed;
+        out.push_str("{\"v\":1,\"n\":");
+        write_int(out, *number);
+        out.push_str(",\"t\":\"");
+        out.push_str(self.clock.text(*at));
+        out.push_str("\",\"conn\":\"c");
+        write_int(out, u64::from(*connection));
+        out.push('"');
+        if let Some(direction) = what.direction() {
+            out.push_str(match direction {
+                Direction::ClientToServer => ",\"dir\":\"up\"",
+                Direction::ServerToClient => ",\"dir\":\"down\"",
+            });
         }
-        other => write_event(out, other),
+        if let Some(place) = seen.found.places.last() {
+            out.push_str(",\"packet\":");
+            write_int(out, place.packet);
+        }
+        match what {
+            What::Frame { frame, integrity, .. } => {
+                let row = match &seen.report.facts.message {
+                    Some(message) => Some(message.descriptor()),
+                    None => descriptor(frame.header().extension(), frame.message_type),
+                };
+                write_frame_of(out, frame, row, *integrity, self.raw);
+                self.write_facts(out, &seen.report.facts, *at);
+            }
+            other => write_event(out, other),
+        }
+        write_findings(out, &seen.report.findings);
+        out.push_str("}\n");
     }
-    write_findings(out, &seen.report.findings);
-    out.push_str("}\n");
+
+    /// What a message means where it stands.
+    fn write_facts(&mut self, out: &mut String, facts: &Facts, at: u64) {
+        let mut is_empty = true;
+        facts.each_derived(&mut |name, value| {
+            out.push_str(if is_empty { ",\"d\":{\"" } else { ",\"" });
+            is_empty = false;
+            out.push_str(name);
+            out.push_str("\":");
+            match value {
+                Derived::Number(number) if name == "target_diff" => {
+                    out.push_str(self.target_difficulty_text(number));
+                }
+                Derived::Number(number) => write_number(out, number),
+                Derived::Number64(number) => write_int(out, number),
+                Derived::Word(word) => write_json_string(out, word),
+                Derived::Hash(hash) => {
+                    out.push('"');
+                    write_hex(out, &hash.to_be_bytes());
+                    out.push('"');
+                }
+                Derived::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
+            }
+        });
+        if !is_empty {
+            out.push('}');
+        }
+        if let Some(pair) = facts.pair() {
+            out.push_str(",\"pair\":");
+            write_int(out, pair);
+        }
+        if let Some(latency) = facts.latency(at) {
+            out.push_str(",\"lat_us\":");
+            write_int(out, latency / 1_000);
+        }
+    }
+
+    fn target_difficulty_text(&mut self, difficulty: f64) -> &str {
+        let (bits, text) = &mut self.target_difficulty;
+        if *bits != difficulty.to_bits() {
+            *bits = difficulty.to_bits();
+            text.clear();
+            write_number(text, difficulty);
+        }
+        text
+    }
+}
+
+fn write_number(out: &mut String, number: f64) {
+    let quote = if number.is_finite() { "" } else { "\"" };
+    let _ = write!(out, "{quote}{number}{quote}");
 }
 
 /// Appends what a frame says by itself.
 pub(crate) fn write_frame(out: &mut String, frame: &Frame, integrity: Integrity, raw: bool) {
-    let known = dissect_frame(frame);
+    let row = descriptor(frame.header().extension(), frame.message_type);
+    write_frame_of(out, frame, row, integrity, raw);
+}
+
+fn write_frame_of(
+    out: &mut String,
+    frame: &Frame,
+    row: Option<&'static Descriptor>,
+    integrity: Integrity,
+    raw: bool,
+) {
     out.push_str(",\"ext\":");
     write_int(out, u64::from(frame.extension_type));
     out.push_str(",\"type\":");
     write_int(out, u64::from(frame.message_type));
     out.push_str(",\"msg\":");
-    match &known {
+    match row {
         None => out.push_str("null"),
-        Some((row, _)) => write_json_string(out, row.name),
+        Some(row) => write_json_string(out, row.name),
     }
     if let Some(channel_id) = frame.channel_id() {
         out.push_str(",\"ch\":");
@@ -67,69 +150,46 @@ pub(crate) fn write_frame(out: &mut String, frame: &Frame, integrity: Integrity,
         Integrity::Bad => ",\"mac\":\"bad\"",
         Integrity::Plain => ",\"mac\":\"plain\"",
     });
-    if let Some((_, dissection)) = &known {
-        out.push_str(",\"f\":{");
-        for (index, node) in dissection.nodes.iter().enumerate() {
-            out.push_str(if index > 0 { ",\"" } else { "\"" });
-            if let Name::Named(name) = node.name {
-                out.push_str(name);
-            }
-            out.push_str("\":");
-            write_json(out, node, &frame.payload);
-        }
-        out.push('}');
-        let tlvs = match dissection.fatal() {
-            Some(_) => &[],
-            None => &frame.payload[dissection.fields_len..],
-        };
-        if !tlvs.is_empty() {
-            out.push_str(",\"tlvs\":\"");
-            write_hex(out, tlvs);
-            out.push('"');
-        }
-        let problems = dissection.findings.iter().map(ToString::to_string);
-        write_strings(out, "problems", problems);
+    if let Some(row) = row {
+        write_fields(out, row, &frame.payload);
     }
-    if raw || known.is_none() {
+    if raw || row.is_none() {
         out.push_str(",\"raw\":\"");
         write_hex(out, &frame.payload);
         out.push('"');
     }
 }
 
-/// What a message means where it stands.
-fn write_facts(out: &mut String, facts: &Facts, at: u64) {
-    let derived = facts.derived();
-    for (index, (name, value)) in derived.iter().enumerate() {
-        out.push_str(if index == 0 { ",\"d\":{\"" } else { ",\"" });
-        out.push_str(name);
-        out.push_str("\":");
-        match value {
-            Derived::Number(number) => {
-                let quote = if number.is_finite() { "" } else { "\"" };
-                let _ = write!(out, "{quote}{number}{quote}");
-            }
-            Derived::Number64(number) => write_int(out, *number),
-            Derived::Word(word) => write_json_string(out, word),
-            Derived::Hash(hash) => {
-                out.push('"');
-                write_hex(out, &hash.to_be_bytes());
-                out.push('"');
-            }
-            Derived::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        }
-    }
-    if !derived.is_empty() {
+/// Fields, what stands behind them, and what is wrong or odd with them.
+fn write_fields(out: &mut String, row: &Descriptor, payload: &[u8]) {
+    let start = out.len();
+    out.push_str(",\"f\":{");
+    if write_sound_fields(out, row.fields, payload) == Some(payload.len()) {
         out.push('}');
+        return;
     }
-    if let Some(pair) = facts.pair() {
-        out.push_str(",\"pair\":");
-        write_int(out, pair);
+    out.truncate(start);
+    out.push_str(",\"f\":{");
+    let dissection = dissect(row.fields, payload);
+    for (index, node) in dissection.nodes.iter().enumerate() {
+        out.push_str(if index > 0 { ",\"" } else { "\"" });
+        if let Name::Named(name) = node.name {
+            out.push_str(name);
+        }
+        out.push_str("\":");
+        write_json(out, node, payload);
     }
-    if let Some(latency) = facts.latency(at) {
-        out.push_str(",\"lat_us\":");
-        write_int(out, latency / 1_000);
+    out.push('}');
+    let tlvs = match dissection.fatal() {
+        Some(_) => &[],
+        None => &payload[dissection.fields_len..],
+    };
+    if !tlvs.is_empty() {
+        out.push_str(",\"tlvs\":\"");
+        write_hex(out, tlvs);
+        out.push('"');
     }
+    write_strings(out, "problems", dissection.findings.iter().map(ToString::to_string));
 }
 
 fn write_findings(out: &mut String, findings: &[Finding]) {

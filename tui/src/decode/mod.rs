@@ -49,6 +49,7 @@ fn print(
     let table = Table::new(&options.fields).map_err(Outcome::Usage)?;
     let mut printer = Printer { out, text: String::new(), is_gone: false };
     let mut verdict = Verdict::default();
+    let mut lines = json::Lines::new(options.raw);
     let detail = Detail { verbose: options.verbose, hex: options.hex };
     if options.output == Form::Csv {
         table.write_head(&mut printer.text);
@@ -63,7 +64,7 @@ fn print(
         let text = &mut printer.text;
         match options.output {
             Form::Text => text::write(text, seen, detail),
-            Form::Jsonl => json::write(text, seen, options.raw),
+            Form::Jsonl => lines.write(text, seen),
             Form::Csv => table.write(text, seen),
         }
         if printer.text.len() >= BATCH_LEN { printer.flush() } else { Flow::GoOn }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use sv2::wire::dissect::Node;
-use sv2::wire::{Kind, U256};
+use sv2::wire::{Field, Kind, U256};
 
 /// As text.
 pub(super) fn write_text(out: &mut String, node: &Node, payload: &[u8]) {
@@ -37,8 +37,22 @@ pub(super) fn write_text(out: &mut String, node: &Node, payload: &[u8]) {
 
 /// As JSON: U64 and U256 as strings, for many readers have doubles only; bytes as hexadecimal.
 pub(super) fn write_json(out: &mut String, node: &Node, payload: &[u8]) {
-    let bytes = &payload[node.span.clone()];
     match node.kind {
+        Kind::Sequence { .. } | Kind::Option { .. } => {
+            out.push('[');
+            for (index, child) in node.children.iter().enumerate() {
+                out.push_str(if index > 0 { "," } else { "" });
+                write_json(out, child, payload);
+            }
+            out.push(']');
+        }
+        kind => write_json_value(out, kind, &payload[node.span.clone()]),
+    }
+}
+
+/// One that has no parts.
+fn write_json_value(out: &mut String, kind: &Kind, bytes: &[u8]) {
+    match kind {
         Kind::Bool => out.push_str(if bytes[0] & 1 == 1 { "true" } else { "false" }),
         Kind::Int { bytes: 8 } => {
             out.push('"');
@@ -69,20 +83,93 @@ pub(super) fn write_json(out: &mut String, node: &Node, payload: &[u8]) {
                 out.push_str("\"}");
             }
         },
-        Kind::Sequence { .. } | Kind::Option { .. } => {
-            out.push('[');
-            for (index, child) in node.children.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                write_json(out, child, payload);
-            }
-            out.push(']');
-        }
+        Kind::Sequence { .. } | Kind::Option { .. } => {}
     }
+}
+
+/// The fields of a payload as JSON, as [`write_json`] has them, where there is nothing to say about
+/// any of them; how long they are, or `None`, and then what was appended makes no sense.
+pub(super) fn write_sound_fields(
+    out: &mut String,
+    fields: &[Field],
+    payload: &[u8],
+) -> Option<usize> {
+    let mut at = 0;
+    for (index, field) in fields.iter().enumerate() {
+        out.push_str(if index > 0 { ",\"" } else { "\"" });
+        out.push_str(field.name);
+        out.push_str("\":");
+        at += write_sound(out, field.kind, payload.get(at..)?)?;
+    }
+    Some(at)
+}
+
+fn write_sound(out: &mut String, kind: &'static Kind, bytes: &[u8]) -> Option<usize> {
+    let prefixed = |prefix: u8, max: usize| {
+        let prefix = usize::from(prefix);
+        let len = usize::try_from(little_endian(bytes.get(..prefix)?)).ok()?;
+        (len <= max).then(|| bytes.get(prefix..prefix.checked_add(len)?)).flatten()
+    };
+    let len = match kind {
+        Kind::Bool => {
+            let text = match bytes.first()? {
+                0 => "false",
+                1 => "true",
+                _ => return None,
+            };
+            out.push_str(text);
+            return Some(1);
+        }
+        Kind::Int { bytes } => usize::from(*bytes),
+        Kind::F32 => 4,
+        Kind::U256 | Kind::Target => 32,
+        Kind::Bytes { prefix, max } => {
+            usize::from(*prefix) + prefixed(*prefix, *max as usize)?.len()
+        }
+        Kind::Text => {
+            let text = std::str::from_utf8(prefixed(1, 255)?).ok()?;
+            write_json_string(out, text);
+            return Some(1 + text.len());
+        }
+        Kind::Sequence { prefix, item } => return write_sound_items(out, item, *prefix, bytes),
+        Kind::Option { item } => {
+            return if *bytes.first()? > 1 { None } else { write_sound_items(out, item, 1, bytes) };
+        }
+    };
+    write_json_value(out, kind, bytes.get(..len)?);
+    Some(len)
+}
+
+fn write_sound_items(
+    out: &mut String,
+    item: &'static Kind,
+    prefix: u8,
+    bytes: &[u8],
+) -> Option<usize> {
+    let mut at = usize::from(prefix);
+    let count = little_endian(bytes.get(..at)?);
+    out.push('[');
+    for index in 0..count {
+        out.push_str(if index > 0 { "," } else { "" });
+        at += write_sound(out, item, bytes.get(at..)?)?;
+    }
+    out.push(']');
+    Some(at)
 }
 
 /// A JSON string with its quotes.
 pub(super) fn write_json_string(out: &mut String, text: &str) {
     out.push('"');
+    let is_plain = |byte: &u8| (0x20..0x7f).contains(byte) && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().iter().all(is_plain) {
+        out.push_str(text);
+    } else {
+        write_escaped(out, text);
+    }
+    out.push('"');
+}
+
+fn write_escaped(out: &mut String, text: &str) {
     for letter in text.chars() {
         match letter {
             '"' => out.push_str("\\\""),
@@ -97,15 +184,17 @@ pub(super) fn write_json_string(out: &mut String, text: &str) {
             other => out.push(other),
         }
     }
-    out.push('"');
 }
 
 pub(super) fn write_hex(out: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(2 * bytes.len());
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = [0; 64];
+    for bytes in bytes.chunks(text.len() / 2) {
+        for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        push_ascii(out, &text[..2 * bytes.len()]);
     }
 }
 
@@ -122,7 +211,11 @@ pub(super) fn write_int(out: &mut String, mut value: u64) {
             break;
         }
     }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    push_ascii(out, &digits[at..]);
+}
+
+fn push_ascii(out: &mut String, text: &[u8]) {
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 fn write_u256(out: &mut String, bytes: &[u8]) {

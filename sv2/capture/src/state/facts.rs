@@ -123,34 +123,43 @@ impl Facts {
     /// The `d` of a message in JSON: names that never change, in a fixed order.
     pub fn derived(&self) -> Vec<(&'static str, Derived)> {
         let mut fields = Vec::new();
+        self.each_derived(&mut |name, value| fields.push((name, value)));
+        fields
+    }
+
+    /// The same, one after the other.
+    pub fn each_derived(&self, take: &mut dyn FnMut(&'static str, Derived)) {
         if let Some(job) = &self.job {
-            fields.push(("job_given_by", Derived::Number64(job.given.number)));
-            fields.push(("job_state", Derived::Word(job.state.name())));
+            take("job_given_by", Derived::Number64(job.given.number));
+            take("job_state", Derived::Word(job.state.name()));
             if let JobState::Retired { by } = job.state {
-                fields.push(("retired_by", Derived::Number64(by.number)));
+                take("retired_by", Derived::Number64(by.number));
             }
         }
         if let Some(share) = &self.share {
             if let Some(proof) = &share.proof {
-                fields.push(("hash", Derived::Hash(proof.hash)));
-                fields.push(("diff", Derived::Number(proof.difficulty)));
-                fields.push(("target_diff", Derived::Number(proof.target.difficulty())));
-                fields.push(("is_block", Derived::Flag(proof.is_block)));
+                take("hash", Derived::Hash(proof.hash));
+                take("diff", Derived::Number(proof.difficulty));
+                take("target_diff", Derived::Number(proof.target.difficulty()));
+                take("is_block", Derived::Flag(proof.is_block));
             }
             if let Some(repeats) = share.repeats {
-                fields.push(("repeats", Derived::Number64(repeats)));
+                take("repeats", Derived::Number64(repeats));
             }
         }
-        fields.extend(self.verdict().map(|verdict| ("verdict", Derived::Word(verdict))));
-        fields.extend(self.same_as.map(|number| ("same_as", Derived::Number64(number))));
+        if let Some(verdict) = self.verdict() {
+            take("verdict", Derived::Word(verdict));
+        }
+        if let Some(number) = self.same_as {
+            take("same_as", Derived::Number64(number));
+        }
         if let Some(batch) = &self.batch {
-            fields.push(("first_share", Derived::Number64(batch.first.number)));
-            fields.push(("shares", Derived::Number64(batch.waiting)));
+            take("first_share", Derived::Number64(batch.first.number));
+            take("shares", Derived::Number64(batch.waiting));
         }
         if let Some(target) = self.target() {
-            fields.push(("target_diff", Derived::Number(target.difficulty())));
+            take("target_diff", Derived::Number(target.difficulty()));
         }
-        fields
     }
 
     /// The target that the message sets or asks for.
