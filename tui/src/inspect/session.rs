@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use sv2::common::Protocol;
 use sv2::message::Message;
+use sv2_capture::ById;
 use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::index::{Change, Extra, Outcome, Reader, Row};
 use sv2_capture::observed::{HandshakeSeen, Observed, What};
@@ -47,7 +48,7 @@ pub(crate) struct Session {
     start: u64,
     end: u64,
     tally: Tally,
-    connections: BTreeMap<u32, ConnectionRow>,
+    connections: ById<ConnectionRow>,
     channels: BTreeMap<(u32, u32), ChannelRow>,
     jobs: Vec<JobRow>,
     inspector: Inspector,
@@ -204,7 +205,7 @@ impl Session {
         self.origins.read_keys(input, from)?;
         self.tally = Tally::read(from)?;
         let connections = list(from, ConnectionRow::read)?;
-        self.connections = connections.into_iter().map(|row| (row.id, row)).collect();
+        connections.into_iter().for_each(|row| self.connections.insert(row.id, row));
         let channels = list(from, ChannelRow::read)?;
         self.channels = channels.into_iter().map(|row| ((row.connection, row.id), row)).collect();
         self.jobs = list(from, JobRow::read)?;
@@ -266,7 +267,7 @@ impl Session {
         let report = self.inspector.observe(observed);
         report.findings.iter().for_each(|finding| self.tally.add(finding));
         let mut row = row_of(observed, &report.facts);
-        let last_at = self.connections.get(&observed.connection).map(|row| row.last_at);
+        let last_at = self.connections.get(observed.connection).map(|row| row.last_at);
         row.since_last = last_at.map(|last| observed.at.saturating_sub(last));
         row.has_findings = !report.findings.is_empty();
         self.note_connection(observed, &row, report.findings.len());
@@ -341,10 +342,10 @@ impl Session {
 
     fn note_connection(&mut self, observed: &Observed<'_>, seen: &Row, finding_count: usize) {
         let Some(state) = self.inspector.state().connection(observed.connection) else { return };
-        if self.connections.len() >= CONNECTIONS_MAX && !self.connections.contains_key(&state.id) {
+        if self.connections.len() >= CONNECTIONS_MAX && !self.connections.contains(state.id) {
             return;
         }
-        let row = self.connections.entry(state.id).or_insert_with(|| ConnectionRow {
+        let row = self.connections.get_or_insert_with(state.id, || ConnectionRow {
             id: state.id,
             client: state.client,
             server: state.server,
@@ -397,14 +398,20 @@ impl Session {
         if let Some(id) = opened.or(named)
             && let Some(channel) = state.channels.get(&id)
         {
-            let row = channel_row(observed, id, channel, &state.groups);
             let key = (observed.connection, id);
-            if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&key) {
+            if is_about_shares(facts)
+                && let Some(row) = self.channels.get_mut(&key)
+                && row.opened_by == channel.opened.number
+            {
+                row.follow(observed, channel, &state.groups);
+            } else if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&key) {
                 return;
+            } else {
+                let row = channel_row(observed, id, channel, &state.groups);
+                let work = self.channels.get(&key).map_or(0.0, |known| known.work);
+                let first_at = self.channels.get(&key).map_or(observed.at, |known| known.first_at);
+                self.channels.insert(key, ChannelRow { work, first_at, ..row });
             }
-            let work = self.channels.get(&key).map_or(0.0, |known| known.work);
-            let first_at = self.channels.get(&key).map_or(observed.at, |known| known.first_at);
-            self.channels.insert(key, ChannelRow { work, first_at, ..row });
         }
         if let (Some(share), Some(id)) = (&facts.share, facts.channel)
             && let (Some(proof), true) = (&share.proof, facts.is_good() == Some(true))
@@ -534,7 +541,7 @@ impl Session {
         let rows = self.rows_with(index);
         let (row, extra) = (rows.row(index)?, rows.extra(index)?);
         let said = self.origins.read(&row, &extra);
-        let connection = self.connections.get(&row.connection);
+        let connection = self.connections.get(row.connection);
         let handshake = connection.and_then(|row| row.handshake.as_ref());
         let entry = Rc::new(Entry::again(number_of(index), &row, extra, said, handshake));
         *self.last_made.borrow_mut() = Some((index, Rc::clone(&entry)));
@@ -557,7 +564,7 @@ impl Session {
     }
 
     pub(crate) fn connection(&self, id: u32) -> Option<&ConnectionRow> {
-        self.connections.get(&id)
+        self.connections.get(id)
     }
 
     pub(crate) fn channels(&self) -> impl ExactSizeIterator<Item = &ChannelRow> {
@@ -632,6 +639,37 @@ fn channel_row(
         last_at: observed.at,
         work: 0.0,
     }
+}
+
+impl ChannelRow {
+    /// What may have changed with a message about shares, which nearly all messages are.
+    fn follow(
+        &mut self,
+        observed: &Observed<'_>,
+        channel: &Channel,
+        groups: &BTreeMap<u32, Group>,
+    ) {
+        self.group = channel.group;
+        self.target_difficulty = channel.target(groups).difficulty();
+        self.expected_shares_per_minute = channel.expected_shares_per_minute(groups);
+        self.submitted = channel.shares.submitted;
+        self.accepted = channel.shares.shares_accepted;
+        self.rejected = channel.shares.shares_rejected();
+        self.blocks_found = channel.shares.blocks_found;
+        self.last_at = observed.at;
+    }
+}
+
+fn is_about_shares(facts: &Facts) -> bool {
+    matches!(
+        facts.message,
+        Some(
+            Message::SubmitSharesStandard(_)
+                | Message::SubmitSharesExtended(_)
+                | Message::SubmitSharesSuccess(_)
+                | Message::SubmitSharesError(_)
+        )
+    )
 }
 
 /// Of the reader.

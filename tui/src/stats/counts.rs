@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use simulator::statistics::Histogram;
 use sv2::message::descriptor;
-use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, SessionKey, What};
+use sv2_capture::{ById, Direction};
 
 use sv2::message::Message;
 use sv2_capture::text::{duration, scaled};
@@ -21,7 +21,7 @@ const CONNECTIONS_MAX: usize = 1 << 18;
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     messages: BTreeMap<(u16, u8, &'static str), Count>,
-    connections: BTreeMap<u32, OfConnection>,
+    connections: ById<OfConnection>,
     frames: u64,
     lines: u64,
     opaque_len: u64,
@@ -74,12 +74,12 @@ impl Counts {
         self.shares.note(seen);
         self.first_at.get_or_insert(observed.at);
         self.last_at = observed.at;
-        let is_new = !self.connections.contains_key(&observed.connection);
+        let is_new = !self.connections.contains(observed.connection);
         let mut other = OfConnection::default();
         let connection = if is_new && self.connections.len() >= CONNECTIONS_MAX {
             &mut other
         } else {
-            self.connections.entry(observed.connection).or_default()
+            self.connections.get_or_insert_with(observed.connection, Default::default)
         };
         if is_new {
             connection.first_at = observed.at;
@@ -106,7 +106,11 @@ impl Counts {
                 let len = frame.payload.len() as u64;
                 connection.count(*direction, len);
                 let extension = frame.header().extension();
-                let name = descriptor(extension, frame.message_type).map_or("", |row| row.name);
+                let row = match &seen.report.facts.message {
+                    Some(message) => Some(message.descriptor()),
+                    None => descriptor(extension, frame.message_type),
+                };
+                let name = row.map_or("", |row| row.name);
                 let key = (extension, frame.message_type, name);
                 let count = self.messages.entry(key).or_default();
                 match direction {
@@ -156,7 +160,7 @@ impl Counts {
         let head =
             ["connection", "client -> server", "protocol", "up", "down", "bytes", "open for"];
         let mut rows = vec![head.map(String::from)];
-        for (number, row) in &self.connections {
+        for (number, row) in self.connections.iter() {
             rows.push([
                 format!("c{number}"),
                 row.ends.clone(),
