@@ -20,7 +20,12 @@ pub fn inspect(data: &[u8]) {
     let (client, server) =
         (SocketAddr::from(([1, 1, 1, 1], 1)), SocketAddr::from(([2, 2, 2, 2], 2)));
     for connection in 0..2 {
-        let what = What::Opened { client, server, from_the_start: connection == 0 };
+        let what = What::Opened {
+            client,
+            server,
+            from_the_start: connection == 0,
+            is_selection: connection == 1,
+        };
         let number = u64::from(connection) + 1;
         inspector.observe(&Observed { number, at: 0, connection, what });
     }
