@@ -203,6 +203,21 @@ fn a_copy_of_whole_connections_is_judged_as_they_were_and_a_selection_never_wron
 }
 
 #[test]
+fn a_share_of_a_copy_is_not_blamed_for_a_job_that_was_left_out() {
+    let scratch = Scratch::new();
+    let copy = scratch.path("copy.pcapng");
+    let copy = copy.to_str().unwrap();
+    for words in [&["-w", copy][..], &["-w", copy, "--plain"]] {
+        let shares = ["--filter", "msg == SubmitSharesStandard"];
+
+        decoded(&[&[&*capture(TAP)], &shares[..], words].concat());
+
+        let (text, _) = decoded(&[&[copy], &shares[..]].concat());
+        assert!(text.contains("seq 7") && !text.contains("unknown-job"), "{text}");
+    }
+}
+
+#[test]
 fn what_a_capture_has_lost_is_lost_in_its_copy_at_the_same_place() {
     let scratch = Scratch::new();
     for is_sealed in [false, true] {

@@ -6,7 +6,7 @@ use sv2::mining::setup_flag::success::REQUIRES_FIXED_VERSION;
 use sv2::sv1;
 use sv2::wire::Frame;
 
-use super::connection::Connection;
+use super::connection::{Connection, Trust};
 use super::legs::Place;
 use super::request::{Paired, RequestKind};
 use super::share::{Submitted, examine};
@@ -44,6 +44,10 @@ impl State {
             let groups = &connection.groups;
             if let Some(channel) = connection.channels.get_mut(&place.channel) {
                 let mut share = examine(channel, groups, submitted, fixed_version, sent);
+                // Of a selection nobody knows what was said in between.
+                share.fault = share.fault.filter(|fault| {
+                    connection.trust < Trust::Selected || !fault.is_of_what_is_missing()
+                });
                 if let Some(proof) = &share.proof {
                     let (here, elsewhere) = self.legs.proof(&proof.hash, place);
                     share.repeats = here.map(|mark| mark.number);

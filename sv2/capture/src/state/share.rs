@@ -136,6 +136,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether it follows from what was not said, and not from what was.
+    pub(super) fn is_of_what_is_missing(&self) -> bool {
+        matches!(self, Fault::UnknownJob | Fault::FutureJob)
+    }
+
     /// One word, as in filters and JSON.
     pub fn name(self) -> &'static str {
         match self {
