@@ -13,6 +13,7 @@ use super::command::Command;
 use super::describe;
 use super::entry::Entry;
 use super::export::{self, Export, Scope};
+use super::far_marks::{FarMark, FarMarks};
 use super::keys::{Action, Keymap, Screen, Typed};
 use super::list_columns::ListColumns;
 use super::open;
@@ -68,7 +69,10 @@ pub(crate) struct App {
     awaits_letter: Option<Action>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) selected: Option<u64>,
-    pub(crate) is_diff: bool,
+    /// What the message under the cursor is compared with, over the screen.
+    pub(crate) compared: Option<FarMark>,
+    /// Marks of capital letters.
+    pub(crate) far_marks: FarMarks,
     pub(crate) time: TimeFormat,
     pub(crate) is_private: bool,
     pub(crate) is_help: bool,
@@ -180,7 +184,8 @@ impl App {
             awaits_letter: None,
             prompt: None,
             selected: None,
-            is_diff: false,
+            compared: None,
+            far_marks: FarMarks::default(),
             time: TimeFormat::SinceStart,
             is_private: false,
             is_help: false,
@@ -225,6 +230,9 @@ impl App {
 
     /// Everything was read: says what could not be.
     pub(crate) fn end_reading(&mut self) {
+        if self.reading == Reading::Live {
+            self.said = "nothing more comes; what was shown stays".into();
+        }
         self.reading = Reading::Ended;
         let complaints = self.session.notes.iter().filter(|note| open::is_complaint(note));
         let all: Vec<&str> = complaints.map(String::as_str).collect();
@@ -319,7 +327,7 @@ impl App {
     /// A click goes to a line, and opens the one where one is.
     pub(crate) fn click(&mut self, column: u16, row: u16) -> Flow {
         let Some(line) = self.list.get().line_at(column, row) else { return Flow::GoOn };
-        if self.prompt.is_some() || self.is_help || self.is_diff {
+        if self.prompt.is_some() || self.is_help || self.compared.is_some() {
             return Flow::GoOn;
         }
         self.pane = Pane::List;
@@ -335,7 +343,7 @@ impl App {
     }
 
     pub(crate) fn act(&mut self, action: Action) -> Flow {
-        if self.is_help || self.is_diff {
+        if self.is_help || self.compared.is_some() {
             return self.act_above(action);
         }
         let half = isize::try_from(self.page / 2).unwrap_or(10).max(1);
@@ -407,10 +415,8 @@ impl App {
             Action::Yank => self.await_letter(action, yank::LETTERS),
             Action::Write => self.await_letter(action, export::LETTERS),
             Action::Select => self.selected = self.current().map(|entry| entry.number),
-            Action::Diff => match self.selected {
-                Some(_) => (self.is_diff, self.scrolled) = (true, 0),
-                None => self.said = "choose a message with Space first".into(),
-            },
+            Action::Diff => self.compare(self.selected, "choose a message with Space first"),
+            Action::DiffMark => self.await_letter(action, "the letter of a mark"),
             Action::TimeFormat => {
                 self.time = match self.time {
                     TimeFormat::SinceStart => TimeFormat::Between,
@@ -454,7 +460,7 @@ impl App {
             Action::Bottom => usize::MAX / 2,
             Action::Quit => return Flow::End,
             _ => {
-                (self.is_help, self.is_diff, self.scrolled) = (false, false, 0);
+                (self.is_help, self.compared, self.scrolled) = (false, None, 0);
                 return Flow::GoOn;
             }
         };
@@ -821,13 +827,18 @@ impl App {
             Action::Mark => {
                 self.session.remarks.mark(letter, number);
                 self.said = format!("#{number} is marked {letter}");
+                if letter.is_ascii_uppercase() {
+                    self.mark_far(letter, &entry);
+                }
             }
+            Action::DiffMark => self.compare_with_mark(letter),
             Action::ToMark if letter == '\'' => {
                 self.jump(self.came_from, "nothing was jumped from")
             }
             Action::ToMark => {
                 let mark = self.session.remarks.marked(letter);
-                self.jump(mark, "nothing has that mark");
+                let far = self.where_mark_is(letter);
+                self.jump(mark, &far);
             }
             Action::Write => match Scope::of(letter) {
                 Some(scope) => self.ask_for_export(scope),

@@ -7,6 +7,7 @@ use clap::Args;
 use sv2_capture::rules::Policy;
 
 use super::app::{App, Reading};
+use super::far_marks::FarMarks;
 use super::index_file::IndexFile;
 use super::keys::Keymap;
 use super::list_columns::ListColumns;
@@ -129,6 +130,13 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         (Some(_), false) => Reading::Going,
     };
     app.columns = columns;
+    if let Some(path) = FarMarks::path()
+        && !is_text
+        && let Some(text) = read_if_there(&path)?
+    {
+        app.far_marks = FarMarks::parse(&path.display().to_string(), &text)
+            .map_err(|error| Outcome::usage(error.to_string()))?;
+    }
     let are_files = input.files.iter().all(|file| file.is_file());
     app.origin = input.files.first().filter(|_| are_files).cloned();
     app.set_filter(&command.filter);

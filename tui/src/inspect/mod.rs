@@ -5,9 +5,11 @@ mod app;
 mod arguments;
 mod columns;
 mod command;
+mod compare;
 pub(crate) mod describe;
 mod entry;
 mod export;
+mod far_marks;
 mod index_file;
 mod keys;
 pub(crate) mod lanes;
@@ -127,6 +129,12 @@ impl Screen {
                 && let Err(error) = app.session.remarks.save(path)
             {
                 app.said = format!("remarks are not saved: {}: {error}", path.display());
+            }
+            if app.far_marks.take_change()
+                && let Some(path) = far_marks::FarMarks::path()
+                && let Err(error) = app.far_marks.save(&path)
+            {
+                app.said = format!("the mark is not kept: {}: {error}", path.display());
             }
             if self.writer.is_none()
                 && let Some(export) = app.export.take()

@@ -16,6 +16,7 @@ use sv2_capture::rules::Policy;
 use sv2_capture::state::Derived;
 
 use super::app::{App, Flow, Pane, Reading};
+use super::far_marks::FarMarks;
 use super::keys::{Keymap, Screen};
 use super::open::open;
 use super::session::Session;
@@ -546,6 +547,42 @@ fn the_list_of_messages_gets_more_room_or_less() {
 
     assert!(short > 0 && short < usual && usual < tall, "{short} {usual} {tall}");
     assert_eq!(height(&mut app), usual);
+}
+
+#[test]
+fn a_capital_mark_is_compared_with_a_message_of_another_capture() {
+    let (folder, _, mut first) = opened("21-good-share-refused");
+    press(&mut first, "/msg == SubmitSharesExtended\nmA");
+    let marks = folder.path().join("marks.toml");
+    assert!(first.far_marks.take_change());
+    first.far_marks.save(&marks).unwrap();
+    let (_other, _, mut second) = opened("22-sequence-number-used-again");
+    let text = std::fs::read_to_string(&marks).unwrap();
+    second.far_marks = FarMarks::parse("marks", &text).unwrap();
+    press(&mut second, "/msg == SubmitSharesExtended\n");
+
+    press(&mut second, "'A");
+    assert!(second.said.contains("run.pcapng; D A compares"), "{}", second.said);
+    press(&mut second, "DA");
+
+    let text = screen(&mut second, 120, 30);
+    let heading = text.lines().find(|line| line.contains(" of run.pcapng")).unwrap();
+    assert_eq!(heading.matches("SubmitSharesExtended").count(), 2, "{text}");
+    assert!(text.lines().any(|line| line.contains('≠') && line.contains("pair")), "{text}");
+}
+
+#[test]
+fn a_mark_of_this_capture_is_compared_as_the_chosen_message_is() {
+    let (_folder, _, mut app) = opened("22-share-sent-twice");
+    press(&mut app, "/msg == SubmitSharesStandard\nmaj");
+    press(&mut app, "Da");
+    let by_mark = screen(&mut app, 120, 30);
+    press(&mut app, "qk j");
+
+    press(&mut app, "d");
+
+    assert!(app.compared.is_some());
+    assert_eq!(screen(&mut app, 120, 30).replace('*', " "), by_mark);
 }
 
 #[test]

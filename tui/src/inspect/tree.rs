@@ -13,7 +13,8 @@ use super::entry::{Entry, Kind};
 use super::session::Session;
 
 /// A line of the tree.
-pub(super) struct TreeLine {
+#[derive(Clone, Debug)]
+pub(crate) struct TreeLine {
     pub(super) depth: usize,
     pub(super) name: String,
     pub(super) text: String,

@@ -1,4 +1,4 @@
-//! The chosen message beside the one under the cursor: lines that differ are marked.
+//! The chosen or marked message beside the one under the cursor: lines that differ are marked.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -6,20 +6,23 @@ use ratatui::text::Line;
 
 use crate::inspect::app::App;
 use crate::inspect::describe::{self, cut};
-use crate::inspect::entry::Entry;
 use crate::inspect::tree::{self, TreeLine};
 
 /// Draws it from the line that was scrolled to, as far as there are any; which that is.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
-    let chosen = app.selected.and_then(|number| app.session.index_of(number));
-    let chosen = chosen.and_then(|index| app.session.entry(index));
-    let (Some(chosen), Some(other)) = (chosen, app.current()) else { return 0 };
-    let [left, right] = [&chosen, &other].map(|entry| tree::lines(&app.session, entry));
+    let (Some(chosen), Some(other)) = (&app.compared, app.current()) else { return 0 };
+    let right = tree::lines(&app.session, &other);
     let half = usize::from(area.width / 2).saturating_sub(2);
-    let heading = |entry: &Entry| format!("#{} {}", entry.number, describe::name(entry));
-    let heading = format!("  {:<half$} {}", cut(&heading(&chosen), half), heading(&other));
+    let is_far = chosen.file != app.file() && !app.is_private;
+    let of_file = match chosen.file.file_name().filter(|_| is_far) {
+        Some(file) => format!(" of {}", file.to_string_lossy()),
+        None => String::new(),
+    };
+    let title = format!("#{} {}{of_file}", chosen.number, chosen.name);
+    let name = describe::name(&other);
+    let heading = format!("  {:<half$} #{} {name}", cut(&title, half), other.number);
     let mut lines = vec![Line::styled(heading, app.theme.bold())];
-    for (left, right) in matched(&left, &right) {
+    for (left, right) in matched(&chosen.lines, &right) {
         let [a, b] =
             [left, right].map(|line| line.map_or_else(String::new, |line| text(app, line)));
         let is_same = left.zip(right).is_some_and(|(left, right)| left.text == right.text);

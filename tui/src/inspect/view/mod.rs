@@ -65,7 +65,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
         frame.render_widget(Clear, body);
         app.scrolled = help::draw(frame, body, app);
     }
-    if app.is_diff {
+    if app.compared.is_some() {
         frame.render_widget(Clear, body);
         app.scrolled = diff::draw(frame, body, app);
     }
