@@ -4,7 +4,7 @@ use sv2::message::dissect_frame;
 use sv2_capture::observed::What;
 use sv2_capture::pcapng::Making;
 use sv2_capture::read::{
-    BLOCK_LEN_MAX, Dissector, Found, HELD_LEN_MAX, Item, Packet, PacketReader,
+    BLOCK_LEN_MAX, Dissector, Found, HELD_LEN_MAX, Item, Options, Packet, PacketReader,
 };
 
 /// Input: a capture file. It is read to its end or to where it cannot be believed any more;
@@ -50,6 +50,7 @@ pub fn capture_stream(mut data: &[u8]) {
             data: &bytes,
             data_at: 0,
             making,
+            options: Options::default(),
         };
         dissector.packet(0, &packet, &mut |found| check.take(found));
     }

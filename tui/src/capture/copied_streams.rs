@@ -30,6 +30,8 @@ pub(super) struct CopiedStreams<'a> {
     out: &'a mut dyn Write,
     pairs: BTreeMap<[SocketAddr; 2], Pair>,
     streams: BTreeMap<u32, Stream>,
+    /// What stands beside packets that are not written yet, by file and number.
+    comments: BTreeMap<(u32, u64), String>,
     /// Time does not go back, though stamps may.
     at: u64,
     failure: Option<String>,
@@ -83,8 +85,8 @@ impl<'a> CopiedStreams<'a> {
             }
         }
         let capture = Capture::copy("assay");
-        let streams = BTreeMap::new();
-        CopiedStreams { copy, again, capture, out, pairs, streams, at: 0, failure: None }
+        let (streams, comments) = (BTreeMap::new(), BTreeMap::new());
+        CopiedStreams { copy, again, capture, out, pairs, streams, comments, at: 0, failure: None }
     }
 
     /// Lines of a key log, in front of everything.
@@ -95,7 +97,8 @@ impl<'a> CopiedStreams<'a> {
     /// Reads the captures again, and writes what is wanted.
     pub(super) fn read(self, input: &Input) -> Result<(), String> {
         let this = RefCell::new(self);
-        read_again(input, &mut |packet| this.borrow_mut().look(packet), &mut |found| {
+        let look = &mut |file, packet: &Packet<'_>| this.borrow_mut().look(file, packet);
+        read_again(input, look, &mut |found| {
             let mut this = this.borrow_mut();
             this.take(found);
             this.flush();
@@ -118,7 +121,7 @@ impl<'a> CopiedStreams<'a> {
     }
 
     /// Opens streams as their SYN comes, and writes what no message leads to: the handshake.
-    fn look(&mut self, packet: &Packet<'_>) {
+    fn look(&mut self, file: u32, packet: &Packet<'_>) {
         let Ok(segment) = segment(packet.link_type, packet.data) else { return };
         let Some(pair) = self.pairs.get_mut(&ordered([segment.from, segment.to])) else { return };
         self.at = self.at.max(packet.at);
@@ -128,6 +131,12 @@ impl<'a> CopiedStreams<'a> {
         let Some(row) = self.copy.connections.get(&connection) else { return };
         if !row.is_chosen {
             return;
+        }
+        if let Some(comment) = packet.options.comment() {
+            self.comments.insert((file, packet.number), comment.to_owned());
+            if self.comments.len() > COMMENTS_MAX {
+                self.comments.pop_first();
+            }
         }
         let act_len = match (row.has_handshake, segment.from == row.ends[0]) {
             (true, true) => ACT_1_LEN,
@@ -142,7 +151,8 @@ impl<'a> CopiedStreams<'a> {
             && !act.is_empty()
         {
             let (id, direction) = (stream.id, stream.direction(segment.from));
-            self.capture.bytes(self.now(), id, direction, "", &act);
+            let comment = self.comments.remove(&(file, packet.number)).unwrap_or_default();
+            self.capture.bytes(self.now(), id, direction, &comment, &act);
         }
     }
 
@@ -247,9 +257,13 @@ impl<'a> CopiedStreams<'a> {
             let used = 1 + payload_chunks(frame.payload.len()) as u64;
             stream.nonces[side] = Some(seal.nonce + used);
         }
+        let places = found.places.iter();
+        let beside = places.filter_map(|it| self.comments.remove(&(it.file, it.packet)));
+        let own = self.copy.comment_on(observed.number).map(str::to_owned);
+        let comment = beside.chain(own).collect::<Vec<_>>().join("\n");
         let from = stream.direction(row.ends[side]);
         self.capture.skip(stream.id, from, hole);
-        self.capture.bytes(now, stream.id, from, "", &bytes);
+        self.capture.bytes(now, stream.id, from, &comment, &bytes);
     }
 }
 
@@ -330,6 +344,8 @@ fn ordered([one, other]: [SocketAddr; 2]) -> [SocketAddr; 2] {
     if one <= other { [one, other] } else { [other, one] }
 }
 
+/// Comments that wait for what they are about.
+const COMMENTS_MAX: usize = 4_096;
 /// Nonces that a reader soon has tried.
 const NEAR: u64 = 256;
 /// Bytes that a frame has at least for each nonce, by which readers know how many to try.

@@ -36,6 +36,8 @@ pub(crate) struct Copy {
     chosen: Vec<(u64, u64)>,
     /// Of all observations: a capture may have grown since.
     last: u64,
+    /// What the user has to say of some, by number.
+    comments: BTreeMap<u64, String>,
     failure: Option<String>,
 }
 
@@ -86,8 +88,18 @@ impl Copy {
             connections: BTreeMap::new(),
             chosen: Vec::new(),
             last: 0,
+            comments: BTreeMap::new(),
             failure: None,
         })
+    }
+
+    /// Comments to be written beside what the packets have already.
+    pub(crate) fn comment(&mut self, comments: impl Iterator<Item = (u64, String)>) {
+        self.comments.extend(comments);
+    }
+
+    pub(super) fn comment_on(&self, number: u64) -> Option<&str> {
+        self.comments.get(&number).map(String::as_str)
     }
 
     /// Takes note of an observation, chosen or not.
@@ -183,7 +195,7 @@ fn key_logs(input: &Input) -> Vec<PathBuf> {
 /// Reads the captures once more, each packet before what is found in it.
 pub(super) fn read_again(
     input: &Input,
-    look: &mut dyn FnMut(&sv2_capture::read::Packet<'_>),
+    look: &mut dyn FnMut(u32, &sv2_capture::read::Packet<'_>),
     show: &mut dyn FnMut(&Found<'_>) -> Flow,
 ) -> Result<(), String> {
     source::read_packets(input, look, show, &mut || Flow::GoOn).map(|_| ())

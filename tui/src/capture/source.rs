@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sv2_capture::read::{
-    Dissector, FileError, Found, Item, KeyRing, Packet, PacketReader, Piece, SECRETS_AT,
+    Dissector, FileError, Found, Item, KeyRing, Options, Packet, PacketReader, Piece, SECRETS_AT,
     SESSIONS_MAX, Tally,
 };
 
@@ -45,13 +45,13 @@ pub(crate) fn read(
     show: &mut dyn FnMut(&Found<'_>) -> Flow,
     idle: &mut dyn FnMut() -> Flow,
 ) -> Result<End, String> {
-    read_packets(input, &mut |_| {}, show, idle)
+    read_packets(input, &mut |_, _| {}, show, idle)
 }
 
-/// The same, and shows each packet before it is looked into.
+/// The same, and shows each packet, with the number of its file, before it is looked into.
 pub(super) fn read_packets(
     input: &Input,
-    look: &mut dyn FnMut(&Packet<'_>),
+    look: &mut dyn FnMut(u32, &Packet<'_>),
     show: &mut dyn FnMut(&Found<'_>) -> Flow,
     idle: &mut dyn FnMut() -> Flow,
 ) -> Result<End, String> {
@@ -112,14 +112,14 @@ impl End {
 
 /// Who is shown what is found, until they have seen enough.
 struct Audience<'a> {
-    look: &'a mut dyn FnMut(&Packet<'_>),
+    look: &'a mut dyn FnMut(u32, &Packet<'_>),
     show: &'a mut dyn FnMut(&Found<'_>) -> Flow,
     flow: Flow,
 }
 
 impl Audience<'_> {
-    fn look(&mut self, packet: &Packet<'_>) {
-        (self.look)(packet);
+    fn look(&mut self, file: u32, packet: &Packet<'_>) {
+        (self.look)(file, packet);
     }
 
     fn take(&mut self, found: &Found<'_>) {
@@ -139,9 +139,10 @@ struct Source {
 }
 
 struct Kept {
-    /// Without its data.
+    /// Without its data and options.
     packet: Packet<'static>,
     data: Vec<u8>,
+    options: Vec<u8>,
 }
 
 impl Source {
@@ -161,7 +162,7 @@ impl Source {
         while audience.flow == Flow::GoOn {
             match self.reader.next_item() {
                 Ok(Some(Item::Packet(packet))) => {
-                    audience.look(&packet);
+                    audience.look(self.file, &packet);
                     dissector.packet(self.file, &packet, &mut |found| audience.take(found));
                 }
                 Ok(Some(Item::Secrets(text))) => {
@@ -189,7 +190,10 @@ impl Source {
                     let mut data = kept.take().map_or_else(Vec::new, |kept: Kept| kept.data);
                     data.clear();
                     data.extend_from_slice(packet.data);
-                    self.next = Some(Kept { packet: Packet { data: &[], ..packet }, data });
+                    let Options { bytes, is_big_endian } = packet.options;
+                    let (options, bytes) = (Options { bytes: &[], is_big_endian }, bytes.to_vec());
+                    let packet = Packet { data: &[], options, ..packet };
+                    self.next = Some(Kept { packet, data, options: bytes });
                     return;
                 }
                 Ok(Some(Item::Secrets(text))) => dissector.key_log(text),
@@ -245,8 +249,9 @@ fn merge(
             .min_by_key(|source| source.next.as_ref().map(|next| next.packet.at));
         let Some(source) = first else { return };
         if let Some(kept) = &source.next {
-            let packet = Packet { data: &kept.data, ..kept.packet };
-            audience.look(&packet);
+            let options = Options { bytes: &kept.options, ..kept.packet.options };
+            let packet = Packet { data: &kept.data, options, ..kept.packet };
+            audience.look(source.file, &packet);
             dissector.packet(source.file, &packet, &mut |found| audience.take(found));
         }
         source.advance(dissector, end);

@@ -203,6 +203,29 @@ fn a_copy_of_whole_connections_is_judged_as_they_were_and_a_selection_never_wron
 }
 
 #[test]
+fn what_stands_beside_a_packet_stands_beside_it_in_a_copy() {
+    let scratch = Scratch::new();
+    let comments = |file: &[u8]| {
+        let mut reader = sv2_capture::read::PacketReader::new(file);
+        let mut comments = Vec::new();
+        while let Some(item) = reader.next_item().unwrap() {
+            if let sv2_capture::read::Item::Packet(packet) = item {
+                comments.extend(packet.options.comment().map(str::to_owned));
+            }
+        }
+        comments
+    };
+    let whole = std::fs::read(capture(TAP)).unwrap();
+    let copy = scratch.path("copy.pcapng");
+
+    decoded(&[&capture(TAP), "-w", copy.to_str().unwrap()]);
+
+    let copied = comments(&std::fs::read(copy).unwrap());
+    assert!(!copied.is_empty());
+    assert_eq!(copied, comments(&whole));
+}
+
+#[test]
 fn a_share_of_a_copy_is_not_blamed_for_a_job_that_was_left_out() {
     let scratch = Scratch::new();
     let copy = scratch.path("copy.pcapng");

@@ -57,6 +57,8 @@ pub(crate) struct Export {
     pub(crate) to: PathBuf,
     /// Numbers of observations and when they were made, in order.
     chosen: Vec<(u64, u64)>,
+    /// What the user has to say of them.
+    comments: Vec<(u64, String)>,
 }
 
 impl Export {
@@ -85,7 +87,13 @@ impl Export {
             let index = session.index_of(number)?;
             session.row(index).map(|row| (number, row.at))
         };
-        Export { to, chosen: numbers.into_iter().filter_map(at).collect() }
+        let chosen: Vec<(u64, u64)> = numbers.into_iter().filter_map(at).collect();
+        let comment = |(number, _): &(u64, u64)| {
+            let comment = session.remarks.comment_of(*number)?;
+            Some((*number, comment.to_owned()))
+        };
+        let comments = chosen.iter().filter_map(comment).collect();
+        Export { to, chosen, comments }
     }
 
     /// How many messages and happenings.
@@ -135,6 +143,7 @@ impl Export {
 
     fn copy(&self, input: &Input) -> Result<(), String> {
         let mut copy = Copy::new(input, &self.to)?;
+        copy.comment(self.comments.iter().cloned());
         let input = Input { follow: false, ..input.clone() };
         let mut found_again = 0;
         read(

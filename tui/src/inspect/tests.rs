@@ -469,6 +469,24 @@ fn what_is_exported_can_be_decrypted_and_opens_no_other_session() {
     }
 }
 
+#[test]
+fn comments_are_exported_as_comments_on_packets() {
+    let (folder, input, mut app) = opened("tap-mining_device-pool_sv2");
+    press(&mut app, "/msg == SubmitSharesStandard\n;so late\nwf\n");
+
+    app.export.take().unwrap().write(&input);
+
+    let copy = std::fs::read(folder.path().join("run-shown.pcapng")).unwrap();
+    let mut reader = sv2_capture::read::PacketReader::new(&copy[..]);
+    let mut comments = Vec::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        if let sv2_capture::read::Item::Packet(packet) = item {
+            comments.extend(packet.options.comment().map(str::to_owned));
+        }
+    }
+    assert!(comments.contains(&"so late".to_owned()), "{comments:?}");
+}
+
 /// What is known of a share beyond what it says.
 fn judged(share: &super::entry::Entry) -> Vec<(&'static str, Derived)> {
     let names = ["hash", "diff", "target_diff", "verdict"];

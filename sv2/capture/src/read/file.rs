@@ -31,6 +31,39 @@ pub struct Packet<'a> {
     pub data_at: u64,
     /// How it came into the file.
     pub making: Making,
+    /// Of its block, as they stand there; none in pcap.
+    pub options: Options<'a>,
+}
+
+/// What is said of a packet beside its data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// As in the file.
+    pub bytes: &'a [u8],
+    /// Byte order of the file.
+    pub is_big_endian: bool,
+}
+
+impl<'a> Options<'a> {
+    /// The first comment (`opt_comment`).
+    pub fn comment(&self) -> Option<&'a str> {
+        const COMMENT: u16 = 1;
+        let half = |bytes: [u8; 2]| match self.is_big_endian {
+            true => u16::from_be_bytes(bytes),
+            false => u16::from_le_bytes(bytes),
+        };
+        let mut rest = self.bytes;
+        while let Some(([a, b, c, d], body)) = rest.split_first_chunk() {
+            let len = usize::from(half([*c, *d]));
+            let value = body.get(..len)?;
+            match half([*a, *b]) {
+                0 => return None,
+                COMMENT => return std::str::from_utf8(value).ok(),
+                _ => rest = body.get(len.next_multiple_of(4)..)?,
+            }
+        }
+        None
+    }
 }
 
 /// What a file consists of.
@@ -349,8 +382,16 @@ impl<R: Read> PacketReader<R> {
                 let at = u64::from(frame.ts_sec) * NANOSECONDS + fraction;
                 let link_type = *link_type;
                 let data_at = position + PCAP_PACKET_DATA_AT;
-                let (data, making) = (frame.data, Making::Captured);
-                Item::Packet(Packet { number, position, at, link_type, data, data_at, making })
+                Item::Packet(Packet {
+                    number,
+                    position,
+                    at,
+                    link_type,
+                    data: frame.data,
+                    data_at,
+                    making: Making::Captured,
+                    options: Options::default(),
+                })
             }
             Some(Format::Pcapng { is_big_endian, interfaces }) => {
                 if block.first() == Some(&3) || block.get(3) == Some(&3) {
@@ -390,7 +431,10 @@ fn enhanced_packet<'a>(
     let at = interface.nanoseconds(u64::from(word(12)) << 32 | u64::from(word(16)));
     let (link_type, making) = (interface.link_type, interface.making);
     let data_at = position + DATA_AT as u64;
-    Item::Packet(Packet { number, position, at, link_type, data, data_at, making })
+    let options_at = DATA_AT + len.next_multiple_of(4);
+    let bytes = block.get(options_at..end).unwrap_or_default();
+    let options = Options { bytes, is_big_endian };
+    Item::Packet(Packet { number, position, at, link_type, data, data_at, making, options })
 }
 
 /// A packet without a stamp.
@@ -408,7 +452,9 @@ fn simple_packet<'a>(
             let data = &packet.data[..len];
             let (link_type, making) = (interface.link_type, interface.making);
             let data_at = position + SIMPLE_PACKET_DATA_AT;
-            Item::Packet(Packet { number, position, at: 0, link_type, data, data_at, making })
+            let options = Options::default();
+            let at = 0;
+            Item::Packet(Packet { number, position, at, link_type, data, data_at, making, options })
         }
         _ => CORRUPT_PACKET,
     }

@@ -18,7 +18,9 @@ mod stream;
 
 pub use context::{Found, Seal, Sink};
 pub use dissector::{CONNECTIONS_MAX, Dissector, Tally};
-pub use file::{BLOCK_LEN_MAX, FileError, INTERFACES_MAX, Item, Packet, PacketReader, SECRETS_AT};
+pub use file::{
+    BLOCK_LEN_MAX, FileError, INTERFACES_MAX, Item, Options, Packet, PacketReader, SECRETS_AT,
+};
 pub use key_log::{CHECKPOINTS_MAX, Checkpoint, KeyRing, SESSIONS_MAX, SessionKeys};
 pub use link_layer::{NotTcp, Segment, segment};
 pub use reassembly::{Piece, Place, WAITING_COUNT_MAX, WAITING_LEN_MAX};
