@@ -36,6 +36,24 @@ fn a_capture_is_counted() {
     assert_eq!(json["latencies"]["SubmitShares.Error"]["p50_us"], 1_000);
 }
 
+#[test]
+fn a_copy_of_nothing_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.pcapng");
+    for (filter, expected) in [("ch == 99", true), ("msg == SetupConnection", false)] {
+        for form in [&[][..], &["--plain"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+            let words = ["decode", &capture("21-good-share-refused"), "--filter", filter, "-w"];
+
+            let output = command.args(words).arg(&copy).args(form).output().unwrap();
+
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(said.contains("takes nothing"), expected, "{filter} {form:?}: {said}");
+            assert_eq!(output.status.code(), Some(0));
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_finds_no_room_is_an_error() {

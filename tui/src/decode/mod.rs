@@ -103,6 +103,7 @@ fn write_plain(
     let mut out = Plain::create(path, choice.leaves_out()).map_err(failed)?;
     let mut verdict = Verdict::default();
     let mut failure = None;
+    let mut chosen_count = 0_u64;
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
         let observed = &seen.found.observed;
@@ -112,7 +113,9 @@ fn write_plain(
             What::Line { .. } => true,
             _ => false,
         };
-        if is_message && !choice.takes(seen) {
+        let is_chosen = choice.takes(seen);
+        chosen_count += u64::from(is_chosen);
+        if is_message && !is_chosen {
             return Flow::GoOn;
         }
         match out.write(observed) {
@@ -126,7 +129,17 @@ fn write_plain(
     let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
     match failure.or_else(|| out.finish().err()) {
         Some(error) => Err(failed(error)),
-        None => verdict.outcome(end, options.fail_on),
+        None => {
+            say_if_nothing(chosen_count, path);
+            verdict.outcome(end, options.fail_on)
+        }
+    }
+}
+
+/// Whoever sees an empty capture would look for the reason elsewhere.
+fn say_if_nothing(chosen_count: u64, path: &Path) {
+    if chosen_count == 0 {
+        anstream::eprintln!("note: the filter takes nothing that could be in {}", path.display());
     }
 }
 
@@ -142,12 +155,16 @@ fn write_copy(
     let failed = |why: String| Outcome::usage(format!("-w {}: {why}", path.display()));
     let mut copy = Copy::new(&options.input, path).map_err(failed)?;
     let mut verdict = Verdict::default();
+    let mut chosen_count = 0_u64;
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
-        copy.note(seen.found, choice.takes(seen))
+        let is_chosen = choice.takes(seen);
+        chosen_count += u64::from(is_chosen);
+        copy.note(seen.found, is_chosen)
     };
     let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
     if end.is_ok() {
+        say_if_nothing(chosen_count, path);
         copy.write(options.strip_keys).map_err(failed)?;
     }
     verdict.outcome(end, options.fail_on)
