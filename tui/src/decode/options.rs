@@ -23,8 +23,8 @@ use crate::capture::{Input, Judgement, severity};
         Filters are those of assay inspect; what becomes of a message (`accepted`, `unanswered`,\n\
         `pair(#12)`) is known at the end only, and makes a file be read twice.\n\n\
         Exit codes: 0 everything was shown in clear, 1 findings as bad as --fail-on, 3 a file\n\
-        cannot be read (on), 4 usage, 6 something could not be decrypted or found again behind\n\
-        a gap."
+        cannot be read (on), 4 usage, or no room for what is written, 6 something could not be\n\
+        decrypted or found again behind a gap."
 )]
 pub(crate) struct Decode {
     #[command(flatten)]
@@ -60,8 +60,9 @@ pub(crate) struct Decode {
     )]
     pub(crate) fields: Vec<String>,
 
-    /// Write what was chosen to a capture instead of printing it: its packets, and the handshakes,
-    /// keys and set-up without which they could not be read and understood
+    /// Write what was chosen to a capture instead of printing it: each message as it was sent, at
+    /// its time, and the handshakes, keys and set-up without which it could not be read and
+    /// understood. What is left out is no gap there, and no rule misses it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
 

@@ -21,8 +21,8 @@ use crate::print;
         assay ladder run.pcapng\n  \
         assay ladder run.pcapng --filter 'around(#81244, 2s)' -o mermaid\n  \
         assay ladder run.pcapng --filter 'ch == 7 && rejected' -o markdown >> issue.md\n\n\
-        Exit codes: 0 everything was shown in clear, 3 a file cannot be read (on), 4 usage, 6\n\
-        something could not be decrypted or found again behind a gap."
+        Exit codes: 0 everything was shown in clear, 3 a file cannot be read (on), 4 usage, or no\n\
+        room for what is written, 6 something could not be decrypted or found again behind a gap."
 )]
 pub(crate) struct Ladder {
     #[command(flatten)]

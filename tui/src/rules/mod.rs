@@ -24,7 +24,8 @@ use crate::print;
         assay rules --list\n  \
         assay rules --explain 19\n\n\
         Exit codes: 0 nothing as bad as --fail-on, 1 findings, 3 a file cannot be read (on),\n\
-        4 usage, 6 something could not be decrypted or found again behind a gap."
+        4 usage, or no room for what is written, 6 something could not be decrypted or found\n\
+        again behind a gap."
 )]
 pub(crate) struct Rules {
     #[command(flatten)]

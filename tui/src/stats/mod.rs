@@ -18,8 +18,9 @@ use counts::Counts;
     after_help = "Examples:\n  \
         assay stats run.pcapng\n  \
         assay stats pool.pcap --key-log keys.log --json | jq .latencies\n\n\
-        Exit codes: 0 everything was counted, 3 a file cannot be read (on), 4 usage, 6 something\n\
-        could not be decrypted or found again behind a gap, 130 interrupted: up to there."
+        Exit codes: 0 everything was counted, 3 a file cannot be read (on), 4 usage, or no room\n\
+        for what is written, 6 something could not be decrypted or found again behind a gap,\n\
+        130 interrupted: up to there."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
