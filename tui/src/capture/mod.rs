@@ -18,7 +18,7 @@ pub(crate) use choice::Choice;
 pub(crate) use copy::{Copy, is_set_up};
 pub(crate) use options::{Input, Judgement, severity};
 pub(crate) use plain::Plain;
-pub(crate) use source::{End, Flow, keys_beside, read};
+pub(crate) use source::{End, Flow, keys_beside, read, read_kept};
 pub(crate) use text::{Utc, UtcClock, write_line};
 pub(crate) use verdict::{UNREADABLE, Verdict};
 pub(crate) use walk::{Seen, walk};

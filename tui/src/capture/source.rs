@@ -1,14 +1,18 @@
 //! Captures from the world: files and standard input, packed or not, growing or not, several
 //! merged by time.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use sv2_capture::read::{
-    Dissector, FileError, Found, Item, KeyRing, Options, Packet, PacketReader, Piece, SECRETS_AT,
-    SESSIONS_MAX, Tally,
+    Dissector, FileError, Found, Item, Keeper, Kept, KeyRing, Options, Packet, PacketReader, Piece,
+    SECRETS_AT, SESSIONS_MAX, Tally,
 };
 
 use super::options::{Input, tap_socket};
@@ -16,6 +20,14 @@ use super::options::{Input, tap_socket};
 /// Files up to this size are looked through for keys first, in bytes: keys may stand behind the
 /// packets that they open.
 const KEYS_FIRST_LEN_MAX: u64 = 256 << 20;
+/// From here on captures are read on a thread of their own, in bytes.
+const LONG_LEN: u64 = 4 << 20;
+/// Observations that are handed over at once.
+const BATCH_COUNT: usize = 512;
+/// Bytes of messages that are handed over at once, but for the last message.
+const BATCH_LEN: usize = 256 << 10;
+/// Batches that wait for whoever looks, at most.
+const BATCHES_MAX: usize = 8;
 /// Between two looks at the end of a file that grows.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -39,23 +51,111 @@ pub(crate) enum Flow {
     Stop,
 }
 
-/// Reads all captures to their ends and shows what is found.
+/// Reads all captures to their ends and shows what is found. Files are read on a thread of their
+/// own, while what was found before is looked at.
 pub(crate) fn read(
     input: &Input,
     show: &mut dyn FnMut(&Found<'_>) -> Flow,
     idle: &mut dyn FnMut() -> Flow,
 ) -> Result<End, String> {
-    read_packets(input, &mut |_, _| {}, show, idle)
+    if !is_worth_a_thread(input) {
+        return read_packets(input, &mut |_, _| {}, show, idle);
+    }
+    let (sender, batches) = sync_channel(BATCHES_MAX);
+    thread::scope(|scope| {
+        let give = move |batch: Vec<Kept>| match sender.send(batch) {
+            Ok(()) => Flow::GoOn,
+            // Whoever looks has seen enough.
+            Err(_) => Flow::Stop,
+        };
+        let reader = thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn_scoped(scope, move || read_kept(input, give))
+            .map_err(|error| format!("there is no thread to read on: {error}"))?;
+        show_kept(batches, show);
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
-/// The same, and shows each packet, with the number of its file, before it is looked into.
+/// The same for whoever looks elsewhere: in batches, with sealed payloads as they are.
+pub(crate) fn read_kept(input: &Input, give: impl FnMut(Vec<Kept>) -> Flow) -> Result<End, String> {
+    let give = RefCell::new(give);
+    let batch = RefCell::new(Batch::default());
+    let send = |is_due: bool| {
+        let mut batch = batch.borrow_mut();
+        if batch.kept.is_empty() || !is_due {
+            return Flow::GoOn;
+        }
+        (*give.borrow_mut())(std::mem::take(&mut *batch).kept)
+    };
+    let mut keeper = Keeper::default();
+    let mut show = |found: &Found<'_>| {
+        let is_full = batch.borrow_mut().add(keeper.keep(found));
+        send(is_full)
+    };
+    let end = read_here(input, true, &mut |_, _| {}, &mut show, &mut || send(true))?;
+    send(true);
+    Ok(end)
+}
+
+#[derive(Default)]
+struct Batch {
+    kept: Vec<Kept>,
+    held_len: usize,
+}
+
+impl Batch {
+    /// Whether there is no room for another.
+    fn add(&mut self, kept: Kept) -> bool {
+        self.held_len += kept.held_len();
+        self.kept.push(kept);
+        self.kept.len() >= BATCH_COUNT || self.held_len >= BATCH_LEN
+    }
+}
+
+/// Opens and shows what a reader gives, until there is no more or enough was seen.
+fn show_kept(batches: Receiver<Vec<Kept>>, show: &mut dyn FnMut(&Found<'_>) -> Flow) {
+    let mut arena = BytesMut::new();
+    for batch in batches {
+        for mut kept in batch {
+            kept.open(&mut arena);
+            if show(&kept.found()) == Flow::Stop {
+                return;
+            }
+        }
+    }
+}
+
+/// Files, some megabytes of them.
+fn is_worth_a_thread(input: &Input) -> bool {
+    let len = |path: &PathBuf| path.metadata().ok().filter(|it| it.is_file()).map(|it| it.len());
+    let all: Option<u64> = input.files.iter().map(len).sum();
+    !input.follow && all.is_some_and(|len| len >= LONG_LEN)
+}
+
+/// Reads on this thread, and shows each packet, with the number of its file, before it is looked
+/// into.
 pub(super) fn read_packets(
     input: &Input,
     look: &mut dyn FnMut(u32, &Packet<'_>),
     show: &mut dyn FnMut(&Found<'_>) -> Flow,
     idle: &mut dyn FnMut() -> Flow,
 ) -> Result<End, String> {
+    read_here(input, false, look, show, idle)
+}
+
+/// The same, with sealed payloads opened or left as they are.
+fn read_here(
+    input: &Input,
+    leaves_payloads: bool,
+    look: &mut dyn FnMut(u32, &Packet<'_>),
+    show: &mut dyn FnMut(&Found<'_>) -> Flow,
+    idle: &mut dyn FnMut() -> Flow,
+) -> Result<End, String> {
     let mut dissector = Dissector::new(seed(), input.authority);
+    if leaves_payloads {
+        dissector = dissector.leaving_payloads();
+    }
     let mut end = End::default();
     take_key_logs(input, &mut dissector)?;
     let mut sources = Vec::new();
@@ -135,10 +235,10 @@ struct Source {
     reader: PacketReader<Box<dyn Read>>,
     is_live: bool,
     /// The packet that comes next, where several files are merged.
-    next: Option<Kept>,
+    next: Option<NextPacket>,
 }
 
-struct Kept {
+struct NextPacket {
     /// Without its data and options.
     packet: Packet<'static>,
     data: Vec<u8>,
@@ -187,13 +287,13 @@ impl Source {
         loop {
             match self.reader.next_item() {
                 Ok(Some(Item::Packet(packet))) => {
-                    let mut data = kept.take().map_or_else(Vec::new, |kept: Kept| kept.data);
+                    let mut data = kept.take().map_or_else(Vec::new, |kept: NextPacket| kept.data);
                     data.clear();
                     data.extend_from_slice(packet.data);
                     let Options { bytes, is_big_endian } = packet.options;
                     let (options, bytes) = (Options { bytes: &[], is_big_endian }, bytes.to_vec());
                     let packet = Packet { data: &[], options, ..packet };
-                    self.next = Some(Kept { packet, data, options: bytes });
+                    self.next = Some(NextPacket { packet, data, options: bytes });
                     return;
                 }
                 Ok(Some(Item::Secrets(text))) => dissector.key_log(text),
@@ -306,7 +406,7 @@ impl Read for Growing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.read(buffer)? {
-                0 => std::thread::sleep(PAUSE),
+                0 => thread::sleep(PAUSE),
                 len => return Ok(len),
             }
         }

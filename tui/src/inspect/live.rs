@@ -1,20 +1,17 @@
 //! Reads captures beside the screen: what is there already is shown while the rest comes, and what
 //! grows is shown as it does.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sv2::wire::Frame;
-use sv2_capture::Direction;
-use sv2_capture::observed::{Integrity, Observed, What};
-use sv2_capture::read::{Found, Piece};
+use bytes::BytesMut;
+use sv2_capture::read::{Found, Kept};
 
-use super::origin::{Key, Keys, Lies};
+use super::origin::Lies;
 use super::quick::{Part, Quick};
 use super::session::Session;
-use crate::capture::{End, Flow, Input, read};
+use crate::capture::{End, Flow, Input, read, read_kept};
 
 /// A reader at work.
 pub(super) struct Live {
@@ -89,7 +86,12 @@ fn take(news: News, session: &mut Session) -> Look {
             Look::GoesOn
         }
         News::Observed(batch) => {
-            batch.iter().for_each(|kept| session.take_from(&kept.observed(), kept.lies()));
+            let mut arena = BytesMut::new();
+            for mut kept in batch {
+                kept.open(&mut arena);
+                let found = kept.found();
+                session.take_from(&found.observed, Lies::of(&found));
+            }
             Look::GoesOn
         }
         News::Ended(ended) => Look::Ended(ended),
@@ -115,106 +117,12 @@ fn read_quickly(input: &Input, sender: &SyncSender<News>) {
 }
 
 fn read_all(input: &Input, sender: &SyncSender<News>) -> Result<End, String> {
-    let batch = std::cell::RefCell::new(Vec::new());
-    let send = |is_due: bool| {
-        let mut batch = batch.borrow_mut();
-        if batch.is_empty() || !is_due {
-            return Flow::GoOn;
-        }
-        match sender.send(News::Observed(std::mem::take(&mut *batch))) {
-            Ok(()) => Flow::GoOn,
-            Err(_) => Flow::Stop,
-        }
-    };
-    let mut keys = Keys::new();
-    let mut show = |found: &Found<'_>| {
-        batch.borrow_mut().push(Kept::of(found, &mut keys));
-        let is_full = batch.borrow().len() >= BATCH_LEN;
-        send(is_full)
-    };
-    let end = read(input, &mut show, &mut || send(true))?;
-    send(true);
-    Ok(end)
+    read_kept(input, |batch| match sender.send(News::Observed(batch)) {
+        Ok(()) => Flow::GoOn,
+        Err(_) => Flow::Stop,
+    })
 }
 
-/// An observation that outlives what it was read from.
-struct Kept {
-    number: u64,
-    at: u64,
-    connection: u32,
-    what: KeptWhat,
-    pieces: Pieces,
-    /// The nonce of a sealed frame, and what opens it.
-    seal: Option<(u64, Arc<Key>)>,
-}
-
-/// Most messages lie in one piece.
-enum Pieces {
-    One([Piece; 1]),
-    Other(Box<[Piece]>),
-}
-
-enum KeptWhat {
-    Frame { direction: Direction, frame: Frame, integrity: Integrity },
-    Line { direction: Direction, line: Vec<u8> },
-    Other(What<'static>),
-}
-
-impl Kept {
-    fn of(found: &Found<'_>, keys: &mut Keys) -> Self {
-        let observed = &found.observed;
-        let what = match observed.what.clone() {
-            What::Frame { direction, frame, integrity } => {
-                KeptWhat::Frame { direction, frame: frame.clone(), integrity }
-            }
-            What::Line { direction, line } => KeptWhat::Line { direction, line: line.to_vec() },
-            What::Opened { client, server, from_the_start, is_selection } => {
-                let what = What::Opened { client, server, from_the_start, is_selection };
-                KeptWhat::Other(what)
-            }
-            What::Handshake(seen) => KeptWhat::Other(What::Handshake(seen)),
-            What::Opaque { direction, len } => KeptWhat::Other(What::Opaque { direction, len }),
-            What::Gap { direction, len, resynced } => {
-                KeptWhat::Other(What::Gap { direction, len, resynced })
-            }
-            What::Closed { by, reset } => KeptWhat::Other(What::Closed { by, reset }),
-        };
-        let Observed { number, at, connection, .. } = *observed;
-        let pieces = match found.pieces {
-            [piece] => Pieces::One([*piece]),
-            other => Pieces::Other(other.into()),
-        };
-        let is_down = observed.what.direction() == Some(Direction::ServerToClient);
-        let seal = found.seal.map(|seal| {
-            let key = Key::shared(keys, (connection, is_down), seal);
-            (seal.nonce, Arc::clone(key))
-        });
-        Kept { number, at, connection, what, pieces, seal }
-    }
-
-    fn lies(&self) -> Lies<'_> {
-        let pieces = match &self.pieces {
-            Pieces::One(piece) => &piece[..],
-            Pieces::Other(pieces) => pieces,
-        };
-        let seal = self.seal.as_ref().map(|(nonce, key)| key.seal(*nonce));
-        Lies { pieces, seal }
-    }
-
-    fn observed(&self) -> Observed<'_> {
-        let what = match &self.what {
-            KeptWhat::Frame { direction, frame, integrity } => {
-                What::Frame { direction: *direction, frame, integrity: *integrity }
-            }
-            KeptWhat::Line { direction, line } => What::Line { direction: *direction, line },
-            KeptWhat::Other(what) => what.clone(),
-        };
-        Observed { number: self.number, at: self.at, connection: self.connection, what }
-    }
-}
-
-/// Observations that are handed over at once.
-const BATCH_LEN: usize = 512;
 /// Batches that wait for the screen, at most.
 const BATCHES_MAX: usize = 64;
 /// Longest that keys wait for what has come.

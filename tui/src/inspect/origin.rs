@@ -192,22 +192,10 @@ impl Origins {
 impl Key {
     /// Among others.
     pub(super) fn note(keys: &mut Keys, row: &Row, seal: Seal<'_>) {
-        Key::shared(keys, key_of(row), seal);
-    }
-
-    /// The same, for whoever holds on to it.
-    pub(super) fn shared<'a>(keys: &'a mut Keys, of: (u32, bool), seal: Seal<'_>) -> &'a Arc<Key> {
-        let key = keys.entry(of).or_insert_with(|| Key::of(seal));
+        let key = keys.entry(key_of(row)).or_insert_with(|| Key::of(seal));
         if key.secret[..] != seal.secret[..] || key.suite != seal.suite {
             *key = Key::of(seal);
         }
-        key
-    }
-
-    /// As it opens a frame.
-    pub(super) fn seal(&self, nonce: u64) -> Seal<'_> {
-        let Key { session, secret, suite } = self;
-        Seal { nonce, suite: *suite, session, secret }
     }
 
     fn of(seal: Seal<'_>) -> Arc<Self> {

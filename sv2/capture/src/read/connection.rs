@@ -441,7 +441,8 @@ impl Connection {
                 {
                     let is_client = direction == Direction::ClientToServer;
                     self.client = if is_client { sender } else { 1 - sender };
-                    return self.attached(sender, nonce, session, &keys);
+                    let leaves_payloads = context.shared.leaves_payloads;
+                    return self.attached(sender, nonce, session, &keys, leaves_payloads);
                 }
                 self.attempts += 1;
                 if self.attempts < ATTACH_ATTEMPTS {
@@ -468,11 +469,15 @@ impl Connection {
         nonce: u64,
         session: [u8; ACT_1_LEN],
         keys: &SessionKeys,
+        leaves_payloads: bool,
     ) -> Recognised {
         let speech = [0, 1].map(|index| {
             let at = if index == sender { nonce } else { 0 };
             match keys.transport(self.direction(index)) {
-                Some(secret) => Speech::Sealed(Box::new(Sealed::new(session, secret, at))),
+                Some(secret) => {
+                    let sealed = Sealed::new(session, secret, at);
+                    Speech::Sealed(Box::new(sealed.leaving_payloads(leaves_payloads)))
+                }
                 None => Speech::Opaque,
             }
         });
@@ -518,7 +523,10 @@ impl Connection {
         (seen.certificate, seen.failures) =
             handshake::open(act_1, act_2, keys, context.shared.authority.as_ref(), *ended_at);
         let speech = [0, 1].map(|index| match keys.transport(self.direction(index)) {
-            Some(secret) => Speech::Sealed(Box::new(Sealed::new(**act_1, secret, 0))),
+            Some(secret) => {
+                let sealed = Sealed::new(**act_1, secret, 0);
+                Speech::Sealed(Box::new(sealed.leaving_payloads(context.shared.leaves_payloads)))
+            }
             None => Speech::Opaque,
         });
         self.protocol = Protocol::Trying(Box::new(seen));

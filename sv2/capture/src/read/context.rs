@@ -20,6 +20,9 @@ pub struct Found<'a> {
     pub pieces: &'a [Piece],
     /// Of a frame that was sealed.
     pub seal: Option<Seal<'a>>,
+    /// Whether the payload of the frame is as sent, for [`Kept::open`](super::Kept::open): nobody
+    /// has looked at its MACs, and its integrity is that of the header.
+    pub is_left_sealed: bool,
 }
 
 /// What opens a sealed frame (spec 4.6).
@@ -47,6 +50,7 @@ pub(super) struct Origin<'a> {
     pub(super) places: &'a [Place],
     pub(super) pieces: &'a [Piece],
     pub(super) seal: Option<Seal<'a>>,
+    pub(super) is_left_sealed: bool,
 }
 
 /// Takes what is found, in the order of the capture.
@@ -64,6 +68,8 @@ pub(super) struct Shared {
     pub(super) found: u64,
     /// Headers that may still be tried for sessions whose beginning was not captured.
     pub(super) attach_trials: u32,
+    /// Sealed payloads are shown as sent.
+    pub(super) leaves_payloads: bool,
 }
 
 /// The same, and who takes what is found.
@@ -83,8 +89,8 @@ impl Out<'_> {
     pub(super) fn emit(&mut self, connection: u32, what: What<'_>, origin: Origin<'_>) {
         *self.found += 1;
         let observed = Observed { number: *self.found, at: self.at, connection, what };
-        let Origin { places, pieces, seal } = origin;
-        (self.sink)(&Found { observed, places, pieces, seal });
+        let Origin { places, pieces, seal, is_left_sealed } = origin;
+        (self.sink)(&Found { observed, places, pieces, seal, is_left_sealed });
     }
 }
 

@@ -64,11 +64,19 @@ impl Dissector {
                 arena: BytesMut::with_capacity(64 << 10),
                 found: 0,
                 attach_trials: ATTACH_TRIALS_MAX,
+                leaves_payloads: false,
             },
             opened: 0,
             held_len: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// The same, but that sealed payloads are shown as they were sent: whoever keeps them opens them
+    /// ([`Kept::open`](super::Kept::open)), perhaps on another thread.
+    pub fn leaving_payloads(mut self) -> Self {
+        self.shared.leaves_payloads = true;
+        self
     }
 
     /// Takes the text of a key log.

@@ -10,6 +10,7 @@ mod context;
 mod dissector;
 mod file;
 mod handshake;
+mod kept;
 mod key_log;
 mod link_layer;
 mod reassembly;
@@ -21,6 +22,7 @@ pub use dissector::{CONNECTIONS_MAX, Dissector, Tally};
 pub use file::{
     BLOCK_LEN_MAX, FileError, INTERFACES_MAX, Item, Options, Packet, PacketReader, SECRETS_AT,
 };
+pub use kept::{Keeper, Kept};
 pub use key_log::{CHECKPOINTS_MAX, Checkpoint, KeyRing, SESSIONS_MAX, SessionKeys};
 pub use link_layer::{NotTcp, Segment, segment};
 pub use reassembly::{Piece, Place, WAITING_COUNT_MAX, WAITING_LEN_MAX};

@@ -1,7 +1,7 @@
 //! Sealed frames of one direction, opened from a capture: unlike a peer, a reader goes on behind
 //! a MAC that is wrong, and finds its place again behind what was lost.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use sv2::message::descriptor;
 use sv2::noise::{
     ACT_1_LEN, CHUNK_LEN_MAX, CipherKey, CipherSuite, MAC_LEN, SEALED_HEADER_LEN, payload_chunks,
@@ -43,6 +43,8 @@ pub(super) struct Sealed {
     integrity: Integrity,
     /// A MAC was right: the key fits.
     has_fit: bool,
+    /// Payloads are left to whoever is shown them.
+    leaves_payloads: bool,
 }
 
 impl Drop for Sealed {
@@ -74,7 +76,19 @@ impl Sealed {
             header: None,
             integrity: Integrity::Verified,
             has_fit: false,
+            leaves_payloads: false,
         }
+    }
+
+    /// The same, but that payloads are not opened.
+    pub(super) fn leaving_payloads(mut self, leaves_payloads: bool) -> Self {
+        self.leaves_payloads = leaves_payloads;
+        self
+    }
+
+    /// Whether the payloads of its frames are as sent.
+    pub(super) fn leaves_payloads(&self) -> bool {
+        self.leaves_payloads
     }
 
     /// Of a frame whose header is known to have been sealed so.
@@ -173,7 +187,7 @@ impl Sealed {
             None => {
                 // Only the MAC may be wrong: then the header still makes sense.
                 let mut bytes: [u8; 6] = *sealed.first_chunk().expect("22 bytes begin with 6");
-                self.apply_key_stream(self.nonce, &mut bytes);
+                apply_key_stream(&self.key, self.nonce, &mut bytes);
                 let header = FrameHeader::from_bytes(bytes);
                 if !self.has_fit || !is_plausible(header) {
                     return Step::Lost;
@@ -192,36 +206,56 @@ impl Sealed {
         let len = sealed_payload_len(payload_len);
         let Some(sealed) = input.get(..len) else { return Step::More };
         let nonce = self.nonce - 1;
-        arena.reserve(len);
-        for chunk in sealed.chunks(CHUNK_LEN_MAX + MAC_LEN) {
-            let start = arena.len();
-            arena.extend_from_slice(chunk);
-            let text_len = chunk.len() - MAC_LEN;
-            if self.key.open(self.nonce, &[], &mut arena[start..], 0).is_none() {
+        let payload = if self.leaves_payloads {
+            arena.extend_from_slice(sealed);
+            arena.split().freeze()
+        } else {
+            let (payload, is_authentic) = open_payload(&self.key, self.nonce, sealed, arena);
+            if !is_authentic {
                 self.integrity = Integrity::Bad;
-                arena[start..start + text_len].copy_from_slice(&chunk[..text_len]);
-                let mut text = arena.split_off(start);
-                self.apply_key_stream(self.nonce, &mut text[..text_len]);
-                arena.unsplit(text);
             }
-            arena.truncate(start + text_len);
-            self.nonce += 1;
-        }
+            payload
+        };
+        self.nonce += payload_chunks(payload_len) as u64;
         self.header = None;
         let frame = Frame {
             extension_type: header.extension_type,
             message_type: header.message_type,
-            payload: arena.split().freeze(),
+            payload,
         };
         Step::Frame { len, frame, integrity: self.integrity, nonce }
     }
+}
 
-    /// Encrypts or decrypts without a MAC: sealing zeros gives the key stream.
-    fn apply_key_stream(&self, nonce: u64, text: &mut [u8]) {
-        let mut stream = vec![0; text.len()];
-        self.key.seal(nonce, &[], &mut stream);
-        text.iter_mut().zip(stream).for_each(|(byte, key)| *byte ^= key);
+/// Opens a payload whose first chunk has a nonce; false where a MAC is wrong.
+pub(super) fn open_payload(
+    key: &CipherKey,
+    mut nonce: u64,
+    sealed: &[u8],
+    arena: &mut BytesMut,
+) -> (Bytes, bool) {
+    let mut is_authentic = true;
+    arena.reserve(sealed.len());
+    for chunk in sealed.chunks(CHUNK_LEN_MAX + MAC_LEN) {
+        let start = arena.len();
+        arena.extend_from_slice(chunk);
+        let text_len = chunk.len() - MAC_LEN;
+        if key.open(nonce, &[], &mut arena[start..], 0).is_none() {
+            is_authentic = false;
+            arena[start..start + text_len].copy_from_slice(&chunk[..text_len]);
+            apply_key_stream(key, nonce, &mut arena[start..start + text_len]);
+        }
+        arena.truncate(start + text_len);
+        nonce += 1;
     }
+    (arena.split().freeze(), is_authentic)
+}
+
+/// Encrypts or decrypts without a MAC: sealing zeros gives the key stream.
+fn apply_key_stream(key: &CipherKey, nonce: u64, text: &mut [u8]) {
+    let mut stream = vec![0; text.len()];
+    key.seal(nonce, &[], &mut stream);
+    text.iter_mut().zip(stream).for_each(|(byte, key)| *byte ^= key);
 }
 
 /// Whether a header that nothing vouches for can be one: a message of the table, its channel

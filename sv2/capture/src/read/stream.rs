@@ -275,11 +275,13 @@ impl Stream {
     }
 
     fn origin(&self, nonce: Option<u64>) -> Origin<'_> {
-        let seal = match &self.speech {
-            Speech::Sealed(sealed) => nonce.map(|nonce| sealed.seal(nonce)),
-            _ => None,
+        let (seal, is_left_sealed) = match (&self.speech, nonce) {
+            (Speech::Sealed(sealed), Some(nonce)) => {
+                (Some(sealed.seal(nonce)), sealed.leaves_payloads())
+            }
+            _ => (None, false),
         };
-        Origin { places: &self.places, pieces: &self.pieces, seal }
+        Origin { places: &self.places, pieces: &self.pieces, seal, is_left_sealed }
     }
 
     fn put_back(&mut self, mut held: Vec<u8>, used: usize) {

@@ -24,7 +24,23 @@ fn now() -> Now {
 
 /// What is found in a file, a line each.
 fn found(file: &[u8]) -> String {
-    found_with(file, &mut Dissector::new(1, None))
+    let out = found_with(file, &mut Dissector::new(1, None));
+    assert_eq!(found_elsewhere(file), out);
+    out
+}
+
+/// The same, kept before it is looked at, and payloads opened only then.
+fn found_elsewhere(file: &[u8]) -> String {
+    let (mut keeper, mut kept) = (Keeper::default(), Vec::new());
+    let mut dissector = Dissector::new(1, None).leaving_payloads();
+    read_all(file, &mut dissector, &mut |found| kept.push(keeper.keep(found)));
+    let (mut out, mut arena) = (String::new(), bytes::BytesMut::new());
+    for mut kept in kept {
+        kept.open(&mut arena);
+        assert_is_found_again(file, &kept.found());
+        write_line(&mut out, &kept.found().observed);
+    }
+    out
 }
 
 fn found_with(file: &[u8], dissector: &mut Dissector) -> String {
@@ -33,17 +49,21 @@ fn found_with(file: &[u8], dissector: &mut Dissector) -> String {
         assert_is_found_again(file, found);
         write_line(&mut out, &found.observed);
     };
+    read_all(file, dissector, &mut sink);
+    out
+}
+
+fn read_all(file: &[u8], dissector: &mut Dissector, sink: &mut Sink<'_>) {
     let mut reader = PacketReader::new(file);
     while let Ok(Some(item)) = reader.next_item() {
         match item {
-            Item::Packet(packet) => dissector.packet(0, &packet, &mut sink),
+            Item::Packet(packet) => dissector.packet(0, &packet, sink),
             Item::Secrets(text) => dissector.key_log(text),
             Item::Skipped(_) | Item::Other => {}
         }
     }
-    dissector.finish(&mut sink);
+    dissector.finish(sink);
     assert_eq!(dissector.held_len(), 0);
-    out
 }
 
 /// The bytes at the places in the file say the same another time.
@@ -284,6 +304,20 @@ fn a_sealed_session_is_read_with_the_keys_in_the_file() {
     4 c0 < SubmitShares.Success Verified
     5 c0 > closed false
     ");
+}
+
+#[test]
+fn a_wrong_mac_is_told_wherever_payloads_are_opened() {
+    let mut file = ten_shares(true).file();
+    let mut last = 0;
+    read_all(&file, &mut Dissector::new(1, None), &mut |found| {
+        last = found.pieces.last().map_or(last, |piece| piece.at + piece.len as u64 - 1);
+    });
+    file[usize::try_from(last).unwrap()] ^= 1;
+
+    let text = found(&file);
+
+    assert_eq!(text.matches("Bad").count(), 1, "{text}");
 }
 
 #[test]
