@@ -6,7 +6,7 @@ pub use sv2::mining::channel::ChannelKind;
 use sv2::mining::header::CoinbaseMidstate;
 use sv2::wire::{B32, Target, U256};
 
-use super::budget::{Budget, Slot};
+use super::budget::{Budget, Slot, Slots};
 use super::job::{Board, View};
 use super::{History, Mark};
 
@@ -208,7 +208,8 @@ pub struct ShareLedger {
     pub share_batch_size: u32,
     /// When the last share came.
     pub last: Option<Mark>,
-    pending: VecDeque<(PendingShare, Slot)>,
+    pending: VecDeque<PendingShare>,
+    slots: Slots,
     /// Whether shares have left `pending` to make room.
     pub has_forgotten: bool,
 }
@@ -226,7 +227,7 @@ impl ShareLedger {
 
     /// Shares without a verdict, from the oldest.
     pub fn pending(&self) -> impl ExactSizeIterator<Item = &PendingShare> {
-        self.pending.iter().map(|(share, _)| share)
+        self.pending.iter()
     }
 
     pub(super) fn submit(&mut self, share: PendingShare, budget: &Budget) {
@@ -236,13 +237,18 @@ impl ShareLedger {
         self.last_share_sequence_number = Some(last.max(share.sequence_number));
         if self.pending.len() == Self::PENDING_MAX {
             self.pending.pop_front();
+            self.slots.give_back(1);
             self.has_forgotten = true;
         }
-        let slot = budget.take().or_else(|| {
+        // Where there is no place, the oldest leaves its own.
+        if self.slots.take(budget) {
+            self.pending.push_back(share);
+        } else {
             self.has_forgotten = true;
-            self.pending.pop_front().map(|(_, slot)| slot)
-        });
-        self.pending.extend(slot.map(|slot| (share, slot)));
+            if self.pending.pop_front().is_some() {
+                self.pending.push_back(share);
+            }
+        }
     }
 
     pub(super) fn refuse(&mut self, sequence_number: u32, code: &str) {
@@ -252,6 +258,7 @@ impl ShareLedger {
         *self.shares_rejected_by_reason.entry(code.to_owned()).or_default() += 1;
         if let Some(at) = self.position(sequence_number) {
             self.pending.remove(at);
+            self.slots.give_back(1);
         }
     }
 
@@ -261,15 +268,20 @@ impl ShareLedger {
         self.share_batch_size = self.share_batch_size.max(count);
         let Some(last) = self.position(last_sequence_number) else { return };
         let mut surplus = (last + 1).saturating_sub(count as usize);
+        self.slots.give_back(last + 1 - surplus);
+        if surplus == 0 {
+            self.pending.drain(..=last);
+            return;
+        }
         // What the batch does not count waits on for its own verdict: rather the bad ones, then
         // the youngest, but never the one that is named.
         let mut kept = VecDeque::new();
-        for (at, (share, slot)) in self.pending.drain(..=last).enumerate() {
+        for (at, share) in self.pending.drain(..=last).enumerate() {
             let is_left = share.is_good == Some(false) || at + surplus >= last;
             let is_kept = surplus > 0 && at < last && is_left;
             if is_kept {
                 surplus -= 1;
-                kept.push_back((share, slot));
+                kept.push_back(share);
             }
         }
         kept.append(&mut self.pending);

@@ -123,7 +123,6 @@ fn key(hash: &U256) -> u64 {
 }
 
 /// Bits that do not choose the set.
-#[expect(clippy::cast_possible_truncation, reason = "half of the key is enough")]
 fn tag(key: u64) -> u32 {
     (key >> 32) as u32
 }
