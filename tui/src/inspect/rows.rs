@@ -26,6 +26,9 @@ pub(super) struct Rows {
     /// Rows before those.
     first_open: usize,
     closed: Vec<Closed>,
+    /// Room for the next chunk, and for the bytes of one.
+    spare: Option<Chunk>,
+    bytes: Vec<u8>,
     file: Option<File>,
     file_len: u64,
     /// Where the file is made, if not among temporary ones.
@@ -155,8 +158,8 @@ impl Rows {
     /// Takes the next row.
     pub(super) fn push(&mut self, row: &Row, extra: &Extra) {
         if self.open.back().is_none_or(|chunk| chunk.is_full()) {
-            self.open.push_back(Rc::default());
             self.close_old();
+            self.open.push_back(Rc::new(self.spare.take().unwrap_or_default()));
         }
         if let Some(chunk) = self.open.back_mut() {
             Rc::make_mut(chunk).push(row, extra);
@@ -165,8 +168,10 @@ impl Rows {
 
     /// Takes the rows of a chunk, after all others.
     pub(super) fn take_chunk(&mut self, chunk: Chunk) {
-        self.open.push_back(Rc::new(chunk));
         self.close_old();
+        self.open.push_back(Rc::new(chunk));
+        // Chunks that come as they are leave none to be filled again.
+        self.spare = None;
     }
 
     /// A row lets itself be told what became of it, unless it is long gone.
@@ -257,7 +262,7 @@ impl Rows {
     }
 
     fn close_old(&mut self) {
-        if self.open.len() > OPEN_MAX
+        if self.open.len() >= OPEN_MAX
             && let Err(error) = self.close_oldest()
         {
             *self.failure.borrow_mut() = Some(format!("older messages are not kept: {error}"));
@@ -267,7 +272,9 @@ impl Rows {
     fn close_oldest(&mut self) -> io::Result<()> {
         let Some(chunk) = self.open.front() else { return Ok(()) };
         let chunk = Rc::clone(chunk);
-        let bytes = chunk.to_bytes();
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        chunk.write_bytes(&mut bytes);
         let (first, len) = (self.first_open, chunk.len());
         let (position, bytes_len) = (self.file_len, bytes.len());
         let checksum = crc32fast::hash(&bytes);
@@ -277,6 +284,9 @@ impl Rows {
         self.file_len += bytes_len as u64;
         self.first_open += len;
         self.open.pop_front();
+        // Memory that is given back costs as much as what is written into it.
+        self.spare = Rc::try_unwrap(chunk).ok().map(Chunk::emptied);
+        self.bytes = bytes;
         Ok(())
     }
 

@@ -69,6 +69,18 @@ impl Chunk {
         self.len() >= CHUNK || self.heap.len() >= HEAP_LEN_MAX
     }
 
+    /// Without its rows, but with its room.
+    pub fn emptied(mut self) -> Self {
+        self.at.clear();
+        self.position.clear();
+        self.flags.clear();
+        self.extra.clear();
+        self.narrow.iter_mut().for_each(Vec::clear);
+        self.long.clear();
+        self.heap.clear();
+        self
+    }
+
     /// About how much memory it takes, in bytes.
     pub fn held_len(&self) -> usize {
         self.len() * ROW_LEN + self.heap.len() + self.long.len() * LONG_LEN
@@ -219,7 +231,14 @@ impl Chunk {
 
     /// As bytes, which are as long after any [`Change`] that fits.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEAD_LEN + self.held_len());
+        let mut out = Vec::new();
+        self.write_bytes(&mut out);
+        out
+    }
+
+    /// Appends them.
+    pub fn write_bytes(&self, out: &mut Vec<u8>) {
+        out.reserve(HEAD_LEN + self.held_len());
         let counts = [self.len(), self.heap.len(), self.long.len()];
         for count in counts {
             let count = u32::try_from(count).expect("a chunk is short");
@@ -237,7 +256,6 @@ impl Chunk {
             out.extend_from_slice(&value.to_le_bytes());
         }
         out.extend_from_slice(&self.heap);
-        out
     }
 
     /// From such bytes, all of them; `None` if they are others.
