@@ -3,6 +3,7 @@
 
 mod app;
 mod arguments;
+mod by_channel;
 mod columns;
 mod command;
 mod compare;

@@ -23,6 +23,7 @@ use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
 use sv2_capture::state::channel::{Channel, ChannelKind, Group};
 use sv2_capture::state::{Derived, Facts};
 
+use super::by_channel::ByChannel;
 use super::columns::PartOf;
 use super::entry::{Entry, row_of};
 use super::index_file::{HEAD_LEN, IndexFile};
@@ -49,11 +50,11 @@ pub(crate) struct Session {
     end: u64,
     tally: Tally,
     connections: ById<ConnectionRow>,
-    channels: BTreeMap<(u32, u32), ChannelRow>,
+    channels: ByChannel<ChannelRow>,
     jobs: Vec<JobRow>,
     inspector: Inspector,
     /// Places of shares without a verdict, by connection and channel.
-    waiting: BTreeMap<(u32, u32), VecDeque<usize>>,
+    waiting: ByChannel<VecDeque<usize>>,
     waiting_count: usize,
     latency_count: usize,
     /// Bytes of messages that are held.
@@ -207,7 +208,7 @@ impl Session {
         let connections = list(from, ConnectionRow::read)?;
         connections.into_iter().for_each(|row| self.connections.insert(row.id, row));
         let channels = list(from, ChannelRow::read)?;
-        self.channels = channels.into_iter().map(|row| ((row.connection, row.id), row)).collect();
+        channels.into_iter().for_each(|row| self.channels.insert(row.connection, row.id, row));
         self.jobs = list(from, JobRow::read)?;
         self.notes = list(from, |from| Some(from.text()?.to_owned()))?;
         from.is_at_end().then_some(self)
@@ -398,33 +399,34 @@ impl Session {
         if let Some(id) = opened.or(named)
             && let Some(channel) = state.channels.get(&id)
         {
-            let key = (observed.connection, id);
+            let connection = observed.connection;
+            let known = self.channels.get_mut(connection, id);
             if is_about_shares(facts)
-                && let Some(row) = self.channels.get_mut(&key)
+                && let Some(row) = known
                 && row.opened_by == channel.opened.number
             {
                 row.follow(observed, channel, &state.groups);
-            } else if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&key) {
-                return;
             } else {
+                let known = self.channels.get(connection, id);
+                if known.is_none() && self.channels.len() >= CHANNELS_MAX {
+                    return;
+                }
                 let row = channel_row(observed, id, channel, &state.groups);
-                let work = self.channels.get(&key).map_or(0.0, |known| known.work);
-                let first_at = self.channels.get(&key).map_or(observed.at, |known| known.first_at);
-                self.channels.insert(key, ChannelRow { work, first_at, ..row });
+                let work = known.map_or(0.0, |known| known.work);
+                let first_at = known.map_or(observed.at, |known| known.first_at);
+                self.channels.insert(connection, id, ChannelRow { work, first_at, ..row });
             }
         }
         if let (Some(share), Some(id)) = (&facts.share, facts.channel)
             && let (Some(proof), true) = (&share.proof, facts.is_good() == Some(true))
-            && let Some(row) = self.channels.get_mut(&(observed.connection, id))
+            && let Some(row) = self.channels.get_mut(observed.connection, id)
         {
             row.work += proof.target.difficulty();
         }
         if matches!(facts.message, Some(Message::CloseChannel(_))) {
             let gone = |row: &&mut ChannelRow| !state.channels.contains_key(&row.id);
-            let of_connection = (observed.connection, 0)..=(observed.connection, u32::MAX);
             self.channels
-                .range_mut(of_connection)
-                .map(|(_, row)| row)
+                .values_mut(observed.connection)
                 .filter(gone)
                 .for_each(|row| row.closed = true);
         }
@@ -433,9 +435,8 @@ impl Session {
     /// Shares learn what became of them.
     fn note_shares(&mut self, observed: &Observed<'_>, facts: &Facts) {
         let Some(channel) = facts.channel else { return };
-        let key = (observed.connection, channel);
         if facts.share.is_some() {
-            let waiting = self.waiting.entry(key).or_default();
+            let waiting = self.waiting.get_or_default(observed.connection, channel);
             if waiting.len() == WAITING_MAX {
                 waiting.pop_front();
             } else if self.waiting_count == ALL_WAITING_MAX {
@@ -445,7 +446,7 @@ impl Session {
             }
             return waiting.push_back(self.rows.len());
         }
-        let Some(waiting) = self.waiting.get_mut(&key) else { return };
+        let Some(waiting) = self.waiting.get_mut(observed.connection, channel) else { return };
         let count_before = waiting.len();
         match &facts.message {
             Some(Message::SubmitSharesSuccess(_)) => {
@@ -498,7 +499,7 @@ impl Session {
             Some(Message::SetNewPrevHash(tip)) => {
                 let newest_first = self.jobs.iter_mut().rev().take(JOBS_LOOKED_AT);
                 let channels = &self.channels;
-                let group = |job: &JobRow| Some(channels.get(&(connection, job.channel))?.group);
+                let group = |job: &JobRow| Some(channels.get(connection, job.channel)?.group);
                 // What a group is told of holds for its members.
                 let is_told = |job: &&mut JobRow| {
                     job.connection == connection
@@ -572,7 +573,7 @@ impl Session {
     }
 
     pub(crate) fn channel(&self, connection: u32, id: u32) -> Option<&ChannelRow> {
-        self.channels.get(&(connection, id))
+        self.channels.get(connection, id)
     }
 
     pub(crate) fn jobs(&self) -> &[JobRow] {
