@@ -110,6 +110,9 @@ impl Chunk {
                 (None, None, None)
             }
         };
+        if self.len() == FEW {
+            self.make_room();
+        }
         self.at.push(row.at);
         self.position.push(row.position.map_or(0, Position::bits));
         self.extra.push(heap_at);
@@ -300,6 +303,16 @@ impl Chunk {
         (long_columns & 1 << narrow as u16 == 0).then_some(before..before + rows * 4)
     }
 
+    /// For all rows that it can have: whoever has some will have the others.
+    fn make_room(&mut self) {
+        let more = CHUNK - self.len();
+        self.at.reserve_exact(more);
+        self.position.reserve_exact(more);
+        self.flags.reserve_exact(more);
+        self.extra.reserve_exact(more);
+        self.narrow.iter_mut().for_each(|column| column.reserve_exact(more));
+    }
+
     fn add(&mut self, column: Narrow, value: Option<u64>) {
         self.narrow[column as usize].push(MISSING);
         self.set(column, self.narrow[column as usize].len() - 1, value);
@@ -432,6 +445,8 @@ fn short(bytes: &[u8]) -> Vec<u32> {
     chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect()
 }
 
+/// Rows of a chunk that may have no others.
+const FEW: usize = 4096;
 const NARROW_COUNT: usize = Narrow::Extension as usize + 1;
 const MISSING: u32 = u32::MAX;
 const LONG: u32 = u32::MAX - 1;
