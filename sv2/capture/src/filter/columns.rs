@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use sv2::message::dissect_frame;
-use sv2::wire::dissect::{Node, Value as WireValue};
-use sv2::wire::{Frame, Kind};
+use sv2::message::descriptor;
+use sv2::wire::dissect::{Name, Node, Value as WireValue, dissect};
+use sv2::wire::{Field as WireField, Frame, Kind};
 
 use super::expression::Predicate;
 use super::field::{Column, Field, FieldPath};
@@ -92,10 +92,18 @@ impl Numbers<'_> {
 
 /// The values of a message's field, for implementers of [`Columns::values`] who hold frames.
 pub fn frame_values(frame: &Frame, path: &FieldPath, take: &mut dyn FnMut(Value<'_>)) {
-    let Some((row, dissection)) = dissect_frame(frame) else { return };
+    let Some(row) = descriptor(frame.header().extension(), frame.message_type) else { return };
     if path.message.is_some_and(|message| message != row.name) {
         return;
     }
+    if let Some(simple) = simple_node(row.fields, &frame.payload, path.field)
+        && path.index.is_none()
+        && !path.wants_len
+    {
+        simple.into_iter().for_each(|node| give(&node.value(&frame.payload), take));
+        return;
+    }
+    let dissection = dissect(row.fields, &frame.payload);
     let Some(mut node) = dissection.node(path.field) else { return };
     if let Some(index) = path.index {
         match node.children.get(index as usize) {
@@ -108,6 +116,37 @@ pub fn frame_values(frame: &Frame, path: &FieldPath, take: &mut dyn FnMut(Value<
     } else {
         give(&node.value(&frame.payload), take);
     }
+}
+
+/// The field with a name, or that there is none, found without a tree of all fields; `None` where
+/// that takes more than stepping over simple fields that are whole.
+fn simple_node(fields: &'static [WireField], payload: &[u8], name: &str) -> Option<Option<Node>> {
+    let mut at = 0;
+    for field in fields {
+        let prefixed = |prefix: u8, max: u32| {
+            let prefix = usize::from(prefix);
+            let bytes = payload.get(at..at + prefix)?;
+            let len = bytes.iter().rev().fold(0, |len, byte| len << 8 | usize::from(*byte));
+            (len <= max as usize).then_some(prefix + len)
+        };
+        let len = match field.kind {
+            Kind::Bool => 1,
+            Kind::Int { bytes } => usize::from(*bytes),
+            Kind::F32 => 4,
+            Kind::U256 | Kind::Target => 32,
+            Kind::Bytes { prefix, max } => prefixed(*prefix, *max)?,
+            Kind::Text => prefixed(1, 255)?,
+            Kind::Sequence { .. } | Kind::Option { .. } => return None,
+        };
+        let span = at..at + len;
+        payload.get(span.clone())?;
+        if field.name == name {
+            let (name, kind) = (Name::Named(field.name), field.kind);
+            return Some(Some(Node { name, kind, span, children: Vec::new() }));
+        }
+        at += len;
+    }
+    Some(None)
 }
 
 /// Elements of a sequence, bytes of anything else.
