@@ -54,9 +54,9 @@ impl Choice {
         Ok(Choice::Known(places.iter().map(|place| *place as u64 + 1).collect()))
     }
 
-    /// Whether it may leave something out.
-    pub(crate) fn leaves_out(&self) -> bool {
-        !matches!(self, Choice::Now(filter) if filter.expression().is_none())
+    /// Whether every observation is.
+    pub(crate) fn takes_all(&self) -> bool {
+        matches!(self, Choice::Now(filter) if filter.expression().is_none())
     }
 
     /// Whether an observation is chosen.

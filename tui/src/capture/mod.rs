@@ -21,4 +21,4 @@ pub(crate) use plain::Plain;
 pub(crate) use source::{End, Flow, keys_beside, read, read_kept};
 pub(crate) use text::{Utc, UtcClock, write_line};
 pub(crate) use verdict::{UNREADABLE, Verdict};
-pub(crate) use walk::{Seen, walk};
+pub(crate) use walk::{Seen, glance, walk};

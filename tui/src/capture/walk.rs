@@ -4,6 +4,7 @@
 use sv2_capture::filter::Entry;
 use sv2_capture::read::Found;
 use sv2_capture::rules::{Inspector, Policy, Report};
+use sv2_capture::state::State;
 use sv2_capture::state::connection::Connection;
 
 use super::options::Input;
@@ -61,6 +62,31 @@ pub(crate) fn walk(
                 since_first: since,
                 previous_at,
             })
+        },
+        idle,
+    )
+}
+
+/// The same for whoever asks only what messages say by themselves: nothing is followed or judged.
+///
+/// # Errors
+/// As [`walk`].
+pub(crate) fn glance(
+    input: &Input,
+    see: &mut dyn FnMut(&Seen<'_>) -> Flow,
+    idle: &mut dyn FnMut() -> Flow,
+) -> Result<End, String> {
+    // It never learns of a connection, so that a message means what it says and no more.
+    let mut nothing = State::default();
+    let mut first_at = None;
+    source::read(
+        input,
+        &mut |found| {
+            let observed = &found.observed;
+            let report = Report { facts: nothing.read(observed), findings: Vec::new() };
+            let since_first = observed.at.saturating_sub(*first_at.get_or_insert(observed.at));
+            let (connection, previous_at) = (None, None);
+            see(&Seen { found, report: &report, connection, since_first, previous_at })
         },
         idle,
     )

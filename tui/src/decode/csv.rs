@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use sv2_capture::filter::{Column, Columns, Field, Problem};
+use sv2_capture::filter::{Column, Columns, Field, Problem, Value};
 
+use super::values::write_int;
 use crate::capture::{Seen, Utc};
 use crate::inspect::describe;
 
@@ -33,6 +34,37 @@ impl Table {
         write_row(out, self.fields.iter().map(Field::to_string));
     }
 
+    /// Whether all of it stands in each message, so that nothing need be known of those before.
+    pub(super) fn is_said_by_itself(&self) -> bool {
+        self.fields.iter().all(|field| match field {
+            Field::Path(_) | Field::Raw(..) => true,
+            Field::Column(column) => matches!(
+                column,
+                Column::N
+                    | Column::T
+                    | Column::Conn
+                    | Column::Dir
+                    | Column::Msg
+                    | Column::Type
+                    | Column::Ext
+                    | Column::Len
+                    | Column::Mac
+                    | Column::Ch
+                    | Column::Job
+                    | Column::Tmpl
+                    | Column::Token
+                    | Column::Req
+                    | Column::Seq
+                    | Column::Err
+                    | Column::Flags
+                    | Column::Prev
+                    | Column::Ntime
+                    | Column::Version
+                    | Column::Xn
+            ),
+        })
+    }
+
     /// The row of an observation. A field that has several values has them in one cell.
     pub(super) fn write(&self, out: &mut String, seen: &Seen<'_>) {
         let info = if self.fields.contains(&Field::Column(Column::Info)) {
@@ -41,18 +73,25 @@ impl Table {
             String::new()
         };
         let columns = seen.columns(&info);
-        let cells = self.fields.iter().map(|field| {
-            if *field == Field::Column(Column::T) {
-                return Utc(seen.found.observed.at).to_string();
+        for (index, field) in self.fields.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
             }
-            let mut cell = String::new();
-            columns.values(0, field, &mut |value| {
-                cell.push_str(if cell.is_empty() { "" } else { " " });
-                cell.push_str(&value.shown());
-            });
-            cell
-        });
-        write_row(out, cells);
+            let start = out.len();
+            if *field == Field::Column(Column::T) {
+                let _ = write!(out, "{}", Utc(seen.found.observed.at));
+            } else {
+                columns.values(0, field, &mut |value| {
+                    out.push_str(if out.len() == start { "" } else { " " });
+                    match value {
+                        Value::Int(number) => write_int(out, number),
+                        other => out.push_str(&other.shown()),
+                    }
+                });
+            }
+            close_cell(out, start);
+        }
+        out.push_str("\r\n");
     }
 }
 
@@ -61,17 +100,27 @@ fn write_row(out: &mut String, cells: impl Iterator<Item = String>) {
         if index > 0 {
             out.push(',');
         }
-        // A leading sign is a number or a formula; numbers of ours have no signs.
-        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let mark = if is_formula { "'" } else { "" };
-        if is_formula || cell.contains([',', '"', '\n', '\r']) {
-            // Writing to a string does not fail.
-            let _ = write!(out, "\"{mark}{}\"", cell.replace('"', "\"\""));
-        } else {
-            out.push_str(&cell);
-        }
+        let start = out.len();
+        out.push_str(&cell);
+        close_cell(out, start);
     }
     out.push_str("\r\n");
+}
+
+/// Quotes the cell that begins at `start`, where it needs to be.
+fn close_cell(out: &mut String, start: usize) {
+    let cell = &out[start..];
+    if cell.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return;
+    }
+    // A leading sign is a number or a formula; numbers of ours have no signs.
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula || cell.contains([',', '"', '\n', '\r']) {
+        let mark = if is_formula { "'" } else { "" };
+        let quoted = format!("\"{mark}{}\"", cell.replace('"', "\"\""));
+        out.truncate(start);
+        out.push_str(&quoted);
+    }
 }
 
 #[cfg(test)]

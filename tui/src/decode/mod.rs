@@ -13,7 +13,7 @@ use std::path::Path;
 use sv2_capture::observed::What;
 use sv2_capture::rules::Policy;
 
-use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, is_set_up, walk};
+use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, glance, is_set_up, walk};
 use crate::outcome::Outcome;
 use csv::Table;
 pub(crate) use json::write_frame;
@@ -69,7 +69,15 @@ fn print(
         }
         if printer.text.len() >= BATCH_LEN { printer.flush() } else { Flow::GoOn }
     };
-    let end = walk(&options.input, policy, &mut see, &mut || printer.borrow_mut().flush());
+    let is_said_by_itself = options.output == Form::Csv
+        && table.is_said_by_itself()
+        && choice.takes_all()
+        && options.fail_on.is_none();
+    let mut idle = || printer.borrow_mut().flush();
+    let end = match is_said_by_itself {
+        true => glance(&options.input, &mut see, &mut idle),
+        false => walk(&options.input, policy, &mut see, &mut idle),
+    };
     printer.borrow_mut().flush();
     verdict.outcome(end, options.fail_on)
 }
@@ -100,7 +108,7 @@ fn write_plain(
     path: &Path,
 ) -> Result<Outcome, Outcome> {
     let failed = |error: io::Error| Outcome::usage(format!("{}: {error}", path.display()));
-    let mut out = Plain::create(path, choice.leaves_out()).map_err(failed)?;
+    let mut out = Plain::create(path, !choice.takes_all()).map_err(failed)?;
     let mut verdict = Verdict::default();
     let mut failure = None;
     let mut chosen_count = 0_u64;

@@ -63,6 +63,8 @@ fn capture(name: &str) -> String {
 
 /// Both legs of a tap, sealed, with their keys.
 const TAP: &str = "tap-mining_device-pool_sv2";
+/// One leg, of the other messages.
+const JOB_DECLARATION: &str = "tap-jd_client_sv2-assay-job-declarator-server";
 
 #[test]
 fn each_form_says_the_same() {
@@ -99,6 +101,22 @@ fn packed_files_are_read_as_they_are() {
 
     for packed in [gzip, zstd] {
         assert_eq!(decoded(&[&packed]).0, expected, "{packed}");
+    }
+}
+
+#[test]
+fn cells_that_messages_have_by_themselves_are_the_same_if_nothing_is_followed() {
+    let fields = "--fields=n,conn,dir,msg,type,ext,len,mac,ch,job,tmpl,token,req,seq,err,flags,prev,\
+                  ntime,version,xn,raw[0:4],SubmitSharesExtended.nonce,merkle_path,merkle_path.len";
+    let fields = fields.replace(' ', "");
+    for name in [TAP, JOB_DECLARATION] {
+        let by_themselves = decoded(&[&capture(name), "-o", "csv", &fields]).0;
+
+        // Whoever asks for findings has everything followed.
+        let followed = decoded(&[&capture(name), "-o", "csv", &fields, "--fail-on=error"]).0;
+
+        assert!(by_themselves.lines().count() > 20);
+        assert_eq!(by_themselves, followed, "{name}");
     }
 }
 
