@@ -51,9 +51,11 @@ pub fn segment(link_type: u32, data: &[u8]) -> Result<Segment<'_>, NotTcp> {
         ETHERNET => data.get(12..).and_then(|rest| rest.strip_prefix(&ETHER_TYPE_IPV4)),
         _ => None,
     };
-    if let Some(segment) = packet.and_then(usual_segment) {
-        return Ok(segment);
-    }
+    packet.and_then(usual_segment).map_or_else(|| any_segment(link_type, data), Ok)
+}
+
+/// The same of every kind of packet that there is.
+fn any_segment(link_type: u32, data: &[u8]) -> Result<Segment<'_>, NotTcp> {
     let sliced = match link_type {
         ETHERNET => LaxSlicedPacket::from_ethernet(data).map_err(|_| NotTcp::CutOff)?,
         RAW | RAW_BSD | RAW_OPENBSD | IPV4 | IPV6 => ip(data)?,
@@ -163,6 +165,8 @@ const LINUX_SLL2: u32 = 276;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::tcp::{ACK, PSH, Segment as Written};
 
@@ -195,6 +199,28 @@ mod tests {
             ];
             for (link_type, data) in rows {
                 assert_eq!(segment(link_type, data), Ok(expected), "{link_type}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever is wrong with it: wrong lengths, options, fragments, other protocols.
+        #[test]
+        fn a_usual_packet_is_read_as_every_other_one(
+            changes in prop::collection::vec((0_usize..40, any::<u8>()), 0..4),
+            cut in 0_usize..12,
+            tail in prop::collection::vec(any::<u8>(), 0..30),
+            has_cut: bool,
+        ) {
+            let mut bytes = packet("10.0.0.1:1000", "10.0.0.2:34254");
+            changes.iter().for_each(|(at, value)| bytes[*at] = *value);
+            if has_cut {
+                bytes.truncate(bytes.len() - cut);
+            }
+            bytes.extend_from_slice(&tail);
+
+            if let Some(segment) = usual_segment(&bytes) {
+                prop_assert_eq!(any_segment(RAW, &bytes), Ok(segment));
             }
         }
     }
