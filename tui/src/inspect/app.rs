@@ -1,5 +1,8 @@
 //! Where a user stands in a capture, and what keys change about it.
 
+mod answer;
+mod seek;
+
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -9,17 +12,14 @@ use ratatui::layout::{Position, Rect};
 use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::index::Row;
 
-use super::command::Command;
-use super::describe;
 use super::entry::Entry;
-use super::export::{self, Export, Scope};
+use super::export::{self, Export};
 use super::far_marks::{FarMark, FarMarks};
 use super::keys::{Action, Keymap, Screen, Typed};
 use super::list_columns::ListColumns;
 use super::open;
 use super::order::{self, Order};
 use super::prompt::{Asked, Prompt, Typing};
-use super::remarks::Remarks;
 use super::session::{JobRow, Session};
 use super::table::Sort;
 use super::theme::Theme;
@@ -628,230 +628,6 @@ impl App {
             }
         }
         self.field = 0;
-    }
-
-    /// Puts the cursor on a message, or on the next one that is shown.
-    pub(crate) fn go_to(&mut self, number: u64) {
-        let Some(index) = self.session.index_of(number) else { return };
-        self.cursor = match &self.shown {
-            Some(shown) if self.sorts[Screen::Messages as usize].is_some() => {
-                shown.iter().position(|shown| *shown == index).unwrap_or_default()
-            }
-            Some(shown) => {
-                shown.partition_point(|shown| *shown < index).min(shown.len().saturating_sub(1))
-            }
-            None => index,
-        };
-        self.field = 0;
-    }
-
-    /// To a message, without a filter if the filter hides it.
-    fn jump(&mut self, number: Option<u64>, otherwise: &str) {
-        let Some(number) = number else {
-            self.said = otherwise.into();
-            return;
-        };
-        self.came_from = self.current().map(|entry| entry.number);
-        self.go_to(number);
-        if self.current().map(|entry| entry.number) != Some(number) {
-            self.set_filter("");
-            self.go_to(number);
-        }
-    }
-
-    fn seek(&mut self, forward: bool, fits: impl Fn(&Row) -> bool) {
-        self.found(self.find(forward, |_, row| fits(row)));
-    }
-
-    /// The next place whose row fits, told also which of all rows it is.
-    fn find(&self, forward: bool, fits: impl Fn(usize, &Row) -> bool) -> Option<usize> {
-        let fits = |place: &usize| {
-            let index = self.index_at(*place);
-            let row = index.and_then(|index| Some((index, self.session.row(index)?)));
-            row.is_some_and(|(index, row)| fits(index, &row))
-        };
-        match forward {
-            true => (self.cursor + 1..self.shown_count()).find(fits),
-            false => (0..self.cursor).rev().find(fits),
-        }
-    }
-
-    fn found(&mut self, place: Option<usize>) {
-        match place {
-            Some(place) => (self.cursor, self.field) = (place, 0),
-            None => self.said = "no further one".into(),
-        }
-    }
-
-    /// To what was searched for; without a search to a message of the same name.
-    fn seek_hit(&mut self, forward: bool) {
-        let place = match &self.hits {
-            Some(hits) => self.find(forward, |index, _| hits.binary_search(&index).is_ok()),
-            None => {
-                let Some(row) = self.shown_row_at(self.cursor) else { return };
-                self.find(forward, |_, other| describe::is_alike(other.kind, row.kind))
-            }
-        };
-        self.found(place);
-    }
-
-    fn seek_block(&mut self, forward: bool) {
-        self.found(self.find(forward, |index, row| trail::is_block(&self.session, index, row)));
-    }
-
-    fn seek_channel(&mut self, forward: bool) {
-        let Some(entry) = self.current() else { return };
-        let (connection, channel) = (entry.connection, entry.channel);
-        self.seek(forward, |other| (other.connection, other.channel) == (connection, channel));
-    }
-
-    /// Shows what belongs to this message, and nothing else.
-    fn tell_story(&mut self) {
-        let Some(number) = self.current().map(|entry| entry.number) else { return };
-        let story = trail::story(&self.session, number);
-        let numbers: Vec<String> = story.iter().map(u64::to_string).collect();
-        self.set_filter(&format!("n in {{{}}}", numbers.join(", ")));
-        self.go_to(number);
-    }
-
-    fn filter_from_field(&mut self) {
-        let Some(entry) = self.current() else { return };
-        let name = describe::name(&entry);
-        let filter = match self.pane {
-            Pane::List => format!("msg == {name}"),
-            Pane::Tree | Pane::Bytes => {
-                let tree = self.tree();
-                let Some(line) = tree.get(self.field) else { return };
-                match line.name.as_str() {
-                    "channel_id" => format!("conn == {} && ch == {}", entry.connection, line.text),
-                    "msg_type" | "extension_type" | "msg_length" => format!("msg == {name}"),
-                    field if line.span.is_some() => format!("{name}.{field} == {}", line.text),
-                    _ => return,
-                }
-            }
-        };
-        self.set_filter(&filter);
-    }
-
-    /// Does what the prompt was for; what is no answer is asked for again.
-    fn answer(&mut self) -> Flow {
-        let Some(prompt) = self.prompt.take() else { return Flow::GoOn };
-        if let Some(problem) = prompt.problem() {
-            self.said = problem;
-            self.prompt = Some(prompt);
-            return Flow::GoOn;
-        }
-        match prompt.asked {
-            Asked::Filter => self.set_filter(&prompt.text),
-            Asked::Search => self.search(&prompt.text),
-            Asked::Comment(number) => {
-                if !self.session.remarks.comment(number, &prompt.text) {
-                    self.said = format!("{} comments are all", Remarks::COMMENTS_MAX);
-                }
-            }
-            Asked::Export(scope) => self.export_to(scope, prompt),
-            Asked::Columns => self.set_columns(&prompt.text),
-            Asked::Command => {
-                if let Ok(command) = Command::parse(&prompt.text) {
-                    return self.command(command);
-                }
-            }
-        }
-        Flow::GoOn
-    }
-
-    fn command(&mut self, command: Command) -> Flow {
-        match command {
-            Command::Do(action) => return self.act(action),
-            Command::GoTo(number) => {
-                let known = self.session.index_of(number).map(|_| number);
-                self.jump(known, "there is no message with that number");
-                self.show(Screen::Messages);
-            }
-        }
-        Flow::GoOn
-    }
-
-    fn ask_for_export(&mut self, scope: Scope) {
-        self.asked_to_overwrite = None;
-        let name = export::suggested(self.origin.as_deref(), scope);
-        self.prompt = Some(Prompt::new(Asked::Export(scope), name));
-    }
-
-    /// Nothing is written over without a second word.
-    fn export_to(&mut self, scope: Scope, prompt: Prompt) {
-        let to = export::meant(&prompt.text);
-        if to.as_os_str().is_empty() || to.exists() && self.asked_to_overwrite.as_ref() != Some(&to)
-        {
-            self.said = match to.exists() {
-                true => format!("{} is there: Enter writes over it, Esc does not", to.display()),
-                false => "name a file".into(),
-            };
-            self.asked_to_overwrite = Some(to);
-            self.prompt = Some(prompt);
-            return;
-        }
-        let export = Export::of(self, scope, to);
-        if export.len() == 0 {
-            self.said = "there is nothing of that kind to write".into();
-            return;
-        }
-        self.said = format!("writing {} messages", export.len());
-        self.export = Some(export);
-    }
-
-    /// Goes to the next message that a filter takes, and shows the others all the same.
-    fn search(&mut self, text: &str) {
-        let Ok(filter) = Filter::parse(text) else { return };
-        self.hits = filter.expression().map(|_| self.session.places(&filter));
-        if let Some(hits) = &self.hits {
-            let count = hits.len();
-            self.seek_hit(true);
-            self.said = format!("{count} in the whole capture");
-        }
-    }
-
-    fn ask_for_comment(&mut self) {
-        let Some(entry) = self.current() else { return };
-        let said = self.session.remarks.comment_of(entry.number).unwrap_or_default();
-        self.prompt = Some(Prompt::new(Asked::Comment(entry.number), said));
-    }
-
-    fn with_letter(&mut self, action: Action, letter: char) {
-        let Some(entry) = self.current() else {
-            self.said = "there is no message here".into();
-            return;
-        };
-        let number = entry.number;
-        match action {
-            Action::Mark => {
-                self.session.remarks.mark(letter, number);
-                self.said = format!("#{number} is marked {letter}");
-                if letter.is_ascii_uppercase() {
-                    self.mark_far(letter, &entry);
-                }
-            }
-            Action::DiffMark => self.compare_with_mark(letter),
-            Action::ToMark if letter == '\'' => {
-                self.jump(self.came_from, "nothing was jumped from")
-            }
-            Action::ToMark => {
-                let mark = self.session.remarks.marked(letter);
-                let far = self.where_mark_is(letter);
-                self.jump(mark, &far);
-            }
-            Action::Write => match Scope::of(letter) {
-                Some(scope) => self.ask_for_export(scope),
-                None => self.said = format!("what follows is one of {}", export::LETTERS),
-            },
-            _ => match yank::yanked(self, letter) {
-                Some(text) => {
-                    self.said = format!("copied {} characters", text.chars().count());
-                    self.copied = Some(text);
-                }
-                None => self.said = format!("what follows is one of {}", yank::LETTERS),
-            },
-        }
     }
 }
 
