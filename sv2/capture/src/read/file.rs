@@ -267,6 +267,7 @@ impl<R: Read> PacketReader<R> {
     fn find_block(&mut self) -> Result<bool, FileError> {
         let Some(Format::Pcapng { is_big_endian, .. }) = self.format else { return Ok(false) };
         self.block = self.start..self.start;
+        let mut has_ended = false;
         for _ in 0..SEARCH_LEN_MAX {
             self.start += 1;
             self.position += 1;
@@ -283,7 +284,9 @@ impl<R: Read> PacketReader<R> {
             if !is_known || !(12..=FOUND_LEN_MAX).contains(&len) || !len.is_multiple_of(4) {
                 continue;
             }
-            if self.fill(len)? && word(&self.buffer[self.start + len - 4..]) as usize == len {
+            let is_there = self.end - self.start >= len || !has_ended && self.fill(len)?;
+            has_ended |= !is_there;
+            if is_there && word(&self.buffer[self.start + len - 4..]) as usize == len {
                 // Nothing of it was taken yet.
                 self.block = self.start..self.start;
                 return Ok(true);
@@ -299,8 +302,9 @@ impl<R: Read> PacketReader<R> {
                 self.buffer.copy_within(self.start..self.end, 0);
                 self.end -= self.start;
                 self.start = 0;
-                if len > self.buffer.len() {
-                    self.buffer.resize(len.next_power_of_two(), 0);
+                // Twice as much: who searches byte by byte moves what is held once in a while only.
+                if 2 * len > self.buffer.len() {
+                    self.buffer.resize((2 * len).next_power_of_two(), 0);
                 }
             }
             match self.input.read(&mut self.buffer[self.end..]) {
@@ -610,6 +614,32 @@ mod tests {
                 (3_000_007_000, 101, &b"ab"[..])
             );
         }
+    }
+
+    /// Counts how often it is asked.
+    struct Asked<'a>(&'a [u8], std::rc::Rc<std::cell::Cell<u32>>);
+
+    impl Read for Asked<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1.set(self.1.get() + 1);
+            self.0.read(buffer)
+        }
+    }
+
+    #[test]
+    fn what_looks_like_long_blocks_everywhere_is_not_read_again_and_again() {
+        let mut file = Vec::new();
+        crate::pcapng::section_header(&mut file, "assay");
+        // No block has such a length; behind it each eight bytes begin like one of a megabyte.
+        file.extend([0xff; 8]);
+        let head = [6_u32, (1 << 20) - 4].map(u32::to_le_bytes).concat();
+        file.extend(head.repeat((4 << 20) / head.len()));
+        let asked = std::rc::Rc::default();
+        let mut reader = PacketReader::new(Asked(&file, std::rc::Rc::clone(&asked)));
+
+        while let Ok(Some(_)) = reader.next_item() {}
+
+        assert!(asked.get() < 200, "{}", asked.get());
     }
 
     #[test]
