@@ -267,25 +267,26 @@ impl ShareLedger {
         self.share_work_sum = self.share_work_sum.saturating_add(sum);
         self.share_batch_size = self.share_batch_size.max(count);
         let Some(last) = self.position(last_sequence_number) else { return };
+        let waiting_before = self.pending.len();
         let mut surplus = (last + 1).saturating_sub(count as usize);
-        self.slots.give_back(last + 1 - surplus);
         if surplus == 0 {
             self.pending.drain(..=last);
-            return;
-        }
-        // What the batch does not count waits on for its own verdict: rather the bad ones, then
-        // the youngest, but never the one that is named.
-        let mut kept = VecDeque::new();
-        for (at, share) in self.pending.drain(..=last).enumerate() {
-            let is_left = share.is_good == Some(false) || at + surplus >= last;
-            let is_kept = surplus > 0 && at < last && is_left;
-            if is_kept {
-                surplus -= 1;
-                kept.push_back(share);
+        } else {
+            // What the batch does not count waits on for its own verdict: rather the bad ones, then
+            // the youngest, but never the one that is named.
+            let mut kept = VecDeque::new();
+            for (at, share) in self.pending.drain(..=last).enumerate() {
+                let is_left = share.is_good == Some(false) || at + surplus >= last;
+                let is_kept = surplus > 0 && at < last && is_left;
+                if is_kept {
+                    surplus -= 1;
+                    kept.push_back(share);
+                }
             }
+            kept.append(&mut self.pending);
+            self.pending = kept;
         }
-        kept.append(&mut self.pending);
-        self.pending = kept;
+        self.slots.give_back(waiting_before - self.pending.len());
     }
 
     /// Of the oldest share with a number.
@@ -298,9 +299,9 @@ impl ShareLedger {
 mod tests {
     use super::*;
 
-    /// Shares 1 to 5, of which the third is bad.
-    fn ledger() -> ShareLedger {
-        let (mut ledger, budget) = (ShareLedger::default(), Budget::new(100));
+    /// Shares 1 to 5, of which the third is bad, and where they have their places.
+    fn ledger() -> (ShareLedger, Budget) {
+        let (mut ledger, budget) = (ShareLedger::default(), Budget::new(5));
         for sequence_number in 1..=5 {
             let share = PendingShare {
                 sequence_number,
@@ -313,7 +314,7 @@ mod tests {
             };
             ledger.submit(share, &budget);
         }
-        ledger
+        (ledger, budget)
     }
 
     fn waiting(ledger: &ShareLedger) -> Vec<u32> {
@@ -327,18 +328,21 @@ mod tests {
             (4, 3, &[3, 5]),
             (5, 3, &[3, 4]),
             (5, 9, &[]),
+            (5, 0, &[1, 2, 3, 4]),
             (9, 1, &[1, 2, 3, 4, 5]),
         ] {
-            let mut ledger = ledger();
+            let (mut ledger, budget) = ledger();
             ledger.accept(last, count, 7);
             assert_eq!(waiting(&ledger), left, "{count} shares up to {last}");
             assert_eq!((ledger.shares_accepted, ledger.share_work_sum), (count.into(), 7));
+            let free: Vec<_> = std::iter::from_fn(|| budget.take()).collect();
+            assert_eq!(free.len(), 5 - left.len(), "{count} shares up to {last}");
         }
     }
 
     #[test]
     fn a_refusal_takes_its_share_and_is_counted_by_its_code() {
-        let mut ledger = ledger();
+        let (mut ledger, _) = ledger();
 
         ledger.refuse(3, "stale-share");
         ledger.refuse(9, "stale-share");
@@ -350,7 +354,7 @@ mod tests {
     #[test]
     fn shares_without_a_place_are_forgotten_and_said_to_be() {
         let (mut ledger, budget) = (ShareLedger::default(), Budget::new(2));
-        let share = *self::ledger().pending().next().expect("five shares");
+        let share = *self::ledger().0.pending().next().expect("five shares");
         for sequence_number in 1..=3 {
             ledger.submit(PendingShare { sequence_number, ..share }, &budget);
         }
