@@ -9,12 +9,14 @@ use sv2::wire::Frame;
 use zeroize::Zeroizing;
 
 use super::context::{Found, Seal};
+use super::dissector::CONNECTIONS_MAX;
 use super::reassembly::{Piece, Place};
 use super::sealed;
 use crate::observed::{Integrity, Observed, What};
 use crate::{ById, Direction};
 
-/// Keeps observations; the keys of sessions are held once.
+/// Keeps observations; the keys of sessions are held once, while their connections last and as long
+/// as what was kept needs them.
 #[derive(Debug, Default)]
 pub struct Keeper {
     /// By connection; of client and server.
@@ -123,6 +125,9 @@ impl Keeper {
             }
             What::Closed { by, reset } => KeptWhat::Other(What::Closed { by: *by, reset: *reset }),
         };
+        if let What::Closed { .. } = what {
+            self.keys.remove(*connection);
+        }
         let is_down = what.direction() == Some(Direction::ServerToClient);
         Kept {
             number: *number,
@@ -137,6 +142,10 @@ impl Keeper {
     }
 
     fn key(&mut self, connection: u32, is_down: bool, seal: Seal<'_>) -> Arc<Key> {
+        if self.keys.len() > CONNECTIONS_MAX {
+            // Of those whose end was not captured; the others make theirs anew.
+            self.keys = ById::default();
+        }
         let keys = self.keys.get_or_insert_with(connection, Default::default);
         let known = &mut keys[usize::from(is_down)];
         match known {
