@@ -84,7 +84,7 @@ impl Proofs {
         let tag = tag(key);
         let front = self.fronts.get(set_of(key));
         let alike = front.map_or(0, |front| front.alike(tag));
-        (0..Self::WAYS).filter(move |_| alike != 0).filter(move |way| alike & 1 << way != 0)
+        (0..Self::WAYS).filter(move |way| alike & 1 << way != 0)
     }
 }
 
