@@ -24,7 +24,8 @@ pub fn inspect(data: &[u8]) {
             client,
             server,
             from_the_start: connection == 0,
-            is_selection: connection == 1,
+            // In either way, it is not whole.
+            is_selection: connection == 1 && data.len() % 2 == 1,
         };
         let number = u64::from(connection) + 1;
         inspector.observe(&Observed { number, at: 0, connection, what });
