@@ -47,8 +47,13 @@ impl Again {
             if is_packed(&file).map_err(said)? {
                 let (mut bytes, _) = source::unpacked(path, false)?;
                 file = tempfile::tempfile_in(folder).map_err(said)?;
-                // What is packed badly ends early here as it does elsewhere.
-                let _ = io::copy(&mut bytes, &mut file);
+                match io::copy(&mut bytes, &mut file) {
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                        return Err(format!("{}: {error}", folder.display()));
+                    }
+                    // What is packed badly ends early here as it does elsewhere.
+                    Ok(_) | Err(_) => {}
+                }
             }
             Ok(file)
         };
