@@ -5,7 +5,7 @@ use super::*;
 use crate::entropy::Entropy;
 use crate::wire::arbitrary::{Shape, arbitrary_payload};
 use crate::wire::compose::compose;
-use crate::wire::dissect::{Node, Problem};
+use crate::wire::dissect::{Node, Problem, sound_len};
 use crate::wire::{Kind, Tlv, TlvOrder};
 
 const SHAPES: [Shape; 4] =
@@ -23,6 +23,12 @@ fn frame(row: &Descriptor, payload: impl Into<Bytes>) -> Frame {
 fn check_readers(row: &Descriptor, payload: &[u8]) -> Result<(), TestCaseError> {
     let dissection = dissect(row.fields, payload);
     let canonical = canonical(row, &dissection, payload);
+    let is_sound =
+        dissection.findings.iter().all(|it| matches!(it.problem, Problem::Trailing { .. }));
+    let mut fields = row.fields.iter();
+    let sound_len =
+        fields.try_fold(0, |at, field| Some(at + sound_len(field.kind, payload.get(at..)?)?));
+    prop_assert_eq!(sound_len, is_sound.then_some(dissection.fields_len));
 
     match Message::decode(&frame(row, payload.to_vec())) {
         Ok(decoded) => {

@@ -218,6 +218,44 @@ pub fn dissect(fields: &[Field], payload: &[u8]) -> Dissection {
     Dissection { nodes, findings: walk.findings, fields_len: walk.at }
 }
 
+/// How long the value is that `bytes` begin with, if there is nothing to say about it: for readers
+/// of many messages, who need no tree of most of them.
+pub fn sound_len(kind: &Kind, bytes: &[u8]) -> Option<usize> {
+    let prefixed = |prefix: u8| {
+        let prefix = usize::from(prefix);
+        let len = usize::try_from(little_endian(bytes.get(..prefix)?)).ok()?;
+        Some((prefix, len))
+    };
+    let len = match kind {
+        Kind::Bool => return bytes.first().filter(|byte| **byte <= 1).map(|_| 1),
+        Kind::Int { bytes } => usize::from(*bytes),
+        Kind::F32 => 4,
+        Kind::U256 | Kind::Target => 32,
+        Kind::Bytes { prefix, max } => {
+            let (prefix, len) = prefixed(*prefix).filter(|(_, len)| *len <= *max as usize)?;
+            prefix + len
+        }
+        Kind::Text => {
+            let (prefix, len) = prefixed(1)?;
+            std::str::from_utf8(bytes.get(prefix..prefix + len)?).ok()?;
+            prefix + len
+        }
+        Kind::Sequence { prefix, item } => {
+            let (at, count) = prefixed(*prefix)?;
+            return sound_elements_len(item, count, at, bytes);
+        }
+        Kind::Option { item } => {
+            let (at, count) = prefixed(1).filter(|(_, count)| *count <= 1)?;
+            return sound_elements_len(item, count, at, bytes);
+        }
+    };
+    (len <= bytes.len()).then_some(len)
+}
+
+fn sound_elements_len(item: &Kind, count: usize, first_at: usize, bytes: &[u8]) -> Option<usize> {
+    (0..count).try_fold(first_at, |at, _| Some(at + sound_len(item, bytes.get(at..)?)?))
+}
+
 struct Walk<'a> {
     payload: &'a [u8],
     at: usize,

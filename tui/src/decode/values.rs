@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use sv2::wire::dissect::Node;
+use sv2::wire::dissect::{Node, sound_len};
 use sv2::wire::{Field, Kind, U256};
 
 /// As text.
@@ -104,50 +104,21 @@ pub(super) fn write_sound_fields(
     Some(at)
 }
 
-fn write_sound(out: &mut String, kind: &'static Kind, bytes: &[u8]) -> Option<usize> {
-    let prefixed = |prefix: u8, max: usize| {
-        let prefix = usize::from(prefix);
-        let len = usize::try_from(little_endian(bytes.get(..prefix)?)).ok()?;
-        (len <= max).then(|| bytes.get(prefix..prefix.checked_add(len)?)).flatten()
-    };
-    let len = match kind {
-        Kind::Bool => {
-            let text = match bytes.first()? {
-                0 => "false",
-                1 => "true",
-                _ => return None,
-            };
-            out.push_str(text);
-            return Some(1);
-        }
-        Kind::Int { bytes } => usize::from(*bytes),
-        Kind::F32 => 4,
-        Kind::U256 | Kind::Target => 32,
-        Kind::Bytes { prefix, max } => {
-            usize::from(*prefix) + prefixed(*prefix, *max as usize)?.len()
-        }
-        Kind::Text => {
-            let text = std::str::from_utf8(prefixed(1, 255)?).ok()?;
-            write_json_string(out, text);
-            return Some(1 + text.len());
-        }
-        Kind::Sequence { prefix, item } => return write_sound_items(out, item, *prefix, bytes),
-        Kind::Option { item } => {
-            return if *bytes.first()? > 1 { None } else { write_sound_items(out, item, 1, bytes) };
+fn write_sound(out: &mut String, kind: &Kind, bytes: &[u8]) -> Option<usize> {
+    let (item, prefix) = match kind {
+        Kind::Sequence { prefix, item } => (item, usize::from(*prefix)),
+        Kind::Option { item } => (item, 1),
+        _ => {
+            let len = sound_len(kind, bytes)?;
+            write_json_value(out, kind, &bytes[..len]);
+            return Some(len);
         }
     };
-    write_json_value(out, kind, bytes.get(..len)?);
-    Some(len)
-}
-
-fn write_sound_items(
-    out: &mut String,
-    item: &'static Kind,
-    prefix: u8,
-    bytes: &[u8],
-) -> Option<usize> {
-    let mut at = usize::from(prefix);
-    let count = little_endian(bytes.get(..at)?);
+    let count = little_endian(bytes.get(..prefix)?);
+    if matches!(kind, Kind::Option { .. }) && count > 1 {
+        return None;
+    }
+    let mut at = prefix;
     out.push('[');
     for index in 0..count {
         out.push_str(if index > 0 { "," } else { "" });
@@ -233,7 +204,49 @@ fn little_endian(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use sv2::message::dissect_frame;
+    use sv2::wire::dissect::Name;
+    use sv2_capture::observed::What;
+
     use super::*;
+    use crate::capture::{Flow, Input, read};
+
+    #[test]
+    fn fields_are_written_without_a_tree_as_they_are_with_one() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/captures");
+        let files = std::fs::read_dir(folder).expect("captures ship");
+        let files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+        let mut counts = [0; 2];
+        for file in files {
+            let input = Input { files: vec![file], ..Input::default() };
+            let mut compare = |frame: &sv2::wire::Frame| {
+                let Some((row, dissection)) = dissect_frame(frame) else { return };
+                let (mut with, mut without) = (String::new(), String::new());
+                for (index, node) in dissection.nodes.iter().enumerate() {
+                    let Name::Named(name) = node.name else { panic!("{node:?}") };
+                    with.push_str(if index > 0 { ",\"" } else { "\"" });
+                    with.push_str(&format!("{name}\":"));
+                    write_json(&mut with, node, &frame.payload);
+                }
+                let len = write_sound_fields(&mut without, row.fields, &frame.payload);
+                counts[usize::from(len.is_some())] += 1;
+                if let Some(len) = len {
+                    assert_eq!((len, without), (dissection.fields_len, with));
+                }
+            };
+            let mut take = |found: &sv2_capture::read::Found<'_>| {
+                if let What::Frame { frame, .. } = found.observed.what {
+                    compare(frame);
+                }
+                Flow::GoOn
+            };
+            // What is no capture has no messages.
+            let _ = read(&input, &mut take, &mut || Flow::GoOn);
+        }
+        assert!(counts[0] > 0 && counts[1] > 500, "{counts:?}");
+    }
 
     #[test]
     fn what_peers_write_cannot_leave_its_string() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use sv2::message::descriptor;
-use sv2::wire::dissect::{Name, Node, Value as WireValue, dissect};
+use sv2::wire::dissect::{Name, Node, Value as WireValue, dissect, sound_len};
 use sv2::wire::{Field as WireField, Frame, Kind};
 
 use super::expression::Predicate;
@@ -119,32 +119,17 @@ pub fn frame_values(frame: &Frame, path: &FieldPath, take: &mut dyn FnMut(Value<
 }
 
 /// The field with a name, or that there is none, found without a tree of all fields; `None` where
-/// that takes more than stepping over simple fields that are whole.
+/// only a tree says it.
 fn simple_node(fields: &'static [WireField], payload: &[u8], name: &str) -> Option<Option<Node>> {
     let mut at = 0;
     for field in fields {
-        let prefixed = |prefix: u8, max: u32| {
-            let prefix = usize::from(prefix);
-            let bytes = payload.get(at..at + prefix)?;
-            let len = bytes.iter().rev().fold(0, |len, byte| len << 8 | usize::from(*byte));
-            (len <= max as usize).then_some(prefix + len)
-        };
-        let len = match field.kind {
-            Kind::Bool => 1,
-            Kind::Int { bytes } => usize::from(*bytes),
-            Kind::F32 => 4,
-            Kind::U256 | Kind::Target => 32,
-            Kind::Bytes { prefix, max } => prefixed(*prefix, *max)?,
-            Kind::Text => prefixed(1, 255)?,
-            Kind::Sequence { .. } | Kind::Option { .. } => return None,
-        };
-        let span = at..at + len;
-        payload.get(span.clone())?;
+        let span = at..at + sound_len(field.kind, payload.get(at..)?)?;
+        at = span.end;
         if field.name == name {
+            let is_tree = matches!(field.kind, Kind::Sequence { .. } | Kind::Option { .. });
             let (name, kind) = (Name::Named(field.name), field.kind);
-            return Some(Some(Node { name, kind, span, children: Vec::new() }));
+            return (!is_tree).then_some(Some(Node { name, kind, span, children: Vec::new() }));
         }
-        at += len;
     }
     Some(None)
 }
