@@ -1,5 +1,8 @@
 //! The screens at four widths, of a conversation that is small enough to read.
 
+mod export;
+mod stories;
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -436,118 +439,6 @@ fn opened(name: &str) -> (tempfile::TempDir, Input, App) {
     (folder, input, app)
 }
 
-fn key_count(path: &std::path::Path) -> usize {
-    let bytes = std::fs::read(path).unwrap();
-    bytes.windows(8).filter(|bytes| bytes == b"SV2_I2R ").count()
-}
-
-/// Frames that were decrypted.
-fn decrypted(session: &Session) -> Vec<Vec<u8>> {
-    let entries = (0..session.len()).filter_map(|index| session.entry(index));
-    let whole = entries.filter(|entry| entry.integrity == Some(Integrity::Verified));
-    whole.map(|entry| super::yank::frame_bytes(&entry)).collect()
-}
-
-#[test]
-fn what_is_exported_can_be_decrypted_and_opens_no_other_session() {
-    for (keys, name) in [("wc\n", "run-connection.pcapng"), ("wp\n", "run-pair.pcapng")] {
-        let (folder, input, mut app) = opened("tap-mining_device-pool_sv2");
-        let whole = decrypted(&app.session);
-        press(&mut app, "/msg == SubmitShares* && conn == 1\nF");
-
-        press(&mut app, keys);
-        let said = app.export.take().unwrap().write(&input);
-
-        let copy = folder.path().join(name);
-        assert!(said.contains(name), "{said}");
-        assert_eq!((key_count(&input.files[0]), key_count(&copy)), (2, 1), "{keys}");
-        let input = Input { files: vec![copy], ..Input::default() };
-        let copied = decrypted(&open(&input, Policy::default(), None).unwrap());
-        assert!(copied.len() >= 2 && copied.len() < whole.len(), "{copied:?}");
-        let missing = copied.iter().find(|message| !whole.contains(message));
-        assert_eq!(missing, None, "{keys}");
-    }
-}
-
-#[test]
-fn comments_are_exported_as_comments_on_packets() {
-    let (folder, input, mut app) = opened("tap-mining_device-pool_sv2");
-    press(&mut app, "/msg == SubmitSharesStandard\n;so late\nwf\n");
-
-    app.export.take().unwrap().write(&input);
-
-    let copy = std::fs::read(folder.path().join("run-shown.pcapng")).unwrap();
-    let mut reader = sv2_capture::read::PacketReader::new(&copy[..]);
-    let mut comments = Vec::new();
-    while let Some(item) = reader.next_item().unwrap() {
-        if let sv2_capture::read::Item::Packet(packet) = item {
-            comments.extend(packet.options.comment().map(str::to_owned));
-        }
-    }
-    assert!(comments.contains(&"so late".to_owned()), "{comments:?}");
-}
-
-/// What is known of a share beyond what it says.
-fn judged(share: &super::entry::Entry) -> Vec<(&'static str, Derived)> {
-    let names = ["hash", "diff", "target_diff", "verdict"];
-    share.derived.iter().filter(|(name, _)| names.contains(name)).cloned().collect()
-}
-
-#[test]
-fn a_share_that_is_exported_with_its_story_is_judged_again_as_it_was() {
-    let (folder, input, mut app) = opened("tap-mining_device-pool_sv2");
-    press(&mut app, "/accepted && conn == 1\ngswf\n");
-    let share = app.current().unwrap();
-
-    app.export.take().unwrap().write(&input);
-
-    let copy = Input { files: vec![folder.path().join("run-shown.pcapng")], ..Input::default() };
-    let copied = open(&copy, Policy::default(), None).unwrap();
-    let again = (0..copied.len()).filter_map(|index| copied.entry(index));
-    let again: Vec<_> = again.filter(|entry| judged(entry).len() == 4).collect();
-    assert_eq!(judged(&share).len(), 4);
-    assert!(again.iter().any(|entry| judged(entry) == judged(&share)), "{} others", again.len());
-}
-
-#[test]
-fn a_file_that_is_there_is_written_over_only_after_a_second_word() {
-    let (folder, _, mut app) = opened("clean-standard-channel");
-    std::fs::write(folder.path().join("run-shown.pcapng"), "dear to somebody").unwrap();
-
-    press(&mut app, "wf\n");
-    assert!(app.export.is_none() && app.said.contains("is there"), "{}", app.said);
-
-    press(&mut app, "\n");
-    assert!(app.export.is_some());
-}
-
-#[test]
-fn what_cannot_be_read_again_is_exported_in_clear() {
-    let folder = tempfile::tempdir().unwrap();
-    let to = folder.path().join("live.pcapng");
-    let mut app = app();
-    press(&mut app, "/msg == SubmitShares*\nwf");
-    app.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
-
-    press(&mut app, &format!("{}\n", to.display()));
-    let said = app.export.take().unwrap().write_held(&app.session);
-
-    assert!(said.contains("in clear"), "{said}");
-    let input = Input { files: vec![to], ..Input::default() };
-    let copy = open(&input, Policy::default(), None).unwrap();
-    let told = |session: &Session, takes: &dyn Fn(&str) -> bool| -> Vec<(u64, Vec<u8>)> {
-        let entries = (0..session.len()).filter_map(|index| session.entry(index));
-        let frames = entries.filter(|entry| takes(&super::describe::name(entry)));
-        frames.map(|entry| (entry.at, super::yank::frame_bytes(&entry))).collect()
-    };
-    let is_wanted = |name: &str| {
-        ["SubmitShares", "SetupConnection", "OpenExtended"].iter().any(|it| name.starts_with(it))
-    };
-    let all = told(&app.session, &is_wanted);
-    assert!(all.len() > 4 && all.len() < app.session.len(), "{}", all.len());
-    assert_eq!(told(&copy, &|name: &str| name.contains(char::is_uppercase)), all);
-}
-
 #[test]
 fn the_list_of_messages_gets_more_room_or_less() {
     let mut app = app();
@@ -694,80 +585,6 @@ fn the_last_place_is_found_again() {
 
     press(&mut app, "gp''");
     assert_eq!(app.current().unwrap().number, last);
-}
-
-#[test]
-fn a_share_tells_its_story_and_no_other() {
-    let mut app = app();
-    press(&mut app, "smsg == SubmitSharesExtended\ngs");
-
-    let names: Vec<_> = (0..app.shown_count())
-        .map(|place| super::describe::name(&app.shown_at(place).unwrap()))
-        .collect();
-    let expected =
-        ["NewExtendedMiningJob", "SetNewPrevHash", "SubmitSharesExtended", "SubmitShares.Success"];
-    assert_eq!(names, expected);
-}
-
-/// Three minutes of configuration A: devices, a proxy, a client that declares jobs, a pool, a job
-/// declarator server and two template providers.
-fn network() -> App {
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        simulate: crate::simulate::Simulate,
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let output = folder.path().to_str().unwrap();
-    let words = ["", "config-a", "--for", "3min", "--capture", "--output", output];
-    let line = <Line as clap::Parser>::try_parse_from(words).unwrap();
-    let outcome = crate::simulate::run(&line.simulate);
-    assert!(matches!(outcome, crate::outcome::Outcome::Done), "{outcome:?}");
-    let files = vec![folder.path().join("run.pcapng")];
-    let input = Input { files, ..Input::default() };
-    let session = open(&input, Policy::default(), None).unwrap();
-    App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default())
-}
-
-/// What is shown: connections, and names of messages in their order.
-fn shown(app: &App) -> (usize, Vec<String>) {
-    let entries: Vec<_> = (0..app.shown_count()).filter_map(|place| app.shown_at(place)).collect();
-    let connections: std::collections::BTreeSet<_> =
-        entries.iter().map(|entry| entry.connection).collect();
-    (connections.len(), entries.iter().map(|entry| super::describe::name(entry)).collect())
-}
-
-#[test]
-fn a_share_is_followed_from_job_to_answer_through_a_network_with_seven_keys() {
-    let mut app = network();
-
-    press(&mut app, "5<R\nGgs");
-
-    let (connections, names) = shown(&app);
-    let place = |name: &str| names.iter().position(|shown| shown.starts_with(name));
-    let way = ["NewTemplate", "New", "SubmitShares", "SubmitShares.Success"].map(place);
-    assert!(way.iter().all(Option::is_some) && way.is_sorted(), "{names:?}");
-    let shares = names
-        .iter()
-        .filter(|name| ["SubmitSharesStandard", "SubmitSharesExtended"].contains(&name.as_str()));
-    assert!(connections >= 3 && shares.count() >= 2, "{connections}: {names:?}");
-}
-
-#[test]
-fn a_block_is_followed_from_template_to_submission_through_a_network_with_four_keys() {
-    let mut app = network();
-
-    press(&mut app, "]bgs");
-
-    let (connections, names) = shown(&app);
-    let place = |name: &str| names.iter().position(|shown| shown.starts_with(name));
-    let way =
-        ["NewTemplate", "DeclareMiningJob", "SetCustomMiningJob", "SubmitShares", "SubmitSolution"];
-    let places = way.map(place);
-    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{names:?}");
-    assert!(place("PushSolution").is_some() && connections >= 5, "{connections}: {names:?}");
-    press(&mut app, "4");
-    assert!(screen(&mut app, 160, 40).contains("SubmitSol"));
 }
 
 #[test]
