@@ -19,6 +19,17 @@ pub trait EventQueue<E> {
     /// The next event, and its time.
     fn pop(&mut self) -> Option<(Instant, E)>;
 
+    /// As [`pop`](EventQueue::pop). `soon` is shown events that come soon, in no order, and not
+    /// all: a chance to read the memory that they will want, all of it at once, where one by one
+    /// each would wait for its own.
+    fn pop_ahead(&mut self, soon: impl FnMut(&E)) -> Option<(Instant, E)>
+    where
+        Self: Sized,
+    {
+        let _ = soon;
+        self.pop()
+    }
+
     /// How many wait.
     fn len(&self) -> usize;
 
@@ -75,9 +86,14 @@ impl<E> EventQueue<E> for RadixQueue<E> {
 
     #[inline]
     fn pop(&mut self) -> Option<(Instant, E)> {
+        self.pop_ahead(|_| {})
+    }
+
+    #[inline]
+    fn pop_ahead(&mut self, soon: impl FnMut(&E)) -> Option<(Instant, E)> {
         if self.front.is_empty() {
             // Most often a slot holds one event, which is the next.
-            if let Some(alone) = self.advance()? {
+            if let Some(alone) = self.advance(soon)? {
                 self.len -= 1;
                 return Some((Instant(self.last), alone));
             }
@@ -123,8 +139,9 @@ impl<E> RadixQueue<E> {
     }
 
     /// Goes on to the next time that has events: to the front with them, or out with the only one
-    /// of its slot.
-    fn advance(&mut self) -> Option<Option<E>> {
+    /// of its slot. Shows those of a slot that is sorted, if they are few enough to come soon.
+    #[inline]
+    fn advance(&mut self, mut soon: impl FnMut(&E)) -> Option<Option<E>> {
         let level = self.used.iter().position(|used| *used != 0)?;
         let digit = self.used[level].trailing_zeros() as usize;
         self.used[level] &= !(1 << digit);
@@ -136,6 +153,9 @@ impl<E> RadixQueue<E> {
         }
         let mut slot = std::mem::take(&mut self.slots[slot_index]);
         self.last = slot.iter().map(|(at, _)| *at).min()?;
+        if slot.len() <= SOON_MAX {
+            slot.iter().for_each(|(_, event)| soon(event));
+        }
         for (at, event) in slot.drain(..) {
             self.place(at, event);
         }
@@ -154,6 +174,8 @@ const SLOT_COUNT: usize = 1 << DIGIT_BITS;
 const LEVEL_COUNT: usize = 64_usize.div_ceil(DIGIT_BITS as usize);
 /// Events that an empty slot keeps room for.
 const KEPT_CAPACITY: usize = 256;
+/// Events that are shown at once: what they want stays in the nearest caches until they come.
+const SOON_MAX: usize = 512;
 /// Large slots that lend their memory; that of others is given back.
 const SPARE_MAX: usize = 4;
 
@@ -233,9 +255,11 @@ mod tests {
                 queue.push(Instant(now.saturating_add(*wait)), name);
                 name += 1;
             }
-            match queue.pop() {
+            let mut shown = Vec::new();
+            match queue.pop_ahead(|event| shown.push(*event)) {
                 Some((at, event)) => {
                     now = at.0;
+                    assert!(shown.iter().all(|soon| !order.iter().any(|(_, old)| old == soon)));
                     order.push((at.0, event));
                 }
                 None if steps.len() == 0 => return order,
