@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use peak_alloc::PeakAlloc;
 use simulator::fleet::{Star, StarSettings};
-use simulator::scenario::{Overrides, Scenario};
+use simulator::scenario::{Fidelity, Overrides, Scenario};
 use simulator::world::{QueueKind, World};
 use sv2::time::Instant;
 
@@ -43,11 +43,16 @@ hash_rate = "50kH/s"
 /// One test, since all that runs at the same time is counted.
 #[test]
 fn a_device_takes_no_more_memory_than_it_is_said_to() {
-    for (device_count, limit) in [(1_000, ROLES_LIMIT + WORLD_LIMIT / 1e3), (10_000, ROLES_LIMIT)] {
+    for (fidelity, device_count, limit) in [
+        (Fidelity::Messages, 1_000, ROLES_LIMIT + WORLD_LIMIT / 1e3),
+        (Fidelity::Messages, 10_000, ROLES_LIMIT),
+        (Fidelity::Bytes, 1_000, NOISE_LIMIT + WORLD_LIMIT / 1e3),
+    ] {
         let world = |world: &mut Option<World>| {
             let mut scenario = Scenario::load("memory.toml", DIRECT, &Overrides::default());
             let scenario = scenario.as_mut().expect("it loads");
             scenario.set_device_count(device_count).expect("it has a fleet");
+            scenario.virtual_time.run.fidelity = fidelity;
             let started = world.insert(World::new(scenario, QueueKind::Radix).expect("it runs"));
             started.run(minutes(5), u64::MAX);
             let channels = started.tally().roles.last().map(|miners| miners.channel_count());
@@ -56,7 +61,7 @@ fn a_device_takes_no_more_memory_than_it_is_said_to() {
 
         let bytes = bytes_of(world) / f64::from(device_count);
 
-        println!("{device_count} devices of real roles: {bytes:.0} bytes each");
+        println!("{device_count} devices of real roles, {fidelity:?}: {bytes:.0} bytes each");
         assert!(bytes <= limit, "{bytes} bytes for each of {device_count} devices");
     }
     for device_count in [10_000, 100_000] {
@@ -90,6 +95,8 @@ fn minutes(count: u64) -> Instant {
 
 /// In bytes: the device, its channel at the pool, and the connection.
 const ROLES_LIMIT: f64 = 3_200.0;
+/// In bytes: the same with both ends of a Noise session.
+const NOISE_LIMIT: f64 = 9_000.0;
 /// In bytes: what a world takes once, which is much for a thousand devices: chains, event queue.
 const WORLD_LIMIT: f64 = 600_000.0;
 /// In bytes, with the event that is planned for it.
