@@ -22,6 +22,17 @@ fn assay(words: &[&str]) -> (String, i32) {
     (text.replace(&folder, ""), output.status.code().unwrap())
 }
 
+/// A capture that is read, followed and printed on three threads, and the folder that it is in.
+fn long() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shares.pcapng");
+    let bytes = ShareCapture::new(3, false).next_piece(20_000);
+    assert!(bytes.len() > 4 << 20);
+    std::fs::write(&file, bytes).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
 #[test]
 fn a_capture_is_counted() {
     let file = capture("21-good-share-refused");
@@ -67,6 +78,22 @@ fn output_that_finds_no_room_is_an_error() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("No space left on device"), "{command}: {said}");
         assert_eq!(output.status.code(), Some(4), "{command}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn long_output_that_finds_no_room_is_an_error() {
+    let (_folder, file) = long();
+    for form in ["text", "jsonl", "csv"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_assay"));
+
+        let output = program.args(["decode", &file, "-o", form]).stdout(full).output().unwrap();
+
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("No space left on device"), "{form}: {said}");
+        assert_eq!(output.status.code(), Some(4), "{form}");
     }
 }
 
@@ -129,19 +156,23 @@ fn what_is_no_capture_is_an_exit_code_of_its_own() {
 /// A reader that goes away early, such as `head`, is no error.
 #[test]
 fn a_pipe_that_closes_ends_quietly() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
-        .args(["decode", &capture("tap-mining_device-pool_sv2"), "-vvx"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let (_folder, long) = long();
+    let short = capture("tap-mining_device-pool_sv2");
+    for words in [["decode", &short, "-vvx"], ["decode", &long, "-ojsonl"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
 
-    let mut first = [0; 10];
-    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
 
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    assert!(output.status.success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{words:?}");
+        assert!(output.status.success(), "{words:?}");
+    }
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use sv2_capture::filter::{Expression, Filter};
-use sv2_capture::read::Found;
 use sv2_capture::rules::Policy;
 
 use super::options::Input;
-use super::source::{self, Flow};
+use super::source::Flow;
 use super::verdict::UNREADABLE;
-use super::walk::Seen;
-use crate::inspect::{Lies, Session, describe};
+use super::walk::{Seen, walk};
+use crate::inspect::{Session, describe};
 use crate::outcome::Outcome;
 
 /// What a filter takes, asked while a capture is read.
@@ -36,12 +35,12 @@ impl Choice {
                 "filter {text}: what becomes of a message is known later: this needs whole files"
             )));
         }
-        let mut session = Session::of(input, String::new(), policy.clone());
-        let mut take = |found: &Found<'_>| {
-            session.take_from(&found.observed, Lies::of(found));
+        let mut session = Session::of(input, String::new());
+        let mut take = |seen: &Seen<'_>| {
+            session.take(seen);
             Flow::GoOn
         };
-        source::read(input, &mut take, &mut || Flow::GoOn)
+        walk(input, policy.clone(), &mut take, &mut || Flow::GoOn)
             .map_err(|why| Outcome::Said(why, UNREADABLE))?;
         if session.left_out > 0 {
             let most = session.len();

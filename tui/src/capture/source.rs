@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -16,18 +15,13 @@ use sv2_capture::read::{
 };
 
 use super::options::{Input, tap_socket};
+use super::stage::{Batch, on_a_thread, result_of, stage};
 
 /// Files up to this size are looked through for keys first, in bytes: keys may stand behind the
 /// packets that they open.
 const KEYS_FIRST_LEN_MAX: u64 = 256 << 20;
 /// From here on captures are read on a thread of their own, in bytes.
 const LONG_LEN: u64 = 4 << 20;
-/// Observations that are handed over at once.
-const BATCH_COUNT: usize = 512;
-/// Bytes of messages that are handed over at once, but for the last message.
-const BATCH_LEN: usize = 256 << 10;
-/// Batches that wait for whoever looks, at most.
-const BATCHES_MAX: usize = 8;
 /// Between two looks at the end of a file that grows.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -61,73 +55,51 @@ pub(crate) fn read(
     if !is_worth_a_thread(input) {
         return read_packets(input, &mut |_, _| {}, show, idle);
     }
-    let (sender, batches) = sync_channel(BATCHES_MAX);
     thread::scope(|scope| {
-        let give = move |batch: Vec<Kept>| match sender.send(batch) {
-            Ok(()) => Flow::GoOn,
-            // Whoever looks has seen enough.
-            Err(_) => Flow::Stop,
-        };
-        let reader = thread::Builder::new()
-            .name("reader".to_owned())
-            .spawn_scoped(scope, move || read_kept(input, give))
-            .map_err(|error| format!("there is no thread to read on: {error}"))?;
-        show_kept(batches, show);
-        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let (giver, taker) = stage();
+        let reader = on_a_thread(scope, "reader", move || {
+            read_kept(input, &mut |batch: &mut Vec<Kept>| giver.give(batch))
+        })?;
+        let mut arena = BytesMut::new();
+        taker.each(|batch| {
+            let mut show = |kept: &mut Kept| {
+                kept.open(&mut arena);
+                show(&kept.found())
+            };
+            match batch.iter_mut().all(|kept| show(kept) == Flow::GoOn) {
+                true => Flow::GoOn,
+                false => Flow::Stop,
+            }
+        });
+        result_of(reader)
     })
 }
 
-/// The same for whoever looks elsewhere: in batches, with sealed payloads as they are.
-pub(crate) fn read_kept(input: &Input, give: impl FnMut(Vec<Kept>) -> Flow) -> Result<End, String> {
-    let give = RefCell::new(give);
-    let batch = RefCell::new(Batch::default());
-    let send = |is_due: bool| {
-        let mut batch = batch.borrow_mut();
-        if batch.kept.is_empty() || !is_due {
-            return Flow::GoOn;
-        }
-        (*give.borrow_mut())(std::mem::take(&mut *batch).kept)
+/// The same for whoever looks elsewhere: in batches, which `give` takes out, with sealed payloads
+/// as they are.
+pub(super) fn read_kept(
+    input: &Input,
+    give: &mut dyn FnMut(&mut Vec<Kept>) -> Flow,
+) -> Result<End, String> {
+    let out = RefCell::new((Batch::default(), give));
+    let flush = || {
+        let (batch, give) = &mut *out.borrow_mut();
+        batch.hand_over(*give)
     };
     let mut keeper = Keeper::default();
     let mut show = |found: &Found<'_>| {
-        let is_full = batch.borrow_mut().add(keeper.keep(found));
-        send(is_full)
+        let kept = keeper.keep(found);
+        let held_len = kept.held_len();
+        let is_full = out.borrow_mut().0.add(kept, held_len);
+        if is_full { flush() } else { Flow::GoOn }
     };
-    let end = read_here(input, true, &mut |_, _| {}, &mut show, &mut || send(true))?;
-    send(true);
+    let end = read_here(input, true, &mut |_, _| {}, &mut show, &mut || flush())?;
+    flush();
     Ok(end)
 }
 
-#[derive(Default)]
-struct Batch {
-    kept: Vec<Kept>,
-    held_len: usize,
-}
-
-impl Batch {
-    /// Whether there is no room for another.
-    fn add(&mut self, kept: Kept) -> bool {
-        self.held_len += kept.held_len();
-        self.kept.push(kept);
-        self.kept.len() >= BATCH_COUNT || self.held_len >= BATCH_LEN
-    }
-}
-
-/// Opens and shows what a reader gives, until there is no more or enough was seen.
-fn show_kept(batches: Receiver<Vec<Kept>>, show: &mut dyn FnMut(&Found<'_>) -> Flow) {
-    let mut arena = BytesMut::new();
-    for batch in batches {
-        for mut kept in batch {
-            kept.open(&mut arena);
-            if show(&kept.found()) == Flow::Stop {
-                return;
-            }
-        }
-    }
-}
-
 /// Files, some megabytes of them.
-fn is_worth_a_thread(input: &Input) -> bool {
+pub(super) fn is_worth_a_thread(input: &Input) -> bool {
     let len = |path: &PathBuf| path.metadata().ok().filter(|it| it.is_file()).map(|it| it.len());
     let all: Option<u64> = input.files.iter().map(len).sum();
     !input.follow && all.is_some_and(|len| len >= LONG_LEN)

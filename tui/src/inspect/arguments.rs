@@ -159,12 +159,12 @@ fn begin(
     policy: Policy,
     index: Option<IndexFile>,
 ) -> Result<(Session, Option<Live>), Outcome> {
-    if let Some(session) = from_index(index.as_ref(), input, &policy, true) {
+    if let Some(session) = from_index(index.as_ref(), input, true) {
         return Ok((session, None));
     }
-    let mut session = Session::of(input, name(input), policy).indexed(index);
+    let mut session = Session::of(input, name(input)).indexed(index);
     let is_twice = session.can_read_again() && !input.is_live();
-    let live = Live::begin(input.clone(), is_twice)
+    let live = Live::begin(input.clone(), policy, is_twice)
         .map_err(|error| Outcome::usage(format!("there is no thread to read with: {error}")))?;
     if input.is_live() {
         return Ok((session, Some(live)));

@@ -48,11 +48,6 @@ impl<T> ByChannel<T> {
     pub(super) fn values(&self) -> impl ExactSizeIterator<Item = &T> {
         Counted { values: self.connections.values().flat_map(BTreeMap::values), left: self.len }
     }
-
-    /// Those of one connection.
-    pub(super) fn values_mut(&mut self, connection: u32) -> impl Iterator<Item = &mut T> {
-        self.connections.get_mut(connection).into_iter().flat_map(BTreeMap::values_mut)
-    }
 }
 
 /// Values whose number is known.

@@ -61,20 +61,14 @@ impl IndexFile {
 
     /// Everything that was read once; `None` where it must be read again. `at_once`: a screen shows
     /// it, and is told when it turns out to be damaged; otherwise it is looked through before.
-    pub(super) fn open(
-        &self,
-        input: &Input,
-        name: &str,
-        policy: &Policy,
-        at_once: bool,
-    ) -> Option<Session> {
+    pub(super) fn open(&self, input: &Input, name: &str, at_once: bool) -> Option<Session> {
         let places = [Some(self.path.clone()), self.in_cache()];
         places.into_iter().flatten().find_map(|path| {
             let file = File::open(&path).ok()?;
             let table = self.table(&file)?;
             let mut from = Reader::new(&table);
             let stamp = from.bytes()?;
-            let session = Session::of(input, name.to_owned(), policy.clone());
+            let session = Session::of(input, name.to_owned());
             (stamp == self.stamp).then_some(())?;
             let mut session = session.restored(input, file, &mut from)?;
             if at_once {

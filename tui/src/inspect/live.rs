@@ -5,13 +5,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use sv2_capture::read::{Found, Kept};
+use sv2_capture::read::Found;
+use sv2_capture::rules::Policy;
 
-use super::origin::Lies;
 use super::quick::{Part, Quick};
 use super::session::Session;
-use crate::capture::{End, Flow, Input, read, read_kept};
+use crate::capture::{End, Flow, Followed, Input, follow, read};
 
 /// A reader at work.
 pub(super) struct Live {
@@ -21,7 +20,7 @@ pub(super) struct Live {
 enum News {
     /// Of the first of two readings.
     Part(Box<Part>),
-    Observed(Vec<Kept>),
+    Followed(Vec<Followed>),
     Ended(Result<End, String>),
 }
 
@@ -39,14 +38,14 @@ impl Live {
     ///
     /// # Errors
     /// If the system has no thread for it.
-    pub(super) fn begin(input: Input, is_twice: bool) -> std::io::Result<Self> {
+    pub(super) fn begin(input: Input, policy: Policy, is_twice: bool) -> std::io::Result<Self> {
         // Whoever reads waits where the screen does not keep up; a tap does not wait for it.
         let (sender, news) = sync_channel(BATCHES_MAX);
         thread::Builder::new().name("reader".to_owned()).spawn(move || {
             if is_twice {
                 read_quickly(&input, &sender);
             }
-            let ended = read_all(&input, &sender);
+            let ended = read_all(&input, policy, &sender);
             // Nobody listens any more where the screen was left.
             let _ = sender.send(News::Ended(ended));
         })?;
@@ -85,13 +84,8 @@ fn take(news: News, session: &mut Session) -> Look {
             session.take_part(*part);
             Look::GoesOn
         }
-        News::Observed(batch) => {
-            let mut arena = BytesMut::new();
-            for mut kept in batch {
-                kept.open(&mut arena);
-                let found = kept.found();
-                session.take_from(&found.observed, Lies::of(&found));
-            }
+        News::Followed(batch) => {
+            batch.iter().for_each(|followed| followed.show(&mut |seen| session.take(seen)));
             Look::GoesOn
         }
         News::Ended(ended) => Look::Ended(ended),
@@ -116,11 +110,12 @@ fn read_quickly(input: &Input, sender: &SyncSender<News>) {
     }
 }
 
-fn read_all(input: &Input, sender: &SyncSender<News>) -> Result<End, String> {
-    read_kept(input, |batch| match sender.send(News::Observed(batch)) {
-        Ok(()) => Flow::GoOn,
-        Err(_) => Flow::Stop,
-    })
+fn read_all(input: &Input, policy: Policy, sender: &SyncSender<News>) -> Result<End, String> {
+    let mut give = |batch: &mut Vec<Followed>| {
+        let news = News::Followed(std::mem::take(batch));
+        if sender.send(news).is_ok() { Flow::GoOn } else { Flow::Stop }
+    };
+    follow(input, policy, &mut give)
 }
 
 /// Batches that wait for the screen, at most.
@@ -131,8 +126,6 @@ const LOOK: Duration = Duration::from_millis(30);
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-
-    use sv2_capture::rules::Policy;
 
     use super::*;
     use crate::inspect::describe;
@@ -152,8 +145,9 @@ mod tests {
             let input = Input { files: vec![PathBuf::from(&file)], ..Input::default() };
             let Ok(whole) = open(&input, Policy::default(), None) else { continue };
             for is_twice in [false, true] {
-                let live = Live::begin(input.clone(), is_twice).expect("a thread");
-                let mut session = Session::of(&input, whole.name.clone(), Policy::default());
+                let live =
+                    Live::begin(input.clone(), Policy::default(), is_twice).expect("a thread");
+                let mut session = Session::of(&input, whole.name.clone());
                 while let Look::GoesOn = live.wait(&mut session) {}
                 session.end_quick_reading();
 
@@ -194,7 +188,7 @@ mod tests {
             let (sender, news) = sync_channel(BATCHES_MAX);
             read_quickly(&input, &sender);
             drop(sender);
-            let mut session = Session::of(&input, whole.name.clone(), Policy::default());
+            let mut session = Session::of(&input, whole.name.clone());
 
             let mut parts = 0;
             for part in news {
@@ -211,8 +205,8 @@ mod tests {
     #[test]
     fn what_is_no_capture_is_said_when_it_was_read() {
         let input = Input { files: vec![PathBuf::from("/dev/null/none")], ..Input::default() };
-        let live = Live::begin(input, true).expect("a thread");
-        let mut session = Session::new(String::new(), Policy::default());
+        let live = Live::begin(input, Policy::default(), true).expect("a thread");
+        let mut session = Session::new(String::new());
 
         let Look::Ended(Err(error)) = live.wait(&mut session) else { panic!("it was read") };
 

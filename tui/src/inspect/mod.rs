@@ -53,7 +53,7 @@ pub(crate) use arguments::{Inspect, run};
 pub(crate) use entry::Entry;
 use keys::Action;
 use live::{Live, Look};
-pub(crate) use origin::Lies;
+
 pub(crate) use session::Session;
 
 /// Runs the inspector until the user ends it, or until it is known that there is nothing to show:

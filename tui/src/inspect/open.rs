@@ -1,12 +1,11 @@
 //! From captures to a session.
 
-use sv2_capture::read::{Found, Tally};
+use sv2_capture::read::Tally;
 use sv2_capture::rules::Policy;
 
 use super::index_file::IndexFile;
-use super::origin::Lies;
 use super::session::Session;
-use crate::capture::{End, Flow, Input, read};
+use crate::capture::{End, Flow, Input, Seen, walk};
 
 /// Reads all of the input. What follows a corrupt place is left out, and said in the notes.
 ///
@@ -17,15 +16,15 @@ pub(super) fn open(
     policy: Policy,
     index: Option<IndexFile>,
 ) -> Result<Session, String> {
-    if let Some(session) = from_index(index.as_ref(), input, &policy, false) {
+    if let Some(session) = from_index(index.as_ref(), input, false) {
         return Ok(session);
     }
-    let mut session = Session::of(input, name(input), policy).indexed(index);
-    let mut take = |found: &Found<'_>| {
-        session.take_from(&found.observed, Lies::of(found));
+    let mut session = Session::of(input, name(input)).indexed(index);
+    let mut take = |seen: &Seen<'_>| {
+        session.take(seen);
         Flow::GoOn
     };
-    let end = read(input, &mut take, &mut || Flow::GoOn)?;
+    let end = walk(input, policy, &mut take, &mut || Flow::GoOn)?;
     if session.len() == 0
         && let Some(complaint) = end.complaints.first()
     {
@@ -39,10 +38,9 @@ pub(super) fn open(
 pub(super) fn from_index(
     index: Option<&IndexFile>,
     input: &Input,
-    policy: &Policy,
     at_once: bool,
 ) -> Option<Session> {
-    index?.open(input, &name(input), policy, at_once)
+    index?.open(input, &name(input), at_once)
 }
 
 /// Names of the files, without their folders.

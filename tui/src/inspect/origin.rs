@@ -231,10 +231,10 @@ fn key_of(row: &Row) -> (u32, bool) {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use sv2_capture::rules::{Inspector, Policy};
+    use sv2_capture::rules::Policy;
 
     use super::*;
-    use crate::capture::{Flow, read};
+    use crate::capture::{Flow, Seen, walk};
     use crate::inspect::entry::{Entry, Kind as EntryKind};
     use crate::inspect::session::Session;
 
@@ -258,17 +258,16 @@ mod tests {
 
     fn assert_is_shown_again(file: &Path) -> usize {
         let input = Input { files: vec![file.to_owned()], ..Input::default() };
-        let mut inspector = Inspector::new(Policy::default());
-        let mut session = Session::of(&input, String::new(), Policy::default());
+        let mut session = Session::of(&input, String::new());
         let mut expected = Vec::new();
-        let mut take = |found: &Found<'_>| {
-            let report = inspector.observe(&found.observed);
-            let findings = format!("{:?}", report.findings);
-            expected.push((shown(&Entry::of(&found.observed, &report.facts)), findings));
-            session.take_from(&found.observed, Lies::of(found));
+        let mut take = |seen: &Seen<'_>| {
+            let findings = format!("{:?}", seen.report.findings);
+            let entry = Entry::of(&seen.found.observed, &seen.report.facts);
+            expected.push((shown(&entry), findings));
+            session.take(seen);
             Flow::GoOn
         };
-        if read(&input, &mut take, &mut || Flow::GoOn).is_err() {
+        if walk(&input, Policy::default(), &mut take, &mut || Flow::GoOn).is_err() {
             return 0;
         }
         assert_eq!(session.len(), expected.len());
@@ -304,12 +303,12 @@ mod tests {
         let mut sample = sv2_capture::sample::ShareCapture::new(1, false);
         std::fs::write(&path, sample.next_piece(100)).expect("room");
         let input = Input { files: vec![path.clone()], ..Input::default() };
-        let mut session = Session::of(&input, String::new(), Policy::default());
-        let mut take = |found: &Found<'_>| {
-            session.take_from(&found.observed, Lies::of(found));
+        let mut session = Session::of(&input, String::new());
+        let mut take = |seen: &Seen<'_>| {
+            session.take(seen);
             Flow::GoOn
         };
-        read(&input, &mut take, &mut || Flow::GoOn).expect("a capture");
+        walk(&input, Policy::default(), &mut take, &mut || Flow::GoOn).expect("a capture");
 
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(2000).unwrap();
 

@@ -6,7 +6,7 @@
 //! messages are held.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
@@ -19,9 +19,9 @@ use sv2_capture::ById;
 use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::index::{Change, Extra, Outcome, Reader, Row};
 use sv2_capture::observed::{HandshakeSeen, Observed, What};
-use sv2_capture::rules::{Finding, Inspector, Policy, Tally};
-use sv2_capture::state::channel::{Channel, ChannelKind, Group};
-use sv2_capture::state::{Derived, Facts};
+use sv2_capture::rules::{Finding, Tally};
+use sv2_capture::state::channel::ChannelKind;
+use sv2_capture::state::{ChannelStanding, Derived, Facts, Standing};
 
 use super::by_channel::ByChannel;
 use super::columns::PartOf;
@@ -32,7 +32,7 @@ use super::quick;
 use super::remarks::Remarks;
 use super::rows::Rows;
 use super::tables::list;
-use crate::capture::{End, Input};
+use crate::capture::{End, Input, Seen};
 
 /// Everything of one capture, up to [`Session::ENTRIES_MAX`].
 #[derive(Default)]
@@ -52,7 +52,6 @@ pub(crate) struct Session {
     connections: ById<ConnectionRow>,
     channels: ByChannel<ChannelRow>,
     jobs: Vec<JobRow>,
-    inspector: Inspector,
     /// Places of shares without a verdict, by connection and channel.
     waiting: ByChannel<VecDeque<usize>>,
     waiting_count: usize,
@@ -129,13 +128,13 @@ impl Session {
     pub(crate) const HELD_LEN_MAX: usize = 64 << 20;
 
     /// Nothing was observed yet; what will be is held.
-    pub(crate) fn new(name: String, policy: Policy) -> Self {
-        Session { name, inspector: Inspector::new(policy), ..Session::default() }
+    pub(crate) fn new(name: String) -> Self {
+        Session { name, ..Session::default() }
     }
 
     /// The same of an input, whose messages are read again where it can be.
-    pub(crate) fn of(input: &Input, name: String, policy: Policy) -> Self {
-        Session { origins: Origins::of(input), ..Session::new(name, policy) }
+    pub(crate) fn of(input: &Input, name: String) -> Self {
+        Session { origins: Origins::of(input), ..Session::new(name) }
     }
 
     /// The same, whose rows can become an index.
@@ -253,27 +252,26 @@ impl Session {
         }
     }
 
-    /// Takes the next observation, of no file.
-    #[cfg(test)]
-    pub(crate) fn take(&mut self, observed: &Observed<'_>) {
-        self.take_from(observed, Lies::default());
-    }
-
-    /// The same, and where it lies.
-    pub(crate) fn take_from(&mut self, observed: &Observed<'_>, lies: Lies<'_>) {
+    /// Takes the next observation.
+    pub(crate) fn take(&mut self, seen: &Seen<'_>) {
         if !self.has_room() {
             self.left_out += 1;
             return;
         }
-        let report = self.inspector.observe(observed);
+        let Seen { found, report, standing, .. } = seen;
+        let observed = &found.observed;
         report.findings.iter().for_each(|finding| self.tally.add(finding));
         let mut row = row_of(observed, &report.facts);
         let last_at = self.connections.get(observed.connection).map(|row| row.last_at);
         row.since_last = last_at.map(|last| observed.at.saturating_sub(last));
         row.has_findings = !report.findings.is_empty();
-        self.note_connection(observed, &row, report.findings.len());
+        if let Some(standing) = standing {
+            self.note_connection(observed, &row, standing, report.findings.len());
+        }
         self.note_shares(observed, &report.facts);
-        self.note_channels(observed, &report.facts);
+        if let Some(standing) = standing {
+            self.note_channels(observed, &report.facts, standing);
+        }
         self.note_jobs(observed, &report.facts);
         // The request learns of its answer.
         if let Some(pair) = row.pair
@@ -284,10 +282,10 @@ impl Session {
         }
         let mut extra = Extra {
             derived: report.facts.derived(),
-            findings: report.findings,
+            findings: report.findings.clone(),
             ..Extra::default()
         };
-        self.origins.place(observed, lies, &mut row, &mut extra);
+        self.origins.place(observed, Lies::of(found), &mut row, &mut extra);
         self.held_len += extra.bytes.as_ref().map_or(0, Vec::len);
         match &observed.what {
             What::Frame { .. } | What::Line { .. } => {}
@@ -341,15 +339,21 @@ impl Session {
         self.rows.len() < Self::ENTRIES_MAX && self.held_len < Self::HELD_LEN_MAX
     }
 
-    fn note_connection(&mut self, observed: &Observed<'_>, seen: &Row, finding_count: usize) {
-        let Some(state) = self.inspector.state().connection(observed.connection) else { return };
-        if self.connections.len() >= CONNECTIONS_MAX && !self.connections.contains(state.id) {
+    fn note_connection(
+        &mut self,
+        observed: &Observed<'_>,
+        seen: &Row,
+        standing: &Standing,
+        finding_count: usize,
+    ) {
+        let id = observed.connection;
+        if self.connections.len() >= CONNECTIONS_MAX && !self.connections.contains(id) {
             return;
         }
-        let row = self.connections.get_or_insert_with(state.id, || ConnectionRow {
-            id: state.id,
-            client: state.client,
-            server: state.server,
+        let row = self.connections.get_or_insert_with(id, || ConnectionRow {
+            id,
+            client: standing.client,
+            server: standing.server,
             opened: (observed.number, observed.at),
             last_at: observed.at,
             is_closed: false,
@@ -364,20 +368,16 @@ impl Session {
             finding_count: 0,
         });
         row.last_at = observed.at;
-        row.is_closed = state.ended.is_some();
-        row.protocol = state.protocol;
-        row.is_sv1 = state.is_sv1;
-        row.flags = state.client_flags();
-        if let Some(sv2_capture::state::connection::SetupAnswered::Success { version, .. }) =
-            state.answered
-        {
-            row.version = Some(version);
-        }
+        row.is_closed = standing.is_ended;
+        row.protocol = standing.protocol;
+        row.is_sv1 = standing.is_sv1;
+        row.flags = standing.client_flags;
+        row.version = standing.version.or(row.version);
         if let What::Handshake(seen) = &observed.what {
             row.handshake = Some(seen.clone());
         }
-        row.channel_count = row.channel_count.max(state.channels.len());
-        row.message_count = state.message_count;
+        row.channel_count = row.channel_count.max(standing.channel_count);
+        row.message_count = standing.message_count;
         if let Some(latency) = seen.latency
             && row.latencies.len() < LATENCIES_MAX
             && self.latency_count < ALL_LATENCIES_MAX
@@ -388,30 +388,21 @@ impl Session {
         row.finding_count += finding_count;
     }
 
-    fn note_channels(&mut self, observed: &Observed<'_>, facts: &Facts) {
-        let Some(state) = self.inspector.state().connection(observed.connection) else { return };
-        let named = facts.channel.filter(|id| state.channels.contains_key(id));
-        let opened = match &facts.message {
-            Some(Message::OpenStandardMiningChannelSuccess(message)) => Some(message.channel_id),
-            Some(Message::OpenExtendedMiningChannelSuccess(message)) => Some(message.channel_id),
-            _ => None,
-        };
-        if let Some(id) = opened.or(named)
-            && let Some(channel) = state.channels.get(&id)
-        {
+    fn note_channels(&mut self, observed: &Observed<'_>, facts: &Facts, standing: &Standing) {
+        if let (Some(id), Some(channel)) = (facts.channel, &standing.channel) {
             let connection = observed.connection;
             let known = self.channels.get_mut(connection, id);
             if is_about_shares(facts)
                 && let Some(row) = known
-                && row.opened_by == channel.opened.number
+                && row.opened_by == channel.opened
             {
-                row.follow(observed, channel, &state.groups);
+                row.follow(observed, channel);
             } else {
                 let known = self.channels.get(connection, id);
                 if known.is_none() && self.channels.len() >= CHANNELS_MAX {
                     return;
                 }
-                let row = channel_row(observed, id, channel, &state.groups);
+                let row = channel_row(observed, id, channel);
                 let work = known.map_or(0.0, |known| known.work);
                 let first_at = known.map_or(observed.at, |known| known.first_at);
                 self.channels.insert(connection, id, ChannelRow { work, first_at, ..row });
@@ -423,12 +414,10 @@ impl Session {
         {
             row.work += proof.target.difficulty();
         }
-        if matches!(facts.message, Some(Message::CloseChannel(_))) {
-            let gone = |row: &&mut ChannelRow| !state.channels.contains_key(&row.id);
-            self.channels
-                .values_mut(observed.connection)
-                .filter(gone)
-                .for_each(|row| row.closed = true);
+        for id in &standing.closed {
+            if let Some(row) = self.channels.get_mut(observed.connection, *id) {
+                row.closed = true;
+            }
         }
     }
 
@@ -613,29 +602,24 @@ pub(super) fn number_of(index: usize) -> u64 {
     index as u64 + 1
 }
 
-fn channel_row(
-    observed: &Observed<'_>,
-    id: u32,
-    channel: &Channel,
-    groups: &BTreeMap<u32, Group>,
-) -> ChannelRow {
+fn channel_row(observed: &Observed<'_>, id: u32, channel: &ChannelStanding) -> ChannelRow {
     ChannelRow {
         connection: observed.connection,
         id,
         kind: channel.kind,
         group: channel.group,
-        user_identity: channel.user_identity.clone(),
-        opened_by: channel.opened.number,
+        user_identity: channel.user_identity.to_string(),
+        opened_by: channel.opened,
         closed: false,
-        target_difficulty: channel.target(groups).difficulty(),
+        target_difficulty: channel.target.difficulty(),
         nominal_hashrate: channel.nominal_hashrate,
-        expected_shares_per_minute: channel.expected_shares_per_minute(groups),
-        prefix: super::describe::hex(channel.extranonce_prefix.now().as_slice()),
+        expected_shares_per_minute: channel.expected_shares_per_minute(),
+        prefix: super::describe::hex(channel.extranonce_prefix.as_slice()),
         rollable_extranonce_size: channel.rollable_extranonce_size,
-        submitted: channel.shares.submitted,
-        accepted: channel.shares.shares_accepted,
-        rejected: channel.shares.shares_rejected(),
-        blocks_found: channel.shares.blocks_found,
+        submitted: channel.submitted,
+        accepted: channel.accepted,
+        rejected: channel.rejected,
+        blocks_found: channel.blocks_found,
         first_at: observed.at,
         last_at: observed.at,
         work: 0.0,
@@ -644,19 +628,14 @@ fn channel_row(
 
 impl ChannelRow {
     /// What may have changed with a message about shares, which nearly all messages are.
-    fn follow(
-        &mut self,
-        observed: &Observed<'_>,
-        channel: &Channel,
-        groups: &BTreeMap<u32, Group>,
-    ) {
+    fn follow(&mut self, observed: &Observed<'_>, channel: &ChannelStanding) {
         self.group = channel.group;
-        self.target_difficulty = channel.target(groups).difficulty();
-        self.expected_shares_per_minute = channel.expected_shares_per_minute(groups);
-        self.submitted = channel.shares.submitted;
-        self.accepted = channel.shares.shares_accepted;
-        self.rejected = channel.shares.shares_rejected();
-        self.blocks_found = channel.shares.blocks_found;
+        self.target_difficulty = channel.target.difficulty();
+        self.expected_shares_per_minute = channel.expected_shares_per_minute();
+        self.submitted = channel.submitted;
+        self.accepted = channel.accepted;
+        self.rejected = channel.rejected;
+        self.blocks_found = channel.blocks_found;
         self.last_at = observed.at;
     }
 }

@@ -15,6 +15,7 @@ use sv2::mining::{
 use sv2::wire::{B32, B64K, Seq255, Str255, Target, Tlvs, U256};
 use sv2_capture::Direction;
 use sv2_capture::observed::{Integrity, Observed, What};
+use sv2_capture::read::Found;
 use sv2_capture::rules::Policy;
 use sv2_capture::state::Derived;
 
@@ -25,18 +26,27 @@ use super::open::open;
 use super::session::Session;
 use super::theme::{Theme, ThemeName};
 use super::view;
-use crate::capture::Input;
+use crate::capture::{Follower, Input};
 
 const START: u64 = 1_700_000_000_000_000_000;
+
+/// An observation of no file.
+fn take(session: &mut Session, follower: &mut Follower, observed: Observed<'_>) {
+    let came = follower.follow(&observed);
+    let found = Found { observed, places: &[], pieces: &[], seal: None, is_left_sealed: false };
+    came.show(&found, &mut |seen| session.take(seen));
+}
 
 /// A device and its pool: set-up, a channel, a job, a share that is paid, a new block, and a share
 /// that comes too late for it.
 fn session() -> Session {
-    let mut session = Session::new("pool.pcapng".into(), Policy::default());
+    let mut session = Session::new("pool.pcapng".into());
+    let mut follower = Follower::new(Policy::default());
     let mut number = 0;
     let mut observe = |at_ms: u64, what: What<'_>| {
         number += 1;
-        session.take(&Observed { number, at: START + at_ms * 1_000_000, connection: 0, what });
+        let at = START + at_ms * 1_000_000;
+        take(&mut session, &mut follower, Observed { number, at, connection: 0, what });
     };
     observe(
         0,
@@ -417,7 +427,8 @@ fn whoever_stands_at_the_end_of_what_is_live_stays_there_and_nobody_else_is_move
         let frame = message.to_frame(&Tlvs::default());
         let (direction, integrity) = (Direction::ServerToClient, Integrity::Plain);
         let what = What::Frame { direction, frame: &frame, integrity };
-        app.session.take(&Observed { number, at, connection: 0, what });
+        let mut follower = Follower::new(Policy::default());
+        take(&mut app.session, &mut follower, Observed { number, at, connection: 0, what });
         app.grow();
 
         assert_eq!(app.shown_count(), count + 1, "{keys} {filter}");

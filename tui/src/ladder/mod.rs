@@ -10,7 +10,7 @@ use sv2_capture::filter::Filter;
 
 use crate::capture::{Flow, Input, Judgement, Seen, Verdict, walk};
 use crate::inspect::lanes::Lanes;
-use crate::inspect::{Entry, Lies, Session, describe};
+use crate::inspect::{Entry, Session, describe};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -71,14 +71,14 @@ fn ladder(options: &Ladder) -> Result<Outcome, Outcome> {
         Outcome::usage(format!("--filter {}: at {at}: {error}", options.filter))
     })?;
     let policy = options.judgement.policy()?;
-    let mut session = Session::of(&options.input, String::new(), policy);
+    let mut session = Session::of(&options.input, String::new());
     let mut verdict = Verdict::default();
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
-        session.take_from(&seen.found.observed, Lies::of(seen.found));
+        session.take(seen);
         Flow::GoOn
     };
-    let end = walk(&options.input, Default::default(), &mut see, &mut || Flow::GoOn);
+    let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
     if end.is_ok() {
         let places = session.places(&filter);
         let drawn = places.iter().take(options.max);

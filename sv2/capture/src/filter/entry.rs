@@ -10,8 +10,8 @@ use super::{Column, Columns, Field, FieldPath, Predicate, Value};
 use crate::Direction;
 use crate::observed::{Integrity, Observed, What};
 use crate::rules::{Finding, Report};
+use crate::state::Standing;
 use crate::state::channel::ChannelKind;
-use crate::state::connection::Connection;
 use crate::state::job::JobState;
 
 /// One observation, as row 0.
@@ -22,7 +22,7 @@ pub struct Entry<'a> {
     /// What came of it.
     pub report: &'a Report,
     /// Where it belongs, as it stands behind the observation.
-    pub connection: Option<&'a Connection>,
+    pub standing: Option<&'a Standing>,
     /// When its connection said something before, in nanoseconds since the Unix epoch.
     pub previous_at: Option<u64>,
     /// The last column of the list.
@@ -54,13 +54,13 @@ impl Entry<'_> {
     }
 
     fn of_connection(&self, column: Column, take: &mut dyn FnMut(Value<'_>)) {
-        let Some(connection) = self.connection else { return };
-        let channel = self.report.facts.channel.and_then(|id| connection.channels.get(&id));
+        let Some(standing) = self.standing else { return };
+        let channel = standing.channel.as_ref();
         let is_up = self.observed.what.direction() == Some(Direction::ClientToServer);
         let (from, to) = if is_up {
-            (connection.client, connection.server)
+            (standing.client, standing.server)
         } else {
-            (connection.server, connection.client)
+            (standing.server, standing.client)
         };
         match column {
             Column::Src if self.observed.what.direction().is_some() => {
@@ -70,8 +70,8 @@ impl Entry<'_> {
                 take(Value::Address(to.ip()))
             }
             Column::Proto => {
-                let name = match connection.protocol {
-                    _ if connection.is_sv1 => "sv1",
+                let name = match standing.protocol {
+                    _ if standing.is_sv1 => "sv1",
                     Some(Protocol::Mining) => "mining",
                     Some(Protocol::JobDeclaration) => "jobdecl",
                     Some(Protocol::TemplateDistribution) => "tmpl",
@@ -223,12 +223,7 @@ impl Columns for Entry<'_> {
             Predicate::Retired => matches!(state, Some(JobState::Retired { .. })),
             Predicate::Stale => facts.verdict() == Some("stale"),
             Predicate::Duplicate => facts.share.is_some_and(|share| share.repeats.is_some()),
-            Predicate::Orphan => {
-                let there = self.connection.zip(facts.channel).is_none_or(|(connection, id)| {
-                    connection.channels.contains_key(&id) || connection.groups.contains_key(&id)
-                });
-                !there
-            }
+            Predicate::Orphan => self.standing.is_some_and(|standing| standing.is_orphan),
             Predicate::Accepted
             | Predicate::Rejected
             | Predicate::Unanswered

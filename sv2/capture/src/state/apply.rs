@@ -482,7 +482,7 @@ fn open(
         requested,
         group,
         joined: mark.number,
-        user_identity: request.as_ref().map(|r| r.user_identity.clone()).unwrap_or_default(),
+        user_identity: request.as_ref().map_or("", |request| &request.user_identity).into(),
         nominal_hashrate: request.as_ref().map_or(0.0, |request| request.nominal_hash_rate),
         requested_max_target: request.as_ref().map(|request| request.max_target),
         max_target_asked: mark,

@@ -1,6 +1,7 @@
 //! Channels and groups as both sides have agreed on them (spec 5.2, 5.3.2 to 5.3.10).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 pub use sv2::mining::channel::ChannelKind;
 use sv2::mining::header::CoinbaseMidstate;
@@ -24,7 +25,7 @@ pub struct Channel {
     /// When it joined, by number.
     pub joined: u64,
     /// As in the request.
-    pub user_identity: String,
+    pub user_identity: Arc<str>,
     /// Hashes per second, as the client says.
     pub nominal_hashrate: f32,
     /// The easiest target that the client has asked for; `None` where it was not captured.
@@ -92,12 +93,7 @@ impl Channel {
 
     /// Shares that the claimed hash rate should find in a minute; 0 where it claims none.
     pub fn expected_shares_per_minute(&self, groups: &BTreeMap<u32, Group>) -> f64 {
-        let rate = f64::from(self.nominal_hashrate);
-        if rate.is_finite() && rate > 0.0 {
-            rate * 60.0 / self.target(groups).expected_hashes()
-        } else {
-            0.0
-        }
+        shares_per_minute(self.nominal_hashrate, self.target(groups))
     }
 
     /// The target for jobs that come or become active: what was set last, for the channel or for
@@ -142,6 +138,12 @@ impl Channel {
         let group = groups.get(&self.group).map(|group| &group.board);
         View { own: &self.board, group, joined: self.joined }
     }
+}
+
+/// Shares that a hash rate should find in a minute; 0 of none.
+pub(super) fn shares_per_minute(hash_rate: f32, target: Target) -> f64 {
+    let rate = f64::from(hash_rate);
+    if rate.is_finite() && rate > 0.0 { rate * 60.0 / target.expected_hashes() } else { 0.0 }
 }
 
 /// A group (spec 5.2.3).

@@ -115,6 +115,8 @@ pub struct Connection {
     pub groups: BTreeMap<u32, Group>,
     /// Channels that were closed, with the message that did it.
     pub closed_channels: VecDeque<(u32, Mark)>,
+    /// The message that closed something last, by number, and the channels that it has closed.
+    pub(super) closed_last: (u64, Vec<u32>),
     /// Requests and their answers.
     pub requests: Requests,
     /// Of a template provider.
@@ -160,6 +162,7 @@ impl Connection {
             channels: BTreeMap::new(),
             groups: BTreeMap::new(),
             closed_channels: VecDeque::new(),
+            closed_last: (0, Vec::new()),
             requests: Requests::default(),
             templates: Templates::default(),
             reconnect: None,
@@ -221,9 +224,12 @@ impl Connection {
     pub(super) fn close_channel(&mut self, channel_id: u32, by: Mark) {
         let group = self.groups.remove(&channel_id);
         let members = group.map(|group| group.members).unwrap_or_default();
+        self.closed_last = (by.number, Vec::new());
         for id in members.into_iter().chain([channel_id]) {
             self.leave_group(id);
-            self.channels.remove(&id);
+            if self.channels.remove(&id).is_some() {
+                self.closed_last.1.push(id);
+            }
             if self.closed_channels.len() == Self::CLOSED_MAX {
                 self.closed_channels.pop_front();
             }

@@ -18,6 +18,7 @@ mod proofs;
 mod read;
 pub mod request;
 pub mod share;
+mod standing;
 pub mod template;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use crate::ById;
 
 pub use facts::{Batch, Derived, Facts, JobFacts, target_of};
 pub use mark::{History, Mark};
+pub use standing::{ChannelStanding, Standing};
 
 /// Everything that is known of a capture up to here.
 #[derive(Debug, Default)]

@@ -139,10 +139,11 @@ impl Talk {
         let at = u64::from(START) * 1_000_000_000 + self.elapsed;
         let observed = Observed { number: self.number, at, connection, what };
         let report = self.inspector.observe(&observed);
+        let standing = self.inspector.state().standing(&observed, &report.facts);
         let entry = Entry {
             observed: &observed,
             report: &report,
-            connection: self.inspector.state().connection(connection),
+            standing: standing.as_ref(),
             previous_at: None,
             info: "",
         };

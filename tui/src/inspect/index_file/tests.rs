@@ -1,10 +1,9 @@
 use std::fs;
 
-use sv2_capture::read::Found;
 use tempfile::TempDir;
 
 use super::*;
-use crate::capture::{Flow, read};
+use crate::capture::{Flow, Seen, walk};
 use crate::inspect::open;
 
 /// A capture of some devices, and where it is.
@@ -26,7 +25,7 @@ fn read_once(input: &Input) -> Session {
 }
 
 fn opened(input: &Input) -> Option<Session> {
-    index_of(input).open(input, "shares.pcapng", &Policy::default(), false)
+    index_of(input).open(input, "shares.pcapng", false)
 }
 
 /// Everything that screens show of it.
@@ -72,12 +71,12 @@ fn nothing_but_the_index_is_left_in_the_folder() {
         names.sort();
         names
     };
-    let mut half_read = Session::of(&input, String::new(), Policy::default()).indexed(Some(index));
-    let mut take = |found: &Found<'_>| {
-        half_read.take_from(&found.observed, crate::inspect::Lies::of(found));
+    let mut half_read = Session::of(&input, String::new()).indexed(Some(index));
+    let mut take = |seen: &Seen<'_>| {
+        half_read.take(seen);
         Flow::GoOn
     };
-    read(&input, &mut take, &mut || Flow::GoOn).unwrap();
+    walk(&input, Policy::default(), &mut take, &mut || Flow::GoOn).unwrap();
     half_read.write_index(&[], &End::default()).unwrap();
     assert_eq!(names(), ["shares.pcapng"], "while it is made");
 
@@ -92,13 +91,13 @@ fn nothing_but_the_index_is_left_in_the_folder() {
 
 /// As if there were no index.
 fn read_again(input: &Input) {
-    let session = Session::of(input, String::new(), Policy::default());
+    let session = Session::of(input, String::new());
     let mut session = session.indexed(Some(index_of(input)));
-    let mut take = |found: &Found<'_>| {
-        session.take_from(&found.observed, crate::inspect::Lies::of(found));
+    let mut take = |seen: &Seen<'_>| {
+        session.take(seen);
         Flow::GoOn
     };
-    let end = read(input, &mut take, &mut || Flow::GoOn).unwrap();
+    let end = walk(input, Policy::default(), &mut take, &mut || Flow::GoOn).unwrap();
     session.keep_index(&end);
     assert!(session.notes.is_empty(), "{:?}", session.notes);
 }
@@ -156,7 +155,7 @@ fn a_screen_is_told_of_a_damaged_index_and_the_file_is_gone() {
     bytes[HEAD_LEN + 1000] ^= 1;
     fs::write(&index.path, &bytes).unwrap();
 
-    let session = index.open(&input, "", &Policy::default(), true).expect("its table is whole");
+    let session = index.open(&input, "", true).expect("its table is whole");
 
     while session.failure().is_none() {
         std::thread::yield_now();
@@ -173,7 +172,7 @@ fn an_index_of_something_else_is_made_anew() {
     let mut policy = Policy::default();
     policy.allow("18").unwrap();
     let with_policy = IndexFile::of_long(&input, &policy, 0).unwrap();
-    assert!(with_policy.open(&input, "", &policy, false).is_none(), "other rules");
+    assert!(with_policy.open(&input, "", false).is_none(), "other rules");
 
     let key_log = folder.path().join("keys.log");
     fs::write(&key_log, format!("SV2_I2R {} {}\n", "ab".repeat(64), "cd".repeat(32))).unwrap();
@@ -187,11 +186,11 @@ fn an_index_of_something_else_is_made_anew() {
     assert!(opened(&input).is_none(), "another capture");
 
     let mut count = 0;
-    let mut take = |_: &Found<'_>| {
+    let mut take = |_: &Seen<'_>| {
         count += 1;
         Flow::GoOn
     };
-    read(&input, &mut take, &mut || Flow::GoOn).unwrap();
+    walk(&input, Policy::default(), &mut take, &mut || Flow::GoOn).unwrap();
     let anew = read_once(&input);
     assert_eq!(anew.len(), count);
     assert!(count <= whole.len());
