@@ -59,13 +59,15 @@ pub struct Silence {
     pub counted_until: u64,
 }
 
-/// The root of the last extended job, so that shares cost no more than they must.
+/// What the shares of the last extended job have in common, so that they cost no more than they
+/// must.
 #[derive(Debug, Default)]
 pub(super) struct RootCache {
     /// Arrival of the job, and of the prefix.
     pub(super) key: (u64, u64),
     pub(super) midstate: Option<CoinbaseMidstate>,
-    pub(super) root: Option<U256>,
+    /// Of the last extranonce: who rolls nonces and versions keeps it for many shares.
+    pub(super) root: Option<(B32, U256)>,
 }
 
 /// The exact difficulty of the last target: a long division.

@@ -247,8 +247,7 @@ impl Setting<'_> {
     }
 
     fn proof(&self, share: &Submitted, cache: &mut RootCache) -> Option<Proof> {
-        let extranonce = share.extranonce.unwrap_or_default();
-        let merkle_root = self.root(extranonce.as_slice(), cache)?;
+        let merkle_root = self.root(share.extranonce.unwrap_or_default(), cache)?;
         let header = Header {
             version: share.version,
             prev_hash: self.tip.prev_hash,
@@ -272,7 +271,7 @@ impl Setting<'_> {
     }
 
     /// `None` where the work is not remembered any more.
-    fn root(&self, extranonce: &[u8], cache: &mut RootCache) -> Option<U256> {
+    fn root(&self, extranonce: B32, cache: &mut RootCache) -> Option<U256> {
         let work = match &self.job.work {
             WorkRef::Root(root) => return Some(*root),
             WorkRef::Shared(work) => work.upgrade()?,
@@ -285,16 +284,14 @@ impl Setting<'_> {
         if cache.key != key {
             *cache = RootCache { key, ..Default::default() };
         }
-        if let Some(root) = cache.root.filter(|_| extranonce.is_empty()) {
+        if let Some((_, root)) = cache.root.filter(|(known, _)| *known == extranonce) {
             return Some(root);
         }
         let midstate = cache
             .midstate
             .get_or_insert_with(|| CoinbaseMidstate::new(prefix, own_prefix.as_slice()));
-        let root = merkle_root(midstate.txid(extranonce, suffix), path);
-        if extranonce.is_empty() {
-            cache.root = Some(root);
-        }
+        let root = merkle_root(midstate.txid(extranonce.as_slice(), suffix), path);
+        cache.root = Some((extranonce, root));
         Some(root)
     }
 }
