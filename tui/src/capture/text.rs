@@ -1,15 +1,15 @@
 //! An observation as a line of text, and times.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Write};
 
 use chrono::{DateTime, Datelike as _, Timelike as _};
 
 use crate::inspect::{Entry, describe};
 
 /// Appends the line of an observation, `since_first` nanoseconds after the first one.
-pub(crate) fn write_line(out: &mut String, entry: &Entry, since_first: u64) {
+pub(crate) fn write_line(out: &mut impl Write, entry: &Entry, since_first: u64) {
     let channel = entry.channel.map_or_else(|| "-".to_owned(), |channel| channel.to_string());
-    // Writing to a string does not fail.
+    // Writing to memory does not fail.
     let _ = writeln!(
         out,
         "{:>7} {:>5}.{:06} c{:<3} {} {:<34} ch {channel:<6} {}",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sv2_capture::filter::{Column, Columns, Field, Problem, Value};
 
-use super::values::write_int;
+use super::out::Out;
 use crate::capture::{Seen, Utc};
 use crate::inspect::describe;
 
@@ -30,7 +30,7 @@ impl Table {
     }
 
     /// The line of names.
-    pub(super) fn write_head(&self, out: &mut String) {
+    pub(super) fn write_head(&self, out: &mut Out) {
         write_row(out, self.fields.iter().map(Field::to_string));
     }
 
@@ -66,7 +66,7 @@ impl Table {
     }
 
     /// The row of an observation. A field that has several values has them in one cell.
-    pub(super) fn write(&self, out: &mut String, seen: &Seen<'_>) {
+    pub(super) fn write(&self, out: &mut Out, seen: &Seen<'_>) {
         let info = if self.fields.contains(&Field::Column(Column::Info)) {
             describe::info(&seen.found.observed.what, &seen.report.facts)
         } else {
@@ -84,7 +84,7 @@ impl Table {
                 columns.values(0, field, &mut |value| {
                     out.push_str(if out.len() == start { "" } else { " " });
                     match value {
-                        Value::Int(number) => write_int(out, number),
+                        Value::Int(number) => out.push_int(number),
                         other => out.push_str(&other.shown()),
                     }
                 });
@@ -95,7 +95,7 @@ impl Table {
     }
 }
 
-fn write_row(out: &mut String, cells: impl Iterator<Item = String>) {
+fn write_row(out: &mut Out, cells: impl Iterator<Item = String>) {
     for (index, cell) in cells.enumerate() {
         if index > 0 {
             out.push(',');
@@ -108,18 +108,18 @@ fn write_row(out: &mut String, cells: impl Iterator<Item = String>) {
 }
 
 /// Quotes the cell that begins at `start`, where it needs to be.
-fn close_cell(out: &mut String, start: usize) {
-    let cell = &out[start..];
-    if cell.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+fn close_cell(out: &mut Out, start: usize) {
+    let cell = &out.as_bytes()[start..];
+    if cell.iter().all(u8::is_ascii_alphanumeric) {
         return;
     }
     // A leading sign is a number or a formula; numbers of ours have no signs.
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula || cell.contains([',', '"', '\n', '\r']) {
+    let is_formula = cell.first().is_some_and(|first| b"=+-@\t\r".contains(first));
+    if is_formula || cell.iter().any(|byte| b",\"\n\r".contains(byte)) {
         let mark = if is_formula { "'" } else { "" };
-        let quoted = format!("\"{mark}{}\"", cell.replace('"', "\"\""));
+        let cell = String::from_utf8_lossy(cell).replace('"', "\"\"");
         out.truncate(start);
-        out.push_str(&quoted);
+        let _ = write!(out, "\"{mark}{cell}\"");
     }
 }
 
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_and_formulas_disarmed() {
-        let mut out = String::new();
+        let mut out = Out::default();
 
         let cells = ["plain", "a,b", "say \"x\"", "=1+1", "-- gap"];
         write_row(&mut out, cells.into_iter().map(str::to_owned));
 
-        assert_eq!(out, "plain,\"a,b\",\"say \"\"x\"\"\",\"'=1+1\",\"'-- gap\"\r\n");
+        assert_eq!(out.into_string(), "plain,\"a,b\",\"say \"\"x\"\"\",\"'=1+1\",\"'-- gap\"\r\n");
     }
 
     #[test]

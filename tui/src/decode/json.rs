@@ -11,7 +11,8 @@ use sv2_capture::observed::{HandshakeSeen, Integrity, Observed, SessionKey, What
 use sv2_capture::rules::Finding;
 use sv2_capture::state::{Derived, Facts};
 
-use super::values::{write_hex, write_int, write_json, write_json_string, write_sound_fields};
+use super::out::Out;
+use super::values::{write_json, write_json_string, write_sound_fields};
 use crate::capture::{Seen, UtcClock};
 
 /// Writes one observation after the other.
@@ -30,14 +31,14 @@ impl Lines {
     }
 
     /// Appends the object of an observation.
-    pub(super) fn write(&mut self, out: &mut String, seen: &Seen<'_>) {
+    pub(super) fn write(&mut self, out: &mut Out, seen: &Seen<'_>) {
         let Observed { number, at, connection, what } = &seen.found.observed;
         out.push_str("{\"v\":1,\"n\":");
-        write_int(out, *number);
+        out.push_int(*number);
         out.push_str(",\"t\":\"");
         out.push_str(self.clock.text(*at));
         out.push_str("\",\"conn\":\"c");
-        write_int(out, u64::from(*connection));
+        out.push_int(u64::from(*connection));
         out.push('"');
         if let Some(direction) = what.direction() {
             out.push_str(match direction {
@@ -47,7 +48,7 @@ impl Lines {
         }
         if let Some(place) = seen.found.places.last() {
             out.push_str(",\"packet\":");
-            write_int(out, place.packet);
+            out.push_int(place.packet);
         }
         match what {
             What::Frame { frame, integrity, .. } => {
@@ -65,7 +66,7 @@ impl Lines {
     }
 
     /// What a message means where it stands.
-    fn write_facts(&mut self, out: &mut String, facts: &Facts, at: u64) {
+    fn write_facts(&mut self, out: &mut Out, facts: &Facts, at: u64) {
         let mut is_empty = true;
         facts.each_derived(&mut |name, value| {
             out.push_str(if is_empty { ",\"d\":{\"" } else { ",\"" });
@@ -77,11 +78,11 @@ impl Lines {
                     out.push_str(self.target_difficulty_text(number));
                 }
                 Derived::Number(number) => write_number(out, number),
-                Derived::Number64(number) => write_int(out, number),
+                Derived::Number64(number) => out.push_int(number),
                 Derived::Word(word) => write_json_string(out, word),
                 Derived::Hash(hash) => {
                     out.push('"');
-                    write_hex(out, &hash.to_be_bytes());
+                    out.push_hex(&hash.to_be_bytes());
                     out.push('"');
                 }
                 Derived::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
@@ -92,11 +93,11 @@ impl Lines {
         }
         if let Some(pair) = facts.pair() {
             out.push_str(",\"pair\":");
-            write_int(out, pair);
+            out.push_int(pair);
         }
         if let Some(latency) = facts.latency(at) {
             out.push_str(",\"lat_us\":");
-            write_int(out, latency / 1_000);
+            out.push_int(latency / 1_000);
         }
     }
 
@@ -104,35 +105,36 @@ impl Lines {
         let (bits, text) = &mut self.target_difficulty;
         if *bits != difficulty.to_bits() {
             *bits = difficulty.to_bits();
-            text.clear();
-            write_number(text, difficulty);
+            let mut fresh = Out::default();
+            write_number(&mut fresh, difficulty);
+            *text = fresh.into_string();
         }
         text
     }
 }
 
-fn write_number(out: &mut String, number: f64) {
+fn write_number(out: &mut Out, number: f64) {
     let quote = if number.is_finite() { "" } else { "\"" };
     let _ = write!(out, "{quote}{number}{quote}");
 }
 
 /// Appends what a frame says by itself.
-pub(crate) fn write_frame(out: &mut String, frame: &Frame, integrity: Integrity, raw: bool) {
+pub(crate) fn write_frame(out: &mut Out, frame: &Frame, integrity: Integrity, raw: bool) {
     let row = descriptor(frame.header().extension(), frame.message_type);
     write_frame_of(out, frame, row, integrity, raw);
 }
 
 fn write_frame_of(
-    out: &mut String,
+    out: &mut Out,
     frame: &Frame,
     row: Option<&'static Descriptor>,
     integrity: Integrity,
     raw: bool,
 ) {
     out.push_str(",\"ext\":");
-    write_int(out, u64::from(frame.extension_type));
+    out.push_int(u64::from(frame.extension_type));
     out.push_str(",\"type\":");
-    write_int(out, u64::from(frame.message_type));
+    out.push_int(u64::from(frame.message_type));
     out.push_str(",\"msg\":");
     match row {
         None => out.push_str("null"),
@@ -140,10 +142,10 @@ fn write_frame_of(
     }
     if let Some(channel_id) = frame.channel_id() {
         out.push_str(",\"ch\":");
-        write_int(out, u64::from(channel_id));
+        out.push_int(u64::from(channel_id));
     }
     out.push_str(",\"len\":");
-    write_int(out, frame.payload.len() as u64);
+    out.push_int(frame.payload.len() as u64);
     out.push_str(match integrity {
         Integrity::Verified => ",\"mac\":\"ok\"",
         Integrity::Unverified => ",\"mac\":\"unverified\"",
@@ -155,13 +157,13 @@ fn write_frame_of(
     }
     if raw || row.is_none() {
         out.push_str(",\"raw\":\"");
-        write_hex(out, &frame.payload);
+        out.push_hex(&frame.payload);
         out.push('"');
     }
 }
 
 /// Fields, what stands behind them, and what is wrong or odd with them.
-fn write_fields(out: &mut String, row: &Descriptor, payload: &[u8]) {
+fn write_fields(out: &mut Out, row: &Descriptor, payload: &[u8]) {
     let start = out.len();
     out.push_str(",\"f\":{");
     if write_sound_fields(out, row.fields, payload) == Some(payload.len()) {
@@ -186,19 +188,19 @@ fn write_fields(out: &mut String, row: &Descriptor, payload: &[u8]) {
     };
     if !tlvs.is_empty() {
         out.push_str(",\"tlvs\":\"");
-        write_hex(out, tlvs);
+        out.push_hex(tlvs);
         out.push('"');
     }
     write_strings(out, "problems", dissection.findings.iter().map(ToString::to_string));
 }
 
-fn write_findings(out: &mut String, findings: &[Finding]) {
+fn write_findings(out: &mut Out, findings: &[Finding]) {
     write_strings(out, "x", findings.iter().map(Finding::code));
     write_strings(out, "why", findings.iter().map(|finding| finding.text.clone()));
 }
 
 /// A list, unless it is empty.
-fn write_strings(out: &mut String, name: &str, strings: impl Iterator<Item = String>) {
+fn write_strings(out: &mut Out, name: &str, strings: impl Iterator<Item = String>) {
     let mut is_empty = true;
     for string in strings {
         if is_empty {
@@ -212,7 +214,7 @@ fn write_strings(out: &mut String, name: &str, strings: impl Iterator<Item = Str
     out.push_str(if is_empty { "" } else { "]" });
 }
 
-fn write_event(out: &mut String, what: &What<'_>) {
+fn write_event(out: &mut Out, what: &What<'_>) {
     let _ = write!(out, ",\"event\":\"{}\"", what.word());
     match what {
         What::Opened { client, server, from_the_start, is_selection } => {
@@ -240,7 +242,7 @@ fn write_event(out: &mut String, what: &What<'_>) {
     }
 }
 
-fn write_handshake(out: &mut String, seen: &HandshakeSeen) {
+fn write_handshake(out: &mut Out, seen: &HandshakeSeen) {
     let key = match seen.key {
         SessionKey::Missing => "missing",
         SessionKey::Fits => "fits",
@@ -260,7 +262,7 @@ fn write_handshake(out: &mut String, seen: &HandshakeSeen) {
             ",\"certificate\":{{\"version\":{},\"valid_from\":{},\"not_valid_after\":{},\"static_x\":\"",
             certificate.version, certificate.valid_from, certificate.not_valid_after
         );
-        write_hex(out, &shown.static_x);
+        out.push_hex(&shown.static_x);
         out.push('"');
         if let Some(is_signed) = shown.is_signed {
             let _ = write!(out, ",\"is_signed\":{is_signed}");

@@ -3,6 +3,7 @@
 mod csv;
 mod json;
 mod options;
+mod out;
 mod text;
 mod values;
 
@@ -19,6 +20,7 @@ use csv::Table;
 pub(crate) use json::write_frame;
 pub(crate) use options::Decode;
 use options::Form;
+pub(crate) use out::Out;
 use text::Detail;
 
 /// Text that is written at once, in bytes.
@@ -47,7 +49,7 @@ fn print(
     out: &mut dyn Write,
 ) -> Result<Outcome, Outcome> {
     let table = Table::new(&options.fields).map_err(Outcome::Usage)?;
-    let mut printer = Printer { out, text: String::new(), is_gone: false };
+    let mut printer = Printer { out, text: Out::default(), is_gone: false };
     let mut verdict = Verdict::default();
     let mut lines = json::Lines::new(options.raw);
     let detail = Detail { verbose: options.verbose, hex: options.hex };
@@ -85,7 +87,7 @@ fn print(
 /// Output in batches. A reader that has gone away has seen enough.
 struct Printer<'a> {
     out: &'a mut dyn Write,
-    text: String,
+    text: Out,
     is_gone: bool,
 }
 

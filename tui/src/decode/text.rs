@@ -8,7 +8,8 @@ use sv2::wire::Frame;
 use sv2::wire::dissect::{Name, Node};
 use sv2_capture::observed::{Integrity, What};
 
-use super::values::{write_hex, write_text};
+use super::out::Out;
+use super::values::write_text;
 use crate::capture::{Seen, Utc, write_line};
 use crate::inspect::Entry;
 
@@ -22,7 +23,7 @@ pub(super) struct Detail {
 }
 
 /// Appends an observation.
-pub(super) fn write(out: &mut String, seen: &Seen<'_>, detail: Detail) {
+pub(super) fn write(out: &mut Out, seen: &Seen<'_>, detail: Detail) {
     let observed = &seen.found.observed;
     let entry = Entry::of(observed, &seen.report.facts);
     write_line(out, &entry, seen.since_first);
@@ -55,7 +56,7 @@ fn packets(seen: &Seen<'_>) -> String {
 }
 
 fn write_tree(
-    out: &mut String,
+    out: &mut Out,
     seen: &Seen<'_>,
     frame: &Frame,
     integrity: Integrity,
@@ -85,7 +86,7 @@ fn write_tree(
     }
 }
 
-fn write_node(out: &mut String, node: &Node, frame: &Frame, indent: usize, with_types: bool) {
+fn write_node(out: &mut Out, node: &Node, frame: &Frame, indent: usize, with_types: bool) {
     let _ = write!(out, "{:indent$}", "");
     if with_types {
         let span = &node.span;
@@ -109,21 +110,21 @@ fn write_node(out: &mut String, node: &Node, frame: &Frame, indent: usize, with_
 }
 
 /// Sixteen bytes a line, as hexdump does.
-fn write_dump(out: &mut String, bytes: &[u8]) {
+fn write_dump(out: &mut Out, bytes: &[u8]) {
     for (index, row) in bytes.chunks(16).enumerate() {
         let _ = write!(out, "{INDENT}{:04x}  ", index * 16);
         for column in 0..16 {
             match row.get(column) {
-                Some(byte) => write_hex(out, &[*byte]),
+                Some(byte) => out.push_hex(&[*byte]),
                 None => out.push_str("  "),
             }
             out.push_str(if column == 7 { "  " } else { " " });
         }
         out.push(' ');
-        out.extend(row.iter().map(|byte| match byte {
-            0x20..=0x7e => char::from(*byte),
-            _ => '.',
-        }));
+        row.iter().for_each(|byte| match byte {
+            0x20..=0x7e => out.push(char::from(*byte)),
+            _ => out.push('.'),
+        });
         out.push('\n');
     }
 }

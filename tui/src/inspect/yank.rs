@@ -4,7 +4,7 @@ use super::app::App;
 use super::describe;
 use super::entry::{Entry, Kind};
 use super::tree::TreeLine;
-use crate::decode::write_frame;
+use crate::decode::{Out, write_frame};
 
 /// What [`yanked`] takes.
 pub(super) const LETTERS: &str = "h (bytes), j (JSON), m (fields), f (this field), x (test vector)";
@@ -40,10 +40,11 @@ fn json(entry: &Entry) -> Option<String> {
     let (Kind::Frame { frame, .. }, Some(integrity)) = (&entry.what, entry.integrity) else {
         return None;
     };
-    let mut text = format!("{{\"v\":1,\"n\":{},\"conn\":\"c{}\"", entry.number, entry.connection);
-    write_frame(&mut text, frame, integrity, true);
-    text.push('}');
-    Some(text)
+    let (number, connection) = (entry.number, entry.connection);
+    let mut out = Out::from(format!("{{\"v\":1,\"n\":{number},\"conn\":\"c{connection}\""));
+    write_frame(&mut out, frame, integrity, true);
+    out.push('}');
+    Some(out.into_string())
 }
 
 /// Header and payload, in clear; nothing of what is no frame.
