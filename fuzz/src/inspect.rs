@@ -26,6 +26,7 @@ pub fn inspect(data: &[u8]) {
             from_the_start: connection == 0,
             // In either way, it is not whole.
             is_selection: connection == 1 && data.len() % 2 == 1,
+            is_redacted: data.len() % 3 == 1,
         };
         let number = u64::from(connection) + 1;
         inspector.observe(&Observed { number, at: 0, connection, what });

@@ -145,7 +145,13 @@ fn shares(is_extended: bool) -> Vec<Sent> {
 fn observe_all(opening: &[Sent], shares: &[Sent], mut observe: impl FnMut(&Observed<'_>)) {
     let address = |port| SocketAddr::from(([10, 0, 0, 1], port));
     let (client, server) = (address(50_000), address(34_254));
-    let what = What::Opened { client, server, from_the_start: true, is_selection: false };
+    let what = What::Opened {
+        client,
+        server,
+        from_the_start: true,
+        is_selection: false,
+        is_redacted: false,
+    };
     observe(&Observed { number: 1, at: START * 1_000_000_000, connection: 0, what });
     for (number, (direction, frame)) in (2..).zip(opening.iter().chain(shares)) {
         let at = START * 1_000_000_000 + number * 100_000;

@@ -13,6 +13,8 @@ use crate::tcp::{ACK, FIN, PSH, RST, SEGMENT_LEN_MAX, SYN, Segment};
 #[derive(Debug)]
 pub struct Capture {
     out: Vec<u8>,
+    /// How packets of each interface were made.
+    interfaces: Vec<Making>,
     streams: Vec<Stream>,
     timeline: Timeline,
 }
@@ -53,7 +55,8 @@ impl Capture {
         let mut out = Vec::new();
         pcapng::section_header(&mut out, application);
         pcapng::interface(&mut out, "sv2");
-        Capture { out, streams: Vec::new(), timeline: Timeline::default() }
+        let interfaces = vec![Making::Captured];
+        Capture { out, interfaces, streams: Vec::new(), timeline: Timeline::default() }
     }
 
     /// An empty copy of a part of another capture: readers do not wait for what is not in it.
@@ -62,7 +65,8 @@ impl Capture {
         pcapng::section_header(&mut out, application);
         pcapng::interface_of(&mut out, "whole", Making::Copied);
         pcapng::interface_of(&mut out, "selection", Making::Selected);
-        Capture { out, streams: Vec::new(), timeline: Timeline::default() }
+        let interfaces = vec![Making::Copied, Making::Selected];
+        Capture { out, interfaces, streams: Vec::new(), timeline: Timeline::default() }
     }
 
     /// A connection is opened: three packets.
@@ -70,14 +74,21 @@ impl Capture {
         self.open_on(now, 0, client, server)
     }
 
-    /// The same of a connection of a copy, of which messages are left out.
-    pub fn open_selection(&mut self, now: Now, client: SocketAddr, server: SocketAddr) -> StreamId {
-        self.open_on(now, SELECTION, client, server)
+    /// The same of a connection of a copy, and how that is made.
+    pub fn open_copied(
+        &mut self,
+        now: Now,
+        client: SocketAddr,
+        server: SocketAddr,
+        making: Making,
+    ) -> StreamId {
+        let interface = self.interface_of(making);
+        self.open_on(now, interface, client, server)
     }
 
     /// A connection that was open before anything was captured.
-    pub fn join(&mut self, client: SocketAddr, server: SocketAddr, is_selection: bool) -> StreamId {
-        let interface = if is_selection { SELECTION } else { 0 };
+    pub fn join(&mut self, client: SocketAddr, server: SocketAddr, making: Making) -> StreamId {
+        let interface = self.interface_of(making);
         self.streams.push(Stream { client, server, next: [1, 1], interface });
         StreamId(self.streams.len() - 1)
     }
@@ -89,6 +100,18 @@ impl Capture {
         // Sequence numbers go round: what is further away would lie in the past.
         let len = u32::try_from(len).unwrap_or(u32::MAX).min(SKIPPED_LEN_MAX);
         *next = next.wrapping_add(len);
+    }
+
+    /// Its number; an interface that is not there yet is described where it is needed first.
+    fn interface_of(&mut self, making: Making) -> u32 {
+        let known = self.interfaces.iter().position(|known| *known == making);
+        let place = known.unwrap_or_else(|| {
+            let name = if making.is_selection() { "redacted selection" } else { "redacted" };
+            pcapng::interface_of(&mut self.out, name, making);
+            self.interfaces.push(making);
+            self.interfaces.len() - 1
+        });
+        u32::try_from(place).expect("there are five ways to make packets")
     }
 
     fn open_on(
@@ -171,8 +194,6 @@ impl Capture {
     }
 }
 
-/// Number of the interface of a copy whose connections are not whole.
-const SELECTION: u32 = 1;
 /// Bytes that one step leaves out: half of the numbers are those to come.
 const SKIPPED_LEN_MAX: u32 = 1 << 30;
 

@@ -8,7 +8,7 @@
 //! [`read`] finds packets, streams, frames and lines in a capture, of this or any other tool. What
 //! it finds ([`observed`]) is followed connection by connection ([`state`]) and judged
 //! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found, [`index`] keeps
-//! it in little room. [`sample`] makes captures of any length for measurements.
+//! it in little room, [`redact`] takes out of it who was there. [`sample`] makes captures of any length for measurements.
 
 mod by_id;
 mod capture;
@@ -18,6 +18,7 @@ pub mod observed;
 pub mod pcapng;
 pub mod read;
 mod recording;
+pub mod redact;
 pub mod rules;
 pub mod sample;
 pub mod state;

@@ -36,6 +36,9 @@ pub enum What<'a> {
         from_the_start: bool,
         /// Messages were left out when the capture was written, not only lost.
         is_selection: bool,
+        /// Coinbase transactions were replaced ([`redact`](crate::redact)): no proof and no merkle
+        /// root is that of what the capture says.
+        is_redacted: bool,
     },
     /// The Noise handshake has passed, or has stopped (spec 4.5).
     Handshake(HandshakeSeen),

@@ -42,6 +42,10 @@ pub enum Making {
     Copied,
     /// The same, and messages of these connections were left out.
     Selected,
+    /// Copied, and what coinbase transactions say of their owners was replaced.
+    Redacted,
+    /// Both.
+    SelectedRedacted,
 }
 
 impl Making {
@@ -51,13 +55,41 @@ impl Making {
             Making::Captured => "",
             Making::Copied => "copied: whole connections of another capture",
             Making::Selected => "selected: connections of which messages were left out",
+            Making::Redacted => "redacted: coinbase transactions are not those that were sent",
+            Making::SelectedRedacted => {
+                "redacted and selected: coinbase transactions are not those that were sent, and \
+                 messages were left out"
+            }
         }
     }
 
     /// As the description of an interface has it.
     pub fn of(description: &[u8]) -> Making {
         let is = |making: &Making| description.starts_with(making.mark().as_bytes());
-        [Making::Copied, Making::Selected].into_iter().find(is).unwrap_or_default()
+        [Making::Copied, Making::Selected, Making::Redacted, Making::SelectedRedacted]
+            .into_iter()
+            .find(is)
+            .unwrap_or_default()
+    }
+
+    /// Of connections of a copy.
+    pub fn of_copy(is_selection: bool, is_redacted: bool) -> Making {
+        match (is_selection, is_redacted) {
+            (false, false) => Making::Copied,
+            (true, false) => Making::Selected,
+            (false, true) => Making::Redacted,
+            (true, true) => Making::SelectedRedacted,
+        }
+    }
+
+    /// Whether messages were left out.
+    pub fn is_selection(self) -> bool {
+        matches!(self, Making::Selected | Making::SelectedRedacted)
+    }
+
+    /// Whether coinbase transactions were replaced.
+    pub fn is_redacted(self) -> bool {
+        matches!(self, Making::Redacted | Making::SelectedRedacted)
     }
 }
 

@@ -160,11 +160,7 @@ impl<'a> CopiedStreams<'a> {
         let has_ack = segment.acknowledged.is_some();
         let ends = [segment.from, segment.to];
         let [client, server] = if has_ack { [ends[1], ends[0]] } else { ends };
-        let id = if row.is_selection {
-            self.capture.open_selection(self.now(), client, server)
-        } else {
-            self.capture.open(self.now(), client, server)
-        };
+        let id = self.capture.open_copied(self.now(), client, server, row.making());
         let nonces = [Some(0); 2];
         self.streams.insert(connection, Stream { id, opener: client, left_out: [0; 2], nonces });
     }
@@ -186,7 +182,7 @@ impl<'a> CopiedStreams<'a> {
         match &observed.what {
             What::Opened { .. } => {
                 self.streams.entry(connection).or_insert_with(|| {
-                    let id = self.capture.join(client, server, row.is_selection);
+                    let id = self.capture.join(client, server, row.making());
                     Stream { id, opener: client, left_out: [0; 2], nonces: [None; 2] }
                 });
             }

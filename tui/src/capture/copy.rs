@@ -15,6 +15,7 @@ use sv2::message::descriptor;
 use sv2::noise::ACT_1_LEN;
 use sv2::wire::Frame;
 use sv2_capture::observed::What;
+use sv2_capture::pcapng::Making;
 use sv2_capture::read::Found;
 
 use super::again::Again;
@@ -49,9 +50,17 @@ pub(super) struct OfConnection {
     pub(super) is_chosen: bool,
     /// Something of it is left out.
     pub(super) is_selection: bool,
+    /// It is a redacted copy already.
+    is_redacted: bool,
     pub(super) has_handshake: bool,
     /// Its name in key logs, where something was decrypted.
     pub(super) session: Option<[u8; ACT_1_LEN]>,
+}
+
+impl OfConnection {
+    pub(super) fn making(&self) -> Making {
+        Making::of_copy(self.is_selection, self.is_redacted)
+    }
 }
 
 /// Whether a message says what others on its connection mean: what it speaks, and which channels
@@ -63,6 +72,14 @@ pub(crate) fn is_set_up(frame: &Frame) -> bool {
 
 const SET_UP: [&str; 3] =
     ["SetupConnection", "OpenStandardMiningChannel", "OpenExtendedMiningChannel"];
+
+/// Whether a file is one of those that are read: written to, it would be gone.
+pub(crate) fn is_read(input: &Input, to: &Path) -> bool {
+    let is_it = |to: &PathBuf| {
+        input.files.iter().any(|from| from.canonicalize().is_ok_and(|from| from == *to))
+    };
+    to.canonicalize().is_ok_and(|to| is_it(&to))
+}
 
 impl Copy {
     /// Of what is read, unless that cannot be read again or is what would be written.
@@ -76,10 +93,7 @@ impl Copy {
                 from.display()
             ));
         }
-        let is_read = |to: &PathBuf| {
-            input.files.iter().any(|from| from.canonicalize().is_ok_and(|from| from == *to))
-        };
-        if to.canonicalize().is_ok_and(|to| is_read(&to)) {
+        if is_read(input, to) {
             return Err(format!("{}: this is what is read", to.display()));
         }
         Ok(Copy {
@@ -106,11 +120,12 @@ impl Copy {
     pub(crate) fn note(&mut self, found: &Found<'_>, is_chosen: bool) -> Flow {
         let observed = &found.observed;
         self.last = observed.number;
-        if let What::Opened { client, server, is_selection, .. } = observed.what {
+        if let What::Opened { client, server, is_selection, is_redacted, .. } = observed.what {
             let row = OfConnection {
                 ends: [client, server],
                 is_chosen: false,
                 is_selection,
+                is_redacted,
                 has_handshake: false,
                 session: None,
             };

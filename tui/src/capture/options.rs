@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sv2::noise::AuthorityPublicKey;
+use sv2_capture::redact::Categories;
 use sv2_capture::rules::{Policy, Severity};
 
 use crate::outcome::Outcome;
@@ -57,6 +58,16 @@ impl Input {
 /// Of `tap:SOCKET`.
 pub(super) fn tap_socket(file: &Path) -> Option<&str> {
     file.to_str()?.strip_prefix("tap:")
+}
+
+/// What leaves the program without whom it is about.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Redaction {
+    /// Replace what tells of somebody, the same by the same and as long as it was: users, ips,
+    /// tokens, coinbase, or all, such as users,ips. Filters see what was captured. With coinbase no
+    /// share can be proven any more; a copy says so, and rules do not try
+    #[arg(long, value_name = "LIST")]
+    pub(crate) redact: Option<Categories>,
 }
 
 /// Which rules count.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sv2::time::{Instant, Now, UnixTime};
 use sv2_capture::observed::{Observed, What};
+use sv2_capture::pcapng::Making;
 use sv2_capture::{Capture, Direction, StreamId};
 
 /// A capture in clear.
@@ -35,12 +36,13 @@ impl Plain {
     pub(crate) fn write(&mut self, observed: &Observed<'_>) -> io::Result<()> {
         let now =
             Now { instant: Instant(observed.at), unix: UnixTime(observed.at / 1_000_000_000) };
-        if let What::Opened { client, server, from_the_start, is_selection } = observed.what {
-            let is_selection = is_selection || self.is_selection;
-            let id = match (from_the_start, is_selection) {
-                (false, _) => self.capture.join(client, server, is_selection),
-                (true, true) => self.capture.open_selection(now, client, server),
-                (true, false) => self.capture.open(now, client, server),
+        if let What::Opened { client, server, from_the_start, is_selection, is_redacted } =
+            observed.what
+        {
+            let making = Making::of_copy(is_selection || self.is_selection, is_redacted);
+            let id = match from_the_start {
+                false => self.capture.join(client, server, making),
+                true => self.capture.open_copied(now, client, server, making),
             };
             self.streams.insert(observed.connection, Stream { id, lost: [0; 2] });
         }

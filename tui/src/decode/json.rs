@@ -217,12 +217,13 @@ fn write_strings(out: &mut Out, name: &str, strings: impl Iterator<Item = String
 fn write_event(out: &mut Out, what: &What<'_>) {
     let _ = write!(out, ",\"event\":\"{}\"", what.word());
     match what {
-        What::Opened { client, server, from_the_start, is_selection } => {
+        What::Opened { client, server, from_the_start, is_selection, is_redacted } => {
             let _ = write!(
                 out,
                 ",\"client\":\"{client}\",\"server\":\"{server}\",\"from_the_start\":{from_the_start}"
             );
             out.push_str(if *is_selection { ",\"selection\":true" } else { "" });
+            out.push_str(if *is_redacted { ",\"redacted\":true" } else { "" });
         }
         What::Handshake(seen) => write_handshake(out, seen),
         What::Opaque { len, .. } => {

@@ -14,7 +14,9 @@ use std::path::Path;
 use sv2_capture::observed::What;
 use sv2_capture::rules::Policy;
 
-use crate::capture::{Choice, Copy, Flow, Plain, Seen, Verdict, glance, is_set_up, walk};
+use crate::capture::{
+    Choice, Copy, Cover, Flow, Plain, Seen, Verdict, glance, is_read, is_set_up, walk,
+};
 use crate::outcome::Outcome;
 use csv::Table;
 pub(crate) use json::write_frame;
@@ -36,7 +38,9 @@ fn decode(options: &Decode, out: &mut dyn Write) -> Result<Outcome, Outcome> {
     let policy = options.judgement.policy()?;
     let choice = Choice::new(&options.filter, &options.input, &policy)?;
     match &options.write {
-        Some(path) if options.plain => write_plain(options, &choice, policy, path),
+        Some(path) if options.plain || options.redaction.redact.is_some() => {
+            write_plain(options, &choice, policy, path)
+        }
         Some(path) => write_copy(options, &choice, policy, path),
         None => print(options, &choice, policy, out),
     }
@@ -57,23 +61,34 @@ fn print(
         table.write_head(&mut printer.text);
     }
     let printer = RefCell::new(&mut printer);
+    let mut cover = cover(options, &policy);
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
-        if !choice.takes(seen) {
+        let is_chosen = choice.takes(seen);
+        if !is_chosen && cover.is_none() {
             return Flow::GoOn;
         }
         let mut printer = printer.borrow_mut();
         let text = &mut printer.text;
-        match options.output {
+        let mut write = |seen: &Seen<'_>| match options.output {
             Form::Text => text::write(text, seen, detail),
             Form::Jsonl => lines.write(text, seen),
             Form::Csv => table.write(text, seen),
+        };
+        match &mut cover {
+            Some(cover) => cover.over(seen, &mut |covered| {
+                if is_chosen {
+                    write(covered);
+                }
+            }),
+            None => write(seen),
         }
         if printer.text.len() >= BATCH_LEN { printer.flush() } else { Flow::GoOn }
     };
     let is_said_by_itself = options.output == Form::Csv
         && table.is_said_by_itself()
         && choice.takes_all()
+        && options.redaction.redact.is_none()
         && options.fail_on.is_none();
     let mut idle = || printer.borrow_mut().flush();
     let end = match is_said_by_itself {
@@ -82,6 +97,10 @@ fn print(
     };
     printer.borrow_mut().flush();
     verdict.outcome(end, options.fail_on)
+}
+
+fn cover(options: &Decode, policy: &Policy) -> Option<Cover> {
+    options.redaction.redact.map(|categories| Cover::new(categories, policy.clone()))
 }
 
 /// Output in batches. A reader that has gone away has seen enough.
@@ -110,6 +129,10 @@ fn write_plain(
     path: &Path,
 ) -> Result<Outcome, Outcome> {
     let failed = |error: io::Error| Outcome::usage(format!("{}: {error}", path.display()));
+    if is_read(&options.input, path) {
+        return Err(Outcome::usage(format!("{}: this is what is read", path.display())));
+    }
+    let mut cover = cover(options, &policy);
     let mut out = Plain::create(path, !choice.takes_all()).map_err(failed)?;
     let mut verdict = Verdict::default();
     let mut failure = None;
@@ -128,7 +151,14 @@ fn write_plain(
         if is_message && !is_chosen {
             return Flow::GoOn;
         }
-        match out.write(observed) {
+        let mut written = Ok(());
+        match &mut cover {
+            Some(cover) => {
+                cover.over(seen, &mut |covered| written = out.write(&covered.found.observed));
+            }
+            None => written = out.write(observed),
+        }
+        match written {
             Ok(()) => Flow::GoOn,
             Err(error) => {
                 failure = Some(error);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use sv2_capture::rules::Severity;
 
-use crate::capture::{Input, Judgement, severity};
+use crate::capture::{Input, Judgement, Redaction, severity};
 
 #[derive(Debug, Args)]
 #[command(
@@ -17,11 +17,14 @@ use crate::capture::{Input, Judgement, severity};
         assay decode run.pcapng -o csv --fields n,t,conn,msg,ch,job,seq,sharediff,verdict\n  \
         assay decode run.pcapng --filter 'conn == 3' -w one.pcapng\n  \
         tcpdump -U -w - port 34254 | assay decode --key-log keys.log -\n  \
+        assay decode run.pcapng --redact all -w for-others.pcapng\n  \
         assay decode tap:/run/assay.sock --filter 'sev >= W'\n\n\
         Read are pcap and pcapng, packed by gzip or zstd or not; several files are merged by\n\
         time. Keys are taken from the capture itself, from --key-log, and from SV2KEYLOGFILE.\n\
         Filters are those of assay inspect; what becomes of a message (`accepted`, `unanswered`,\n\
-        `pair(#12)`) is known at the end only, and makes a file be read twice.\n\n\
+        `pair(#12)`) is known at the end only, and makes a file be read twice. A redacted copy\n\
+        (--redact with -w) is in clear, without keys and comments; it keeps numbers, hashes,\n\
+        times, ports, names of products, and the transactions of others.\n\n\
         Exit codes: 0 everything was shown in clear, 1 findings as bad as --fail-on, 3 a file\n\
         cannot be read (on), 4 usage, or no room for what is written, 6 something could not be\n\
         decrypted or found again behind a gap."
@@ -73,6 +76,9 @@ pub(crate) struct Decode {
     /// Write the messages in clear, in packets made for them, for tools that know no Noise
     #[arg(long, requires = "write")]
     pub(crate) plain: bool,
+
+    #[command(flatten)]
+    pub(crate) redaction: Redaction,
 
     #[command(flatten)]
     pub(crate) judgement: Judgement,

@@ -11,6 +11,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
 use sv2_capture::filter::{CHUNK, Filter};
 use sv2_capture::index::Row;
+use sv2_capture::redact::Categories;
 
 use super::entry::Entry;
 use super::export::{self, Export};
@@ -75,6 +76,8 @@ pub(crate) struct App {
     pub(crate) far_marks: FarMarks,
     pub(crate) time: TimeFormat,
     pub(crate) is_private: bool,
+    /// What leaves the screen is without this.
+    pub(crate) redact: Option<Categories>,
     pub(crate) is_help: bool,
     /// Lines above the first one that is shown of what lies over the screen, or of the log.
     pub(crate) scrolled: usize,
@@ -188,6 +191,7 @@ impl App {
             far_marks: FarMarks::default(),
             time: TimeFormat::SinceStart,
             is_private: false,
+            redact: None,
             is_help: false,
             scrolled: 0,
             came_from: None,
@@ -412,6 +416,9 @@ impl App {
             },
             Action::Mark => self.await_letter(action, "a letter"),
             Action::ToMark => self.await_letter(action, "a letter, or ' for the last place"),
+            Action::Yank if self.redact.is_some() => {
+                self.said = "y copies what was captured; with --redact, w writes a copy".into();
+            }
             Action::Yank => self.await_letter(action, yank::LETTERS),
             Action::Write => self.await_letter(action, export::LETTERS),
             Action::Select => self.selected = self.current().map(|entry| entry.number),

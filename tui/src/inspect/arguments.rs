@@ -7,6 +7,7 @@ use clap::Args;
 use sv2_capture::rules::Policy;
 
 use super::app::{App, Reading};
+use super::covered::Covered;
 use super::far_marks::FarMarks;
 use super::index_file::IndexFile;
 use super::keys::Keymap;
@@ -17,7 +18,7 @@ use super::remarks::Remarks;
 use super::session::Session;
 use super::theme::{Theme, ThemeName};
 use super::{show, text};
-use crate::capture::{Input, Judgement, UNREADABLE};
+use crate::capture::{Input, Judgement, Redaction, UNREADABLE};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -29,6 +30,7 @@ use crate::print;
         assay inspect run.pcapng --key-log keys.log --filter 'ch == 7 && sev >= W'\n  \
         assay inspect tap:/run/assay.sock        what a tap sees, as it sees it\n  \
         assay inspect -f growing.pcapng          a file that somebody writes\n  \
+        assay inspect --redact all run.pcapng    with others: a private screen, redacted copies\n  \
         assay inspect run.pcapng | less          text, where the output is no terminal\n\n\
         Read are pcap and pcapng, packed by gzip or zstd or not; several files are merged by\n\
         time. Noise is opened with the keys in the capture, or those of --key-log. Press ? for\n\
@@ -43,6 +45,9 @@ pub(crate) struct Inspect {
     /// Show what this filter takes
     #[arg(long, value_name = "FILTER", default_value = "")]
     filter: String,
+
+    #[command(flatten)]
+    redaction: Redaction,
 
     #[command(flatten)]
     judgement: Judgement,
@@ -109,9 +114,11 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
                 .map_err(|error| Outcome::usage(format!("--columns {list}: {error}")))?,
         ),
     };
+    let redact = command.redaction.redact;
+    let mut covered = redact.map(|categories| Covered::new(categories, policy.clone()));
     let unreadable = |why| Outcome::Said(why, UNREADABLE);
     let (mut session, live) = match is_text {
-        true => (open(input, policy, index).map_err(unreadable)?, None),
+        true => (open(input, policy, index, covered.as_mut()).map_err(unreadable)?, None),
         false => begin(input, policy, index)?,
     };
     // Beside the first file; what is no file has no remarks.
@@ -130,6 +137,7 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         (Some(_), false) => Reading::Going,
     };
     app.columns = columns;
+    (app.redact, app.is_private) = (redact, redact.is_some());
     if let Some(path) = FarMarks::path()
         && !is_text
         && let Some(text) = read_if_there(&path)?
@@ -144,7 +152,7 @@ fn inspect(command: &Inspect) -> Result<Outcome, Outcome> {
         app.end_reading();
     }
     if is_text {
-        text::print(&app);
+        text::print(&app, covered.as_ref().map(|covered| &covered.session));
         return Ok(Outcome::Done);
     }
     let shown = show(app, input, live, remarks.as_deref(), !command.no_mouse);

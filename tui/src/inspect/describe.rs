@@ -17,13 +17,17 @@ use super::entry::{Entry, Kind};
 /// What a message says, in a few words, for lists.
 pub(crate) fn info(what: &What<'_>, facts: &Facts) -> String {
     match what {
-        What::Opened { client, server, from_the_start, is_selection } => {
+        What::Opened { client, server, from_the_start, is_selection, is_redacted } => {
             let rest = match (is_selection, from_the_start) {
                 (true, _) => "; this is a selection of its messages",
                 (false, true) => "",
                 (false, false) => "; its beginning was not captured",
             };
-            format!("{client} opens a connection to {server}{rest}")
+            let redacted = match is_redacted {
+                true => "; its coinbase transactions are redacted, so that no share can be proven",
+                false => "",
+            };
+            format!("{client} opens a connection to {server}{rest}{redacted}")
         }
         What::Handshake(seen) => match (seen.failures.first(), seen.key) {
             (Some(failure), _) => failure.clone(),

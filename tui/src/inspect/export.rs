@@ -6,11 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sv2_capture::observed::{Integrity, Observed, What};
+use sv2_capture::redact::{Categories, Redactor};
 
 use super::app::App;
 use super::entry::{Entry, Kind};
 use super::session::{Session, number_of};
-use crate::capture::{Copy, Flow, Input, Plain, is_set_up, read};
+use crate::capture::{Copy, Flow, Input, Plain, is_read, is_set_up, read};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ pub(crate) struct Export {
     chosen: Vec<(u64, u64)>,
     /// What the user has to say of them.
     comments: Vec<(u64, String)>,
+    /// Of these connections they are.
+    connections: BTreeSet<u32>,
+    is_selection: bool,
+    /// What is replaced; then nobody's comments are in it, and no keys.
+    redact: Option<Categories>,
 }
 
 impl Export {
@@ -93,7 +99,11 @@ impl Export {
             Some((*number, comment.to_owned()))
         };
         let comments = chosen.iter().filter_map(comment).collect();
-        Export { to, chosen, comments }
+        let row = |(number, _): &(u64, u64)| session.row(session.index_of(*number)?);
+        let connections = chosen.iter().filter_map(row).map(|row| row.connection).collect();
+        let is_selection = chosen.len() < session.len();
+        let redact = app.redact;
+        Export { to, chosen, comments, connections, is_selection, redact }
     }
 
     /// How many messages and happenings.
@@ -104,8 +114,12 @@ impl Export {
     /// Reads the capture again and writes the copy; what to say of it.
     pub(super) fn write(&self, input: &Input) -> String {
         let to = self.to.display();
-        match self.copy(input) {
-            Ok(()) => format!("{} messages are in {to}, with what decrypts them", self.len()),
+        let (written, how) = match self.redact {
+            Some(categories) => (self.redacted(input, categories), "redacted and in clear"),
+            None => (self.copy(input), "with what decrypts them"),
+        };
+        match written {
+            Ok(()) => format!("{} messages are in {to}, {how}", self.len()),
             Err(why) => format!("nothing useful is in {to}: {why}"),
         }
     }
@@ -114,6 +128,9 @@ impl Export {
     pub(super) fn write_held(&self, session: &Session) -> String {
         let to = self.to.display();
         match self.held(session) {
+            Ok(()) if self.redact.is_some() => {
+                format!("{} messages are in {to}, redacted and in clear", self.len())
+            }
             Ok(()) => format!("{} messages are in {to}, in clear", self.len()),
             Err(error) => format!("nothing useful is in {to}: {error}"),
         }
@@ -122,10 +139,9 @@ impl Export {
     fn held(&self, session: &Session) -> io::Result<()> {
         let is_chosen = |number: u64| self.chosen.binary_search_by_key(&number, |it| it.0).is_ok();
         let rows = || (0..session.len()).filter_map(|index| Some((index, session.row(index)?)));
-        let of_chosen = rows().filter(|(index, _)| is_chosen(number_of(*index)));
-        let connections: BTreeSet<u32> = of_chosen.map(|(_, row)| row.connection).collect();
-        let mut out = Plain::create(&self.to, self.len() < session.len())?;
-        for (index, row) in rows().filter(|(_, row)| connections.contains(&row.connection)) {
+        let mut out = Plain::create(&self.to, self.is_selection)?;
+        let mut redactor = self.redact.map(Redactor::new);
+        for (index, row) in rows().filter(|(_, row)| self.connections.contains(&row.connection)) {
             let Some(entry) = session.entry(index) else { continue };
             let is_kept = is_chosen(entry.number)
                 || match &entry.what {
@@ -135,10 +151,56 @@ impl Export {
                 };
             if let Some(what) = said(session, &entry).filter(|_| is_kept) {
                 let (number, at, connection) = (entry.number, row.at, row.connection);
-                out.write(&Observed { number, at, connection, what })?;
+                let observed = Observed { number, at, connection, what };
+                match &mut redactor {
+                    Some(redactor) => {
+                        let mut written = Ok(());
+                        redactor.cover(&observed, &mut |covered| written = out.write(covered));
+                        written?;
+                    }
+                    None => out.write(&observed)?,
+                }
             }
         }
         out.finish()
+    }
+
+    /// Reads the capture again and writes what others may have of it.
+    fn redacted(&self, input: &Input, categories: Categories) -> Result<(), String> {
+        if is_read(input, &self.to) {
+            return Err("this is what is read".into());
+        }
+        let said = |error: io::Error| format!("{}: {error}", self.to.display());
+        let mut out = Plain::create(&self.to, self.is_selection).map_err(said)?;
+        let mut redactor = Redactor::new(categories);
+        let (mut found_again, mut written) = (0, Ok(()));
+        let input = Input { follow: false, ..input.clone() };
+        read(
+            &input,
+            &mut |found| {
+                let observed = &found.observed;
+                let is_chosen = self.chosen.binary_search(&(observed.number, observed.at)).is_ok();
+                found_again += usize::from(is_chosen);
+                let is_kept = match &observed.what {
+                    What::Frame { frame, .. } => is_chosen || is_set_up(frame),
+                    What::Line { .. } => is_chosen,
+                    _ => true,
+                };
+                // Those of other connections are met, too: the same capture has the same names.
+                redactor.cover(observed, &mut |covered| {
+                    if is_kept && self.connections.contains(&observed.connection) {
+                        written = out.write(covered);
+                    }
+                });
+                if written.is_ok() { Flow::GoOn } else { Flow::Stop }
+            },
+            &mut || Flow::GoOn,
+        )?;
+        written.and_then(|()| out.finish()).map_err(said)?;
+        match found_again < self.len() {
+            true => Err("the capture has changed since it was opened".into()),
+            false => Ok(()),
+        }
     }
 
     fn copy(&self, input: &Input) -> Result<(), String> {
@@ -170,7 +232,9 @@ fn said<'a>(session: &Session, entry: &'a Entry) -> Option<What<'a>> {
         Kind::Opened => {
             let connection = session.connection(entry.connection)?;
             let (client, server) = (connection.client, connection.server);
-            What::Opened { client, server, from_the_start: true, is_selection: false }
+            let (from_the_start, is_selection) = (true, false);
+            let is_redacted = connection.is_redacted;
+            What::Opened { client, server, from_the_start, is_selection, is_redacted }
         }
         Kind::Frame { frame, .. } => {
             What::Frame { direction: direction?, frame, integrity: Integrity::Plain }
@@ -182,8 +246,14 @@ fn said<'a>(session: &Session, entry: &'a Entry) -> Option<What<'a>> {
 }
 
 /// A name for a copy: beside the capture, or in this folder where there is no file.
-pub(super) fn suggested(capture: Option<&Path>, scope: Scope) -> String {
-    let Some(capture) = capture else { return format!("live-{}.pcapng", scope.word()) };
+/// A redacted one has not the name of the capture either.
+pub(super) fn suggested(capture: Option<&Path>, scope: Scope, is_redacted: bool) -> String {
+    let before = if is_redacted { "redacted" } else { "live" };
+    let Some(capture) = capture else { return format!("{before}-{}.pcapng", scope.word()) };
+    if is_redacted {
+        let name = format!("{before}-{}.pcapng", scope.word());
+        return capture.with_file_name(name).display().to_string();
+    }
     let name = capture.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let stem = name.split('.').next().unwrap_or_default();
     capture.with_file_name(format!("{stem}-{}.pcapng", scope.word())).display().to_string()

@@ -63,8 +63,7 @@ impl FarMarks {
                 let name = document.string(keys.require("name")?)?;
                 let text = document.string(keys.require("text")?)?;
                 let is_private = document.boolean(keys.require("private")?)?;
-                let span = is_private.then_some(0..0);
-                lines.push(TreeLine { span, ..TreeLine::new(depth, name, text) });
+                lines.push(TreeLine::new(depth, name, text).private_if(is_private));
                 keys.finish(&["depth", "name", "text", "private"])?;
             }
             let file = document.string(keys.require("file")?)?.into();
@@ -141,7 +140,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/marks.toml");
-        let private = TreeLine { span: Some(3..5), ..TreeLine::new(1, "user", "\"a\"\n'b'") };
+        let private = TreeLine::new(1, "user", "\"a\"\n'b'").private_if(true);
         let lines = vec![private, TreeLine::new(0, "known", "")];
         let mut marks = FarMarks::default();
         marks.mark('A', FarMark { file: "a.pcapng".into(), number: 7, name: "X".into(), lines });

@@ -1,7 +1,9 @@
 //! Which columns the list of messages has, in which order, and how wide each is: every field that
 //! filters know can be one.
 
+use sv2::message::{DESCRIPTORS, Descriptor};
 use sv2_capture::filter::{Column, Field, Problem, ValueKind};
+use sv2_capture::redact::private;
 
 use super::table::Align;
 
@@ -121,9 +123,17 @@ impl ListColumn {
         }
     }
 
-    /// Whether it may be shown to whoever looks on: nothing that peers have written freely.
+    /// Whether it may be shown to whoever looks on: nothing that tells of somebody.
     pub(crate) fn is_public(&self) -> bool {
-        let Field::Column(column) = self.field else { return false };
+        let column = match &self.field {
+            Field::Column(column) => column,
+            Field::Path(path) => {
+                let is_of_it = |row: &&&Descriptor| path.message.is_none_or(|it| it == row.name);
+                let mut rows = DESCRIPTORS.iter().filter(is_of_it);
+                return path.wants_len || !rows.any(|row| private(row, path.field).is_some());
+            }
+            Field::Raw(..) => return false,
+        };
         !matches!(
             column,
             Column::Src
@@ -171,6 +181,23 @@ mod tests {
         for width in [60, 80, 100] {
             let columns = ListColumns::of_width(width);
             assert_eq!(ListColumns::parse(&columns.to_text()), Ok(columns));
+        }
+    }
+
+    #[test]
+    fn columns_of_fields_that_tell_of_somebody_are_not_for_others() {
+        let rows = [
+            ("user_identity", false),
+            ("SetupConnection.device_id", false),
+            ("SetupConnection.vendor", true),
+            ("mining_job_token.len", true),
+            ("SetTarget.maximum_target", true),
+            ("raw[0:4]", false),
+        ];
+        for (text, expected) in rows {
+            let columns = ListColumns::parse(text).unwrap();
+
+            assert_eq!(columns.columns[0].is_public(), expected, "{text}");
         }
     }
 

@@ -143,7 +143,7 @@ mod tests {
             }
             count += 1;
             let input = Input { files: vec![PathBuf::from(&file)], ..Input::default() };
-            let Ok(whole) = open(&input, Policy::default(), None) else { continue };
+            let Ok(whole) = open(&input, Policy::default(), None, None) else { continue };
             for is_twice in [false, true] {
                 let live =
                     Live::begin(input.clone(), Policy::default(), is_twice).expect("a thread");
@@ -184,7 +184,7 @@ mod tests {
             let mut sample = sv2_capture::sample::ShareCapture::new(3, is_sealed);
             std::fs::write(&path, sample.next_piece(3000)).expect("room");
             let input = Input { files: vec![path], ..Input::default() };
-            let whole = open(&input, Policy::default(), None).expect("a capture");
+            let whole = open(&input, Policy::default(), None, None).expect("a capture");
             let (sender, news) = sync_channel(BATCHES_MAX);
             read_quickly(&input, &sender);
             drop(sender);

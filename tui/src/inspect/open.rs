@@ -3,11 +3,13 @@
 use sv2_capture::read::Tally;
 use sv2_capture::rules::Policy;
 
+use super::covered::Covered;
 use super::index_file::IndexFile;
 use super::session::Session;
 use crate::capture::{End, Flow, Input, Seen, walk};
 
-/// Reads all of the input. What follows a corrupt place is left out, and said in the notes.
+/// Reads all of the input, and fills what others may see of it. What follows a corrupt place is
+/// left out, and said in the notes.
 ///
 /// # Errors
 /// In words: no capture, or a key log that cannot be read.
@@ -15,13 +17,19 @@ pub(super) fn open(
     input: &Input,
     policy: Policy,
     index: Option<IndexFile>,
+    mut covered: Option<&mut Covered>,
 ) -> Result<Session, String> {
-    if let Some(session) = from_index(index.as_ref(), input, false) {
+    if covered.is_none()
+        && let Some(session) = from_index(index.as_ref(), input, false)
+    {
         return Ok(session);
     }
     let mut session = Session::of(input, name(input)).indexed(index);
     let mut take = |seen: &Seen<'_>| {
         session.take(seen);
+        if let Some(covered) = &mut covered {
+            covered.take(seen);
+        }
         Flow::GoOn
     };
     let end = walk(input, policy, &mut take, &mut || Flow::GoOn)?;

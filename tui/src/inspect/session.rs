@@ -76,6 +76,8 @@ pub(crate) struct ConnectionRow {
     pub(crate) is_closed: bool,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) is_sv1: bool,
+    /// Of a redacted copy.
+    pub(crate) is_redacted: bool,
     pub(crate) version: Option<u16>,
     pub(crate) flags: u32,
     pub(crate) handshake: Option<HandshakeSeen>,
@@ -359,6 +361,7 @@ impl Session {
             is_closed: false,
             protocol: None,
             is_sv1: false,
+            is_redacted: standing.is_redacted,
             version: None,
             flags: 0,
             handshake: None,

@@ -14,7 +14,9 @@ impl ConnectionRow {
         out.bytes(self.client.to_string().as_bytes());
         out.bytes(self.server.to_string().as_bytes());
         [self.opened.0, self.opened.1, self.last_at].iter().for_each(|value| out.int(*value));
-        out.u8(u8::from(self.is_closed) | u8::from(self.is_sv1) << 1);
+        out.u8(u8::from(self.is_closed)
+            | u8::from(self.is_sv1) << 1
+            | u8::from(self.is_redacted) << 2);
         out.option(self.protocol, |out, protocol| out.u8(protocol as u8));
         out.option(self.version, |out, version| out.int(version.into()));
         out.int(self.flags.into());
@@ -41,6 +43,7 @@ impl ConnectionRow {
             last_at,
             is_closed: flags & 1 != 0,
             is_sv1: flags & 2 != 0,
+            is_redacted: flags & 4 != 0,
             protocol,
             version: from.option(Reader::small)?,
             flags: from.small()?,

@@ -55,6 +55,7 @@ fn session() -> Session {
             server: ([10, 0, 3, 1], 34_254).into(),
             from_the_start: true,
             is_selection: false,
+            is_redacted: false,
         },
     );
     let mut say = |at_ms: u64, direction: Direction, message: Message| {
@@ -444,7 +445,7 @@ fn opened(name: &str) -> (tempfile::TempDir, Input, App) {
     let capture = format!("{}/../vectors/captures/{name}.pcapng", env!("CARGO_MANIFEST_DIR"));
     std::fs::copy(capture, &file).unwrap();
     let input = Input { files: vec![file.clone()], ..Input::default() };
-    let session = open(&input, Policy::default(), None).unwrap();
+    let session = open(&input, Policy::default(), None, None).unwrap();
     let mut app = App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default());
     app.origin = Some(file);
     (folder, input, app)

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use sv2::wire::FrameHeader;
-use sv2::wire::dissect::{Node, dissect};
+use sv2::wire::dissect::{Name, Node, dissect};
 use sv2_capture::observed::Integrity;
+use sv2_capture::redact::private;
 use sv2_capture::rules::Severity;
 use sv2_capture::state::Derived;
 
@@ -22,16 +23,24 @@ pub(crate) struct TreeLine {
     pub(super) span: Option<Range<usize>>,
     /// Of a finding.
     pub(super) severity: Option<Severity>,
+    /// Whether it tells of somebody, by the table that redacted copies go by.
+    is_private: bool,
 }
 
 impl TreeLine {
     pub(super) fn new(depth: usize, name: impl Into<String>, text: impl Into<String>) -> Self {
-        TreeLine { depth, name: name.into(), text: text.into(), span: None, severity: None }
+        let (name, text) = (name.into(), text.into());
+        TreeLine { depth, name, text, span: None, severity: None, is_private: false }
     }
 
-    /// Whether it is not for others: what peers have written, the user's own words.
+    /// The same, if it is so.
+    pub(super) fn private_if(self, is_private: bool) -> Self {
+        TreeLine { is_private, ..self }
+    }
+
+    /// Whether it is not for others: what tells of somebody, the user's own words.
     pub(super) fn is_private(&self) -> bool {
-        self.span.is_some() || self.name.is_empty() || self.name == REMARK
+        self.is_private || self.name.is_empty() || self.name == REMARK
     }
 
     fn at(self, span: Range<usize>) -> Self {
@@ -59,12 +68,17 @@ pub(super) fn lines(session: &Session, entry: &Entry) -> Vec<TreeLine> {
             if let Some(descriptor) = descriptor {
                 let dissection = dissect(descriptor.fields, &frame.payload);
                 for node in &dissection.nodes {
-                    node_lines(node, &frame.payload, 0, &mut lines);
+                    let is_private = match node.name {
+                        Name::Named(name) => private(descriptor, name).is_some(),
+                        Name::Index(_) => false,
+                    };
+                    node_lines(node, &frame.payload, 0, is_private, &mut lines);
                 }
                 if dissection.fatal().is_none() && dissection.fields_len < frame.payload.len() {
                     let rest = dissection.fields_len..frame.payload.len();
                     let text = describe::hex(&frame.payload[rest.clone()]);
-                    lines.push(TreeLine::new(0, "behind the fields", text).at(shift(rest)));
+                    let line = TreeLine::new(0, "behind the fields", text).at(shift(rest));
+                    lines.push(line.private_if(true));
                 }
                 for finding in &dissection.findings {
                     lines.push(TreeLine::new(0, "!", finding.to_string()));
@@ -132,12 +146,18 @@ fn integrity_name(integrity: Integrity) -> &'static str {
     }
 }
 
-fn node_lines(node: &Node, payload: &[u8], depth: usize, lines: &mut Vec<TreeLine>) {
+fn node_lines(
+    node: &Node,
+    payload: &[u8],
+    depth: usize,
+    is_private: bool,
+    lines: &mut Vec<TreeLine>,
+) {
     let text = value(&node.value(payload), VALUE_LEN_MAX);
     let line = TreeLine::new(depth, node.name.to_string(), text);
-    lines.push(line.at(shift(node.span.clone())));
+    lines.push(line.at(shift(node.span.clone())).private_if(is_private));
     for child in node.children.iter().take(CHILDREN_MAX) {
-        node_lines(child, payload, depth + 1, lines);
+        node_lines(child, payload, depth + 1, is_private, lines);
     }
     if node.children.len() > CHILDREN_MAX {
         let more = node.children.len() - CHILDREN_MAX;

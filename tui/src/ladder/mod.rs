@@ -8,9 +8,9 @@ use std::rc::Rc;
 use clap::{Args, ValueEnum};
 use sv2_capture::filter::Filter;
 
-use crate::capture::{Flow, Input, Judgement, Seen, Verdict, walk};
+use crate::capture::{Flow, Input, Judgement, Redaction, Seen, Verdict, walk};
 use crate::inspect::lanes::Lanes;
-use crate::inspect::{Entry, Session, describe};
+use crate::inspect::{Covered, Entry, Session, describe};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -20,7 +20,8 @@ use crate::print;
     after_help = "Examples:\n  \
         assay ladder run.pcapng\n  \
         assay ladder run.pcapng --filter 'around(#81244, 2s)' -o mermaid\n  \
-        assay ladder run.pcapng --filter 'ch == 7 && rejected' -o markdown >> issue.md\n\n\
+        assay ladder run.pcapng --filter 'ch == 7 && rejected' -o markdown >> issue.md\n  \
+        assay ladder run.pcapng --redact all -o mermaid\n\n\
         Exit codes: 0 everything was shown in clear, 3 a file cannot be read (on), 4 usage, or no\n\
         room for what is written, 6 something could not be decrypted or found again behind a gap."
 )]
@@ -43,6 +44,9 @@ pub(crate) struct Ladder {
     /// Messages that are drawn; further ones are counted
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     max: usize,
+
+    #[command(flatten)]
+    redaction: Redaction,
 
     #[command(flatten)]
     judgement: Judgement,
@@ -71,16 +75,23 @@ fn ladder(options: &Ladder) -> Result<Outcome, Outcome> {
         Outcome::usage(format!("--filter {}: at {at}: {error}", options.filter))
     })?;
     let policy = options.judgement.policy()?;
+    let mut covered =
+        options.redaction.redact.map(|categories| Covered::new(categories, policy.clone()));
     let mut session = Session::of(&options.input, String::new());
     let mut verdict = Verdict::default();
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
         session.take(seen);
+        if let Some(covered) = &mut covered {
+            covered.take(seen);
+        }
         Flow::GoOn
     };
     let end = walk(&options.input, policy, &mut see, &mut || Flow::GoOn);
     if end.is_ok() {
         let places = session.places(&filter);
+        // Places are the same in both.
+        let session = covered.map_or(session, |covered| covered.session);
         let drawn = places.iter().take(options.max);
         let made: Vec<Rc<Entry>> = drawn.filter_map(|place| session.entry(*place)).collect();
         let entries: Vec<&Entry> = made.iter().map(|entry| &**entry).collect();

@@ -35,6 +35,7 @@ pub(super) struct Connection {
     from_the_start: bool,
     /// Messages were left out when the capture was written: what is missing is no finding.
     is_selection: bool,
+    is_redacted: bool,
     was_opened: bool,
     /// By sender.
     reassemblies: [Reassembly; 2],
@@ -89,7 +90,8 @@ impl Connection {
             ends: [from, to],
             client,
             from_the_start: syn.is_some(),
-            is_selection: making == Making::Selected,
+            is_selection: making.is_selection(),
+            is_redacted: making.is_redacted(),
             was_opened: false,
             reassemblies: Default::default(),
             streams: Default::default(),
@@ -210,8 +212,8 @@ impl Connection {
             self.was_opened = true;
             let client = self.ends[self.client];
             let server = self.ends[1 - self.client];
-            let Connection { from_the_start, is_selection, .. } = *self;
-            let what = What::Opened { client, server, from_the_start, is_selection };
+            let Connection { from_the_start, is_selection, is_redacted, .. } = *self;
+            let what = What::Opened { client, server, from_the_start, is_selection, is_redacted };
             context.emit(self.number, what, Origin::default());
         }
     }

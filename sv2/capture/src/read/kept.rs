@@ -108,12 +108,13 @@ impl Keeper {
             What::Line { direction, line } => {
                 KeptWhat::Line { direction: *direction, line: line.to_vec() }
             }
-            What::Opened { client, server, from_the_start, is_selection } => {
+            What::Opened { client, server, from_the_start, is_selection, is_redacted } => {
                 KeptWhat::Other(What::Opened {
                     client: *client,
                     server: *server,
                     from_the_start: *from_the_start,
                     is_selection: *is_selection,
+                    is_redacted: *is_redacted,
                 })
             }
             What::Handshake(seen) => KeptWhat::Other(What::Handshake(seen.clone())),

@@ -12,6 +12,7 @@ use sv2::wire::Tlvs;
 
 use super::*;
 use crate::observed::{Observed, What};
+use crate::pcapng::Making;
 use crate::{Capture, Direction, StreamId};
 
 use Direction::{ClientToServer as Up, ServerToClient as Down};
@@ -141,7 +142,7 @@ impl Recorded {
         let mut capture = Capture::copy("assay");
         let [client, server] =
             ["10.0.0.1:50000", "10.0.0.2:34254"].map(|address| address.parse().unwrap());
-        let stream = capture.open_selection(now(), client, server);
+        let stream = capture.open_copied(now(), client, server, Making::Selected);
         let packets = vec![capture.take()];
         Recorded { capture, stream, sessions: None, packets }
     }

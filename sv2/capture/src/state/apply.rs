@@ -27,7 +27,9 @@ impl State {
     /// Follows an observation whose facts are known.
     pub fn apply(&mut self, observed: &Observed<'_>, facts: &Facts) {
         let mark = Mark { number: observed.number, at: observed.at };
-        if let What::Opened { client, server, from_the_start, is_selection } = observed.what {
+        if let What::Opened { client, server, from_the_start, is_selection, is_redacted } =
+            observed.what
+        {
             if self.arrivals.len() < State::CONNECTIONS_MAX {
                 self.arrivals.insert(client.ip(), mark);
             }
@@ -38,7 +40,8 @@ impl State {
                     (false, true) => Trust::Known,
                     (false, false) => Trust::Assumed,
                 };
-                let connection = Connection::new(id, client, server, mark, trust);
+                let mut connection = Connection::new(id, client, server, mark, trust);
+                connection.is_redacted = is_redacted;
                 self.connections.insert(id, Box::new(connection));
             } else {
                 self.untracked += 1;

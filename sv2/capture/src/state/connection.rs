@@ -97,6 +97,8 @@ pub struct Connection {
     pub last: Mark,
     /// How far to rely on what follows.
     pub trust: Trust,
+    /// Coinbase transactions were replaced: no proof of it is one.
+    pub is_redacted: bool,
     /// From `SetupConnection`, or from the messages where that was not captured.
     pub protocol: Option<Protocol>,
     /// Lines of Stratum V1 were seen.
@@ -153,6 +155,7 @@ impl Connection {
             opened,
             last: opened,
             trust,
+            is_redacted: false,
             protocol: None,
             is_sv1: false,
             handshake: None,

@@ -9,7 +9,7 @@ use sv2::wire::Frame;
 use super::connection::{Connection, Trust};
 use super::legs::Place;
 use super::request::{Paired, RequestKind};
-use super::share::{Submitted, examine};
+use super::share::{Fault, Submitted, examine};
 use super::{Batch, Facts, JobFacts, Mark, State};
 use crate::Direction;
 use crate::observed::{Observed, What};
@@ -48,6 +48,11 @@ impl State {
                 share.fault = share.fault.filter(|fault| {
                     connection.trust < Trust::Selected || !fault.is_of_what_is_missing()
                 });
+                if connection.is_redacted {
+                    // What was hashed is not what was sent.
+                    share.proof = None;
+                    share.fault = share.fault.filter(|fault| *fault != Fault::AboveTarget);
+                }
                 if let Some(proof) = &share.proof {
                     let (here, elsewhere) = self.legs.proof(&proof.hash, place);
                     share.repeats = here.map(|mark| mark.number);

@@ -19,6 +19,8 @@ pub struct Standing {
     pub client: SocketAddr,
     /// Who accepted it.
     pub server: SocketAddr,
+    /// Coinbase transactions were replaced.
+    pub is_redacted: bool,
     /// As in [`super::connection::Connection::protocol`].
     pub protocol: Option<Protocol>,
     /// Lines of Stratum V1 were seen.
@@ -103,6 +105,7 @@ impl State {
             client: connection.client,
             server: connection.server,
             protocol: connection.protocol,
+            is_redacted: connection.is_redacted,
             is_sv1: connection.is_sv1,
             is_ended: connection.ended.is_some(),
             version,

@@ -230,7 +230,13 @@ impl Network {
         };
         let client = address(part, 50_000 + u16::try_from(id).unwrap());
         let server = address(server, peer.port);
-        let what = What::Opened { client, server, from_the_start: true, is_selection: false };
+        let what = What::Opened {
+            client,
+            server,
+            from_the_start: true,
+            is_selection: false,
+            is_redacted: false,
+        };
         self.observe(id, what);
         let vias = [Via::Dial(dial), Via::Listener(0)];
         for ((part, connection), via) in ends.into_iter().zip(vias).rev() {

@@ -90,6 +90,7 @@ proptest! {
                     server,
                     from_the_start: entropy.below(2) == 0,
                     is_selection: entropy.below(4) == 0,
+                    is_redacted: entropy.below(4) == 0,
                 },
                 _ => what(&mut entropy, &frame),
             };

@@ -125,7 +125,9 @@ impl Talk {
         let id = u32::try_from(self.streams.len()).unwrap();
         let stream = self.capture.open(self.now(), client, server);
         self.streams.push(stream);
-        self.observe(id, What::Opened { client, server, from_the_start, is_selection: false });
+        let (is_selection, is_redacted) = (false, false);
+        let what = What::Opened { client, server, from_the_start, is_selection, is_redacted };
+        self.observe(id, what);
         id
     }
 

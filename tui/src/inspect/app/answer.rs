@@ -50,7 +50,7 @@ impl App {
 
     fn ask_for_export(&mut self, scope: Scope) {
         self.asked_to_overwrite = None;
-        let name = export::suggested(self.origin.as_deref(), scope);
+        let name = export::suggested(self.origin.as_deref(), scope, self.redact.is_some());
         self.prompt = Some(Prompt::new(Asked::Export(scope), name));
     }
 

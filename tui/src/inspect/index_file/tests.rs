@@ -21,7 +21,7 @@ fn index_of(input: &Input) -> IndexFile {
 
 /// Reads it, and leaves an index.
 fn read_once(input: &Input) -> Session {
-    open::open(input, Policy::default(), Some(index_of(input))).unwrap()
+    open::open(input, Policy::default(), Some(index_of(input)), None).unwrap()
 }
 
 fn opened(input: &Input) -> Option<Session> {

@@ -28,7 +28,7 @@ fn what_is_exported_can_be_decrypted_and_opens_no_other_session() {
         assert!(said.contains(name), "{said}");
         assert_eq!((key_count(&input.files[0]), key_count(&copy)), (2, 1), "{keys}");
         let input = Input { files: vec![copy], ..Input::default() };
-        let copied = decrypted(&open(&input, Policy::default(), None).unwrap());
+        let copied = decrypted(&open(&input, Policy::default(), None, None).unwrap());
         assert!(copied.len() >= 2 && copied.len() < whole.len(), "{copied:?}");
         let missing = copied.iter().find(|message| !whole.contains(message));
         assert_eq!(missing, None, "{keys}");
@@ -68,7 +68,7 @@ fn a_share_that_is_exported_with_its_story_is_judged_again_as_it_was() {
     app.export.take().unwrap().write(&input);
 
     let copy = Input { files: vec![folder.path().join("run-shown.pcapng")], ..Input::default() };
-    let copied = open(&copy, Policy::default(), None).unwrap();
+    let copied = open(&copy, Policy::default(), None, None).unwrap();
     let again = (0..copied.len()).filter_map(|index| copied.entry(index));
     let again: Vec<_> = again.filter(|entry| judged(entry).len() == 4).collect();
     assert_eq!(judged(&share).len(), 4);
@@ -100,7 +100,7 @@ fn what_cannot_be_read_again_is_exported_in_clear() {
 
     assert!(said.contains("in clear"), "{said}");
     let input = Input { files: vec![to], ..Input::default() };
-    let copy = open(&input, Policy::default(), None).unwrap();
+    let copy = open(&input, Policy::default(), None, None).unwrap();
     let told = |session: &Session, takes: &dyn Fn(&str) -> bool| -> Vec<(u64, Vec<u8>)> {
         let entries = (0..session.len()).filter_map(|index| session.entry(index));
         let frames = entries.filter(|entry| takes(&crate::inspect::describe::name(entry)));
@@ -112,4 +112,31 @@ fn what_cannot_be_read_again_is_exported_in_clear() {
     let all = told(&app.session, &is_wanted);
     assert!(all.len() > 4 && all.len() < app.session.len(), "{}", all.len());
     assert_eq!(told(&copy, &|name: &str| name.contains(char::is_uppercase)), all);
+}
+
+#[test]
+fn a_redacted_export_has_neither_keys_nor_users_nor_comments_nor_the_name_of_its_capture() {
+    let (folder, input, mut app) = opened("tap-translator_sv2-pool_sv2");
+    app.redact = Some(sv2_capture::redact::Categories::ALL);
+    press(&mut app, "/msg == Open* && conn == 2\n;of farm1\ny");
+    assert!(app.copied.is_none() && app.said.contains("--redact"), "{}", app.said);
+    let user = b"translator-proxy";
+    let message = crate::inspect::yank::frame_bytes(&app.current().unwrap());
+    assert!(message.windows(user.len()).any(|window| window == user));
+
+    press(&mut app, "wf\n");
+    let said = app.export.take().unwrap().write(&input);
+
+    let copy = folder.path().join("redacted-shown.pcapng");
+    assert!(said.contains("redacted and in clear"), "{said}");
+    let bytes = std::fs::read(&copy).unwrap();
+    for part in [&b"SV2_"[..], user, b"farm1"] {
+        assert!(!bytes.windows(part.len()).any(|window| window == part), "{part:?}");
+    }
+    let input = Input { files: vec![copy], ..Input::default() };
+    let copied = open(&input, Policy::default(), None, None).unwrap();
+    let names = (0..copied.len()).filter_map(|index| copied.entry(index));
+    let names: Vec<_> = names.map(|entry| crate::inspect::describe::name(&entry)).collect();
+    assert!(names.contains(&"OpenExtendedMiningChannel".to_owned()), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("SubmitShares")), "{names:?}");
 }

@@ -31,7 +31,7 @@ fn network() -> App {
     assert!(matches!(outcome, crate::outcome::Outcome::Done), "{outcome:?}");
     let files = vec![folder.path().join("run.pcapng")];
     let input = Input { files, ..Input::default() };
-    let session = open(&input, Policy::default(), None).unwrap();
+    let session = open(&input, Policy::default(), None, None).unwrap();
     App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default())
 }
 
