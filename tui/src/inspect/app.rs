@@ -1,6 +1,7 @@
 //! Where a user stands in a capture, and what keys change about it.
 
 mod answer;
+pub(crate) mod graphs;
 mod seek;
 
 use std::cell::{Cell, RefCell};
@@ -27,6 +28,7 @@ use super::theme::Theme;
 use super::trail;
 use super::tree::{self, TreeLine};
 use super::yank;
+use graphs::Graphs;
 
 /// The inspector without its terminal.
 pub(crate) struct App {
@@ -75,6 +77,8 @@ pub(crate) struct App {
     /// Marks of capital letters.
     pub(crate) far_marks: FarMarks,
     pub(crate) time: TimeFormat,
+    /// Where somebody looks in the graphs.
+    pub(crate) graphs: Graphs,
     pub(crate) is_private: bool,
     /// What leaves the screen is without this.
     pub(crate) redact: Option<Categories>,
@@ -190,6 +194,7 @@ impl App {
             compared: None,
             far_marks: FarMarks::default(),
             time: TimeFormat::SinceStart,
+            graphs: Graphs::default(),
             is_private: false,
             redact: None,
             is_help: false,
@@ -351,6 +356,9 @@ impl App {
             return self.act_above(action);
         }
         let half = isize::try_from(self.page / 2).unwrap_or(10).max(1);
+        if self.screen == Screen::Graphs && self.act_in_time(action) {
+            return Flow::GoOn;
+        }
         match action {
             Action::Down => self.step(1),
             Action::Up => self.step(-1),

@@ -1,6 +1,7 @@
 //! The screens at four widths, of a conversation that is small enough to read.
 
 mod export;
+mod graphs;
 mod stories;
 
 use ratatui::Terminal;

@@ -1,4 +1,4 @@
-//! Screen 7: what comes and goes in time.
+//! Screen 7: what comes and goes in time, all of it or a part.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -6,37 +6,39 @@ use ratatui::text::Line;
 use ratatui::widgets::Sparkline;
 
 use crate::inspect::app::App;
+use crate::inspect::app::graphs::Window;
 use crate::inspect::describe::message_name;
 use sv2_capture::index::{Kind, Row};
 use sv2_capture::text::duration;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let buckets = usize::from(area.width.saturating_sub(1)).max(1);
-    let range = range(app);
-    let width = (range.1.saturating_sub(range.0) / buckets as u64).max(1);
+    app.graphs.buckets.set(buckets);
+    let window = app.graph_window(buckets);
     let mut counts = SERIES.map(|_| vec![0_u64; buckets]);
     for row in (0..app.shown_count()).filter_map(|place| app.shown_row_at(place)) {
-        let bucket = usize::try_from(row.at.saturating_sub(range.0) / width).unwrap_or(buckets);
+        let Some(bucket) = window.bucket_of(row.at) else { continue };
         for ((_, value), counts) in SERIES.iter().zip(&mut counts) {
-            counts[bucket.min(buckets - 1)] += value(&row);
+            counts[bucket] += value(&row);
         }
     }
     let height = (area.height / u16::try_from(SERIES.len()).unwrap_or(5)).max(2);
     let areas = Layout::vertical(SERIES.map(|_| Constraint::Length(height))).split(area);
     for (((name, _), counts), area) in SERIES.iter().zip(&counts).zip(areas.iter()) {
-        draw_series(frame, *area, app, (range.0, width), name, counts);
+        draw_series(frame, *area, app, &window, name, counts);
     }
 }
 
-/// Nanoseconds since the Unix epoch: of what is shown, so that a filter is a magnifying glass.
-fn range(app: &App) -> (u64, u64) {
-    if app.filter.is_empty() {
-        return (app.session.start(), app.session.end());
-    }
-    let shown = (0..app.shown_count()).filter_map(|place| app.shown_row_at(place));
-    let (start, end) =
-        shown.fold((u64::MAX, 0), |(start, end), row| (start.min(row.at), end.max(row.at)));
-    (start.min(end), end)
+/// What stands below: where the cursor is, and what can be done there.
+pub(super) fn hint(app: &App) -> String {
+    let window = app.graph_window(app.graphs.buckets.get());
+    let at = since(app, window.begin_of(window.cursor));
+    let part = if window.is_part { " of a part" } else { "" };
+    format!(" at +{at}{part}  h l move  + - zoom  = all  Enter messages  ? help  q back")
+}
+
+fn since(app: &App, at: u64) -> String {
+    duration(at.saturating_sub(app.session.start()))
 }
 
 /// A name, and what one message adds.
@@ -59,14 +61,16 @@ fn draw_series(
     frame: &mut Frame<'_>,
     area: Rect,
     app: &App,
-    (start, width): (u64, u64),
+    window: &Window,
     name: &str,
     counts: &[u64],
 ) {
     let (sum, most): (u64, u64) = (counts.iter().sum(), counts.iter().max().copied().unwrap_or(0));
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-    let from = duration(start.saturating_sub(app.session.start()));
-    let text = format!("{name}: {sum}, at most {most} in {}, from +{from}", duration(width));
+    let from = since(app, window.start);
+    let here = counts.get(window.cursor).copied().unwrap_or_default();
+    let len = duration(window.bucket_len);
+    let text = format!("{name}: {here} of {sum}, at most {most} in {len}, from +{from}");
     frame.render_widget(super::title(&text, head, app), head);
     if app.theme.has_unicode {
         frame.render_widget(Sparkline::default().data(counts), body);
@@ -79,4 +83,7 @@ fn draw_series(
         });
         frame.render_widget(Line::from(signs.collect::<String>()), body);
     }
+    let column = body.x.saturating_add(u16::try_from(window.cursor).unwrap_or(u16::MAX));
+    let column = Rect { x: column, width: 1, ..body }.intersection(body);
+    frame.buffer_mut().set_style(column, app.theme.cursor());
 }

@@ -202,20 +202,24 @@ fn foot_line(app: &App) -> Line<'static> {
     if !app.said.is_empty() {
         return Line::styled(format!(" {}", app.said), app.theme.bold());
     }
+    let in_time;
     let hint = match app.screen {
         Screen::Messages => {
             " ? help  / filter  Enter fields  gp pair  gd job  gs story  ]e finding  w write  q back"
         }
         Screen::Expert => " ? help  Enter messages of this rule  q back",
         Screen::Log => " ? help  j k scroll  q back",
-        Screen::Graphs => " ? help  q back",
+        Screen::Graphs => {
+            in_time = graphs::hint(app);
+            in_time.as_str()
+        }
         Screen::Ladder => " ? help  / filter  Enter this message  gs story  ]b block  q back",
         Screen::Handshake => " ? help  Enter messages of this connection  q back",
         Screen::Connections | Screen::Channels | Screen::Jobs => {
             " ? help  Enter messages of this line  > sort  R other way round  q back"
         }
     };
-    Line::styled(hint, app.theme.dim())
+    Line::styled(hint.to_owned(), app.theme.dim())
 }
 
 /// A title in front of a list, cut at the width.
