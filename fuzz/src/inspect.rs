@@ -6,10 +6,12 @@ use bytes::{Buf, Bytes};
 use sv2::wire::Frame;
 use sv2_capture::filter::Filter;
 use sv2_capture::index::Chunk;
+use sv2_capture::redact::{Categories, Redactor};
 use sv2_capture::rules::{Inspector, Policy};
 use sv2_capture::{Direction, Integrity, Observed, What};
 
-/// The rules do not panic, whatever is observed.
+/// The rules do not panic, whatever is observed, redacted or not; what is redacted is as long as it
+/// was.
 ///
 /// Input: for each observation one byte of choices (connection, direction, kind), one that says
 /// how much time passes, as a power of two of nanoseconds, and for frames and lines two bytes of
@@ -17,6 +19,8 @@ use sv2_capture::{Direction, Integrity, Observed, What};
 pub fn inspect(data: &[u8]) {
     let mut input = Bytes::copy_from_slice(data);
     let mut inspector = Inspector::new(Policy::default());
+    let mut covered_inspector = Inspector::new(Policy::default());
+    let mut redactor = Redactor::new(Categories::ALL);
     let (client, server) =
         (SocketAddr::from(([1, 1, 1, 1], 1)), SocketAddr::from(([2, 2, 2, 2], 2)));
     for connection in 0..2 {
@@ -29,7 +33,11 @@ pub fn inspect(data: &[u8]) {
             is_redacted: data.len() % 3 == 1,
         };
         let number = u64::from(connection) + 1;
-        inspector.observe(&Observed { number, at: 0, connection, what });
+        let observed = Observed { number, at: 0, connection, what };
+        inspector.observe(&observed);
+        redactor.cover(&observed, &mut |covered| {
+            covered_inspector.observe(covered);
+        });
     }
     let (mut at, mut number) = (0_u64, 2);
     while input.remaining() >= 2 {
@@ -57,8 +65,15 @@ pub fn inspect(data: &[u8]) {
             2 => What::Closed { by: direction, reset: choice & 1 == 0 },
             _ => What::Frame { direction, frame: &frame, integrity: Integrity::Plain },
         };
-        let report = inspector.observe(&Observed { number, at, connection, what });
+        let observed = Observed { number, at, connection, what };
+        let report = inspector.observe(&observed);
         let _ = report.facts.derived();
+        redactor.cover(&observed, &mut |covered| {
+            if let What::Frame { frame: covered, .. } = covered.what {
+                assert_eq!(covered.header(), frame.header());
+            }
+            covered_inspector.observe(covered);
+        });
     }
 }
 

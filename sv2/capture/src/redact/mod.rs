@@ -248,7 +248,31 @@ fn prefix_len(kind: &Kind) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sv2::message::DESCRIPTORS;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_comes_keeps_its_length_and_is_covered_the_same_again(
+            row in 0..DESCRIPTORS.len(),
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let row = DESCRIPTORS[row];
+            let (extension_type, message_type) = (row.extension_type(), row.number);
+            let payload = Bytes::from(bytes);
+            let frame = Frame { extension_type, message_type, payload };
+            let mut redactor = Redactor::new(Categories::ALL);
+
+            let covered = redactor.frame(&frame);
+            prop_assert_eq!(covered.header(), frame.header());
+            prop_assert_eq!(redactor.frame(&frame), covered);
+
+            let line = redactor.line(&frame.payload);
+            prop_assert_eq!(line.len(), frame.payload.len());
+        }
+    }
 
     #[test]
     fn categories_are_read_and_what_is_none_is_said() {
