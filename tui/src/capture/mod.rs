@@ -19,7 +19,9 @@ pub(crate) use again::Again;
 pub(crate) use choice::Choice;
 pub(crate) use copy::{Copy, is_read, is_set_up};
 pub(crate) use cover::Cover;
-pub(crate) use options::{Input, Judgement, Redaction, severity};
+pub(crate) use options::{
+    Input, Judgement, Redaction, intercept_beside, intercept_socket, severity,
+};
 pub(crate) use plain::Plain;
 pub(crate) use source::{End, Flow, keys_beside, read};
 pub(crate) use text::{Utc, UtcClock, write_line};

@@ -55,6 +55,18 @@ impl Input {
     }
 }
 
+/// Beside the socket of a tap: where an inspector decides about messages on their way.
+pub(crate) fn intercept_beside(socket: &Path) -> PathBuf {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".intercept");
+    path.into()
+}
+
+/// The same, of `tap:SOCKET`.
+pub(crate) fn intercept_socket(file: &Path) -> Option<PathBuf> {
+    tap_socket(file).map(|socket| intercept_beside(Path::new(socket)))
+}
+
 /// Of `tap:SOCKET`.
 pub(super) fn tap_socket(file: &Path) -> Option<&str> {
     file.to_str()?.strip_prefix("tap:")

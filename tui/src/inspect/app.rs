@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod graphs;
+pub(crate) mod intercept;
 mod seek;
 
 use std::cell::{Cell, RefCell};
@@ -22,13 +23,14 @@ use super::list_columns::ListColumns;
 use super::open;
 use super::order::{self, Order};
 use super::prompt::{Asked, Prompt, Typing};
-use super::session::{JobRow, Session};
+use super::session::Session;
 use super::table::Sort;
 use super::theme::Theme;
 use super::trail;
 use super::tree::{self, TreeLine};
 use super::yank;
 use graphs::Graphs;
+use intercept::Tap;
 
 /// The inspector without its terminal.
 pub(crate) struct App {
@@ -77,6 +79,8 @@ pub(crate) struct App {
     /// Marks of capital letters.
     pub(crate) far_marks: FarMarks,
     pub(crate) time: TimeFormat,
+    /// The tap that is looked at, where it takes decisions.
+    pub(crate) tap: Option<Tap>,
     /// Where somebody looks in the graphs.
     pub(crate) graphs: Graphs,
     pub(crate) is_private: bool,
@@ -194,6 +198,7 @@ impl App {
             compared: None,
             far_marks: FarMarks::default(),
             time: TimeFormat::SinceStart,
+            tap: None,
             graphs: Graphs::default(),
             is_private: false,
             redact: None,
@@ -231,6 +236,7 @@ impl App {
             shown.extend(self.session.places_from(&filter, from));
         }
         self.known_count = count;
+        self.find_held();
         let is_list = matches!(self.screen, Screen::Messages | Screen::Ladder);
         if self.reading == Reading::Live && is_at_end && is_list && self.pane == Pane::List {
             (self.cursor, self.field) = (self.shown_count().saturating_sub(1), 0);
@@ -439,6 +445,13 @@ impl App {
                     TimeFormat::OfDay => TimeFormat::SinceStart,
                 }
             }
+            Action::Intercept
+            | Action::InterceptToggle
+            | Action::Forward
+            | Action::ForwardAll
+            | Action::DropHeld
+            | Action::SendTwice
+            | Action::Replay => self.intercept(action),
             Action::Privacy => self.is_private = !self.is_private,
             Action::Columns => self.ask_for_columns(),
             Action::SortNext => self.step_sort(true),
@@ -563,45 +576,6 @@ impl App {
                 (Pane::Bytes, true) | (Pane::Tree, false) => Pane::List,
             };
         }
-    }
-
-    /// From a line of another screen to the messages behind it.
-    fn open(&mut self) {
-        let cursor = self.row_at(self.screen, self.cursors[self.screen as usize]);
-        let (filter, number) = match self.screen {
-            Screen::Messages => {
-                self.pane = if self.pane == Pane::List { Pane::Tree } else { self.pane };
-                return;
-            }
-            Screen::Ladder => return self.show(Screen::Messages),
-            Screen::Connections | Screen::Handshake => {
-                let Some(row) = self.session.connections().nth(cursor) else { return };
-                (format!("conn == {}", row.id), row.opened.0)
-            }
-            Screen::Channels => {
-                let Some(row) = self.session.channels().nth(cursor) else { return };
-                (format!("conn == {} && ch == {}", row.connection, row.id), row.opened_by)
-            }
-            Screen::Jobs => {
-                let Some(row) = self.session.jobs().get(cursor) else { return };
-                let JobRow { connection, channel, id, number, .. } = row;
-                // The message that gives a job is not one that names it.
-                let named = match self.session.channel(*connection, *channel) {
-                    Some(_) => format!("job({channel}, {id})"),
-                    None => format!("group == {channel} && job == {id}"),
-                };
-                (format!("conn == {connection} && (n == {number} || {named})"), *number)
-            }
-            Screen::Expert => {
-                let row = self.session.tally().iter().nth(cursor);
-                let Some((_, rule, count)) = row else { return };
-                (format!("rule == {rule}"), count.first)
-            }
-            Screen::Graphs | Screen::Log => return,
-        };
-        self.set_filter(&filter);
-        self.show(Screen::Messages);
-        self.go_to(number);
     }
 
     /// Shows what a filter takes; one that is none changes nothing but what is said.

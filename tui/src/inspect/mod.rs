@@ -27,6 +27,7 @@ mod rows;
 mod session;
 mod table;
 mod tables;
+mod tap_line;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -57,6 +58,7 @@ use keys::Action;
 use live::{Live, Look};
 
 pub(crate) use session::Session;
+use tap_line::TapLine;
 
 /// Runs the inspector until the user ends it, or until it is known that there is nothing to show:
 /// then it says why.
@@ -71,10 +73,14 @@ fn show(
     has_mouse: bool,
 ) -> io::Result<Option<String>> {
     let (terminal, input) = (ratatui::try_init()?, input.clone());
-    let mut screen = Screen { terminal, input, live, writer: None, has_mouse };
+    // A tap that lets nobody decide has no such line.
+    let line = live.as_ref().and_then(|_| TapLine::open(&input));
+    let mut screen = Screen { terminal, input, live, line, writer: None, has_mouse };
     if has_mouse {
         execute!(io::stdout(), EnableMouseCapture)?;
     }
+    let mut app = app;
+    app.tap = screen.line.as_ref().map(|_| app::intercept::Tap::default());
     screen.run(app, remarks)
 }
 
@@ -84,6 +90,8 @@ struct Screen {
     input: Input,
     /// While there is something to read.
     live: Option<Live>,
+    /// While a tap takes decisions.
+    line: Option<TapLine>,
     /// While a copy is written; then it knows what to say.
     writer: Option<JoinHandle<String>>,
     has_mouse: bool,
@@ -95,11 +103,12 @@ impl Screen {
             if let Some(failure) = self.look(&mut app) {
                 return Ok(Some(failure));
             }
+            self.talk_to_tap(&mut app);
             if let Some(failure) = app.session.failure() {
                 app.said = failure;
             }
             self.terminal.draw(|frame| view::draw(frame, &mut app))?;
-            let is_waiting = self.live.is_some() || self.writer.is_some();
+            let is_waiting = self.live.is_some() || self.writer.is_some() || self.line.is_some();
             if is_waiting && !event::poll(BETWEEN_LOOKS)? {
                 continue;
             }
@@ -121,7 +130,11 @@ impl Screen {
                     Flow::GoOn => {}
                     Flow::End => return Ok(None),
                     Flow::Redraw => self.terminal.clear()?,
-                    Flow::Suspend => self.suspend()?,
+                    Flow::Suspend => {
+                        app.let_all_pass();
+                        self.talk_to_tap(&mut app);
+                        self.suspend()?;
+                    }
                 }
                 if !event::poll(Duration::ZERO)? {
                     break;
@@ -171,6 +184,24 @@ impl Screen {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
         Ok(())
+    }
+
+    /// Takes what the tap has said, and says what is to be said to it.
+    fn talk_to_tap(&mut self, app: &mut App) {
+        let Some(line) = &mut self.line else { return };
+        let is_there = loop {
+            match line.heard() {
+                Ok(Some(said)) => app.tap_said(&said),
+                Ok(None) => break true,
+                Err(()) => break false,
+            }
+        };
+        let to_say = app.tap.as_mut().map(|tap| std::mem::take(&mut tap.to_say));
+        let is_heard = to_say.into_iter().flatten().all(|words| line.say(&words).is_ok());
+        if !is_there || !is_heard {
+            self.line = None;
+            app.lose_tap();
+        }
     }
 
     /// Takes what was read since the last drawing; why there is nothing, if there is not.

@@ -14,6 +14,8 @@ pub(crate) enum Asked {
     Filter,
     /// Which messages to step through.
     Search,
+    /// Which messages wait at the tap.
+    Intercept,
     /// On the message with this number.
     Comment(u64),
     /// A file to write part of the capture to.
@@ -54,6 +56,7 @@ impl Prompt {
         match self.asked {
             Asked::Filter => "/",
             Asked::Search => "search",
+            Asked::Intercept => "hold",
             Asked::Comment(_) => "comment",
             Asked::Export(_) => "write to",
             Asked::Columns => "columns",
@@ -69,7 +72,7 @@ impl Prompt {
     /// Why it is no answer yet.
     pub(crate) fn problem(&self) -> Option<String> {
         match self.asked {
-            Asked::Filter | Asked::Search => {
+            Asked::Filter | Asked::Search | Asked::Intercept => {
                 Filter::parse(&self.text).err().map(|error| error.to_string())
             }
             // None: those that fit the width.
@@ -83,7 +86,9 @@ impl Prompt {
     /// Words that could stand where the next letter goes.
     pub(crate) fn completion(&self) -> Completion {
         let mut completion = match self.asked {
-            Asked::Filter | Asked::Search if is_operand_expected(&self.text[..self.at]) => {
+            Asked::Filter | Asked::Search | Asked::Intercept
+                if is_operand_expected(&self.text[..self.at]) =>
+            {
                 Filter::complete(&self.text, self.at)
             }
             Asked::Columns => {
@@ -92,9 +97,11 @@ impl Prompt {
                 completion
             }
             Asked::Command => command::complete(&self.text[..self.at]),
-            Asked::Filter | Asked::Search | Asked::Comment(_) | Asked::Export(_) => {
-                Completion { span: self.at..self.at, words: Vec::new() }
-            }
+            Asked::Filter
+            | Asked::Search
+            | Asked::Intercept
+            | Asked::Comment(_)
+            | Asked::Export(_) => Completion { span: self.at..self.at, words: Vec::new() },
         };
         // What is there already is not to be said again.
         let there = &self.text[completion.span.clone()];

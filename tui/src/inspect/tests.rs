@@ -2,6 +2,7 @@
 
 mod export;
 mod graphs;
+mod intercept;
 mod stories;
 
 use ratatui::Terminal;

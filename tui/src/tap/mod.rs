@@ -1,5 +1,7 @@
 //! `assay tap`: a man in the middle that records.
 
+mod chooser;
+mod intercept;
 mod key;
 mod options;
 mod rules_file;
@@ -13,15 +15,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sv2::noise::{AuthorityPublicKey, CipherSuite};
 use sv2_net::clock::Clock;
 use sv2_net::identity::Certifier;
-use sv2_net::relay::{Mode, Recorder, Relay, RelayConfig, RelayHandle};
+use sv2_net::relay::{Interception, Mode, Recorder, Relay, RelayConfig, RelayHandle};
 use tokio::signal::unix::SignalKind;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::capture::intercept_beside;
 use crate::interruption::{self, Interruption};
 use crate::key_log;
 use crate::outcome::Outcome;
 use crate::print;
 use crate::recorder::{self, FileRecorder, Recording};
+use chooser::Chooser;
 pub(crate) use options::Tap;
 use options::is_loopback;
 use rules_file::RulesFile;
@@ -66,6 +70,16 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
         .as_deref()
         .map(|path| LiveSocket::open(path).map_err(|error| unusable(path, &error)));
     let socket = socket.transpose()?;
+    if options.allow_intercept && is_through {
+        return Err(Outcome::usage(
+            "--allow-intercept: bytes that only pass through cannot be held; this needs Stratum V2, \
+             and a tap that ends Noise itself",
+        ));
+    }
+    let interception = interception(options)?;
+    if let Some((_, interception, _)) = &interception {
+        config.interception = Some(Arc::clone(interception));
+    }
     let recording = match options.recorder(is_through)? {
         None => None,
         Some(settings) => {
@@ -84,11 +98,29 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
             tokio::spawn(socket.serve(recording.progress()));
         }
     }
+    if let Some((socket, interception, chooser)) = interception {
+        anstream::eprintln!("whoever may use the socket can hold, drop and send messages");
+        tokio::spawn(intercept::serve(socket, interception, chooser, print::line));
+    }
     follow(relay.start(), recording.as_ref()).await?;
     if let Some(recording) = recording {
         recording.finish();
     }
     Ok(())
+}
+
+/// What an inspector decides with, where it may.
+#[allow(clippy::type_complexity, reason = "three things that go together once")]
+fn interception(
+    options: &Tap,
+) -> Result<Option<(LiveSocket, Arc<Interception>, Chooser)>, Outcome> {
+    let Some(socket) = options.socket.as_deref().filter(|_| options.allow_intercept) else {
+        return Ok(None);
+    };
+    let path = intercept_beside(socket);
+    let socket = LiveSocket::open(&path).map_err(|error| unusable(&path, &error))?;
+    let chooser = Chooser::default();
+    Ok(Some((socket, Interception::new(Box::new(chooser.clone())), chooser)))
 }
 
 /// Each connection takes two descriptors: as many as the system lets us have.

@@ -21,7 +21,9 @@ use crate::recorder::RecorderConfig;
         --rotate-size 256M --ring 10\n  \
         assay tap --pass-through --upstream POOL:34254 --record captures\n  \
         assay tap --upstream stratum+tcp://POOL:3333 --record captures\n  \
-        assay tap --upstream stratum2+tcp://POOL:34254/KEY --rules late-shares.toml\n\n\
+        assay tap --upstream stratum2+tcp://POOL:34254/KEY --rules late-shares.toml\n  \
+        assay tap --upstream stratum2+tcp://POOL:34254/KEY --record captures \\\n      \
+        --socket /run/assay.sock --allow-intercept\n\n\
         It prints the address to point the device at. Both connections, to the device and to the\n\
         pool, are recorded as they are on the wire, with the keys that open them; SIGHUP begins\n\
         another file. What is altered on the way is a comment on its packet.\n\n\
@@ -115,6 +117,11 @@ pub(crate) struct Tap {
     /// Unix socket at which others can read the capture while it grows
     #[arg(long, value_name = "PATH", requires = "record")]
     pub(super) socket: Option<PathBuf>,
+
+    /// Let `assay inspect tap:PATH` hold, drop, duplicate and send messages on their way; a second
+    /// socket, PATH.intercept, is for that. Each message is followed and judged then, which takes time
+    #[arg(long, requires = "socket", conflicts_with = "pass_through")]
+    pub(super) allow_intercept: bool,
 
     /// Append the secrets of all sessions to a file
     #[arg(long, value_name = "FILE", env = "SV2KEYLOGFILE")]

@@ -37,12 +37,17 @@ impl LiveSocket {
         Ok(LiveSocket { listener, path: path.to_owned() })
     }
 
+    /// Whoever connects next.
+    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
+
     /// Serves readers, for ever.
     pub(super) async fn serve(self, progress: watch::Receiver<Progress>) {
         let places = Arc::new(Semaphore::new(READERS_MAX));
         loop {
-            let reader = match self.listener.accept().await {
-                Ok((reader, _)) => reader,
+            let reader = match self.accept().await {
+                Ok(reader) => reader,
                 Err(error) => {
                     tracing::warn!(%error, "a reader cannot be served");
                     continue;

@@ -4,6 +4,7 @@
 
 mod capture;
 mod inspected;
+mod intercepted;
 mod programs;
 
 use std::fs;

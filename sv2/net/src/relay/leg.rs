@@ -18,6 +18,7 @@ use super::{Mode, Shared};
 use crate::dialer;
 use crate::handshake::{HandshakeFailure, shake_hands};
 use crate::listener;
+use crate::tap::Link;
 
 /// A secured connection.
 pub(super) struct Leg {
@@ -29,6 +30,7 @@ pub(super) struct Leg {
     pub(super) sent: Track,
     pub(super) received: Track,
     pub(super) peer: SocketAddr,
+    pub(super) local: SocketAddr,
 }
 
 /// Why there is none.
@@ -64,7 +66,7 @@ pub(super) async fn down(
     let recorder = shared.recorder.as_ref();
     let [received, sent] =
         record::tracks(recorder, stream_number, LegKind::Down, link.peer, link.local)?;
-    let leg = Opening { stream, connection, to_send: Vec::new(), sent, received, peer: link.peer };
+    let leg = Opening { stream, connection, to_send: Vec::new(), sent, received, link };
     leg.shake_hands("client", shared).await
 }
 
@@ -90,7 +92,7 @@ pub(super) async fn up(
     let recorder = shared.recorder.as_ref();
     let [sent, received] =
         record::tracks(recorder, stream_number, LegKind::Up, link.local, link.peer)?;
-    let leg = Opening { stream, connection, to_send, sent, received, peer: link.peer };
+    let leg = Opening { stream, connection, to_send, sent, received, link };
     leg.shake_hands("server", shared).await
 }
 
@@ -114,12 +116,12 @@ struct Opening {
     to_send: Vec<u8>,
     sent: Track,
     received: Track,
-    peer: SocketAddr,
+    link: Link,
 }
 
 impl Opening {
     async fn shake_hands(self, with: &'static str, shared: &Shared) -> Result<Leg, LegFailure> {
-        let Opening { mut stream, mut connection, to_send, mut sent, mut received, peer } = self;
+        let Opening { mut stream, mut connection, to_send, mut sent, mut received, link } = self;
         let mut input = BytesMut::new();
         let mut witness = Handshake {
             sent: &mut sent,
@@ -135,6 +137,7 @@ impl Opening {
             return Err(refused.into());
         }
         let (reader, writer) = connection.split();
-        Ok(Leg { stream, reader, writer, input, sent, received, peer })
+        let Link { peer, local } = link;
+        Ok(Leg { stream, reader, writer, input, sent, received, peer, local })
     }
 }

@@ -13,6 +13,7 @@
 mod alter;
 mod budget;
 mod event;
+mod intercept;
 mod leg;
 mod pump;
 mod record;
@@ -47,6 +48,10 @@ use crate::tap::KeyLog;
 use budget::Budget;
 pub use budget::OutOfBudget;
 pub use event::RelayEvent;
+pub use intercept::{
+    Attached, Chooser, Decision, HELD_COUNT_MAX, HELD_LEN_MAX, Intercepted, Interception,
+    NotReplayed, Passing,
+};
 pub use record::{Leg, NotRecorded, Record, Recorder, Side};
 use routes::Routes;
 pub use rules::Rules;
@@ -66,6 +71,8 @@ pub struct RelayConfig {
     pub rewrites_endpoint: bool,
     /// What is done to frames on their way, from now on. Bytes that are only passed on have none.
     pub rules: watch::Receiver<Arc<Rules>>,
+    /// Lets somebody hold frames on their way, if given. Bytes that are only passed on have none.
+    pub interception: Option<Arc<Interception>>,
     /// Sees everything, if given.
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Takes the secrets of all sessions, if given.
@@ -84,6 +91,7 @@ impl RelayConfig {
             limits: Limits::default(),
             rewrites_endpoint: false,
             rules: watch::channel(Arc::default()).1,
+            interception: None,
             recorder: None,
             key_log: None,
             entropy: entropy::from_system(),
@@ -148,6 +156,7 @@ impl Relay {
             limits: config.limits,
             rewrites_endpoint: config.rewrites_endpoint,
             rules: config.rules,
+            interception: config.interception,
             recorder: config.recorder,
             key_log: config.key_log,
             clock: Clock::of_process(),
@@ -223,6 +232,7 @@ struct Shared {
     limits: Limits,
     rewrites_endpoint: bool,
     rules: watch::Receiver<Arc<Rules>>,
+    interception: Option<Arc<Interception>>,
     recorder: Option<Arc<dyn Recorder>>,
     key_log: Option<Arc<KeyLog>>,
     clock: Clock,

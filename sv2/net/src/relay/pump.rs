@@ -13,11 +13,12 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::alter::with_field;
 use super::budget::{Hold, OutOfBudget};
 use super::event::RelayEvent;
+use super::intercept::{Decision, Passing};
 use super::record::{NotRecorded, Side, Track, append_plain};
 use super::rules::{Rules, Verdict, Watch};
 use super::session::Session;
@@ -194,7 +195,18 @@ impl<'a> Pump<'a> {
     }
 
     async fn hear(&mut self, frame: Frame) -> Result<(), End> {
-        let verdict = self.judge(&frame);
+        let intercepted = self.intercept(&frame).await?;
+        let mut verdict = self.judge(&frame);
+        if let Some((decision, words)) = intercepted {
+            let mut decided = verdict.unwrap_or(Verdict { copies: 1, ..Verdict::default() });
+            decided.copies = decided.copies.saturating_mul(match decision {
+                Decision::Forward => 1,
+                Decision::Drop => 0,
+                Decision::Duplicate => 2,
+            });
+            decided.comments.insert(0, words);
+            verdict = Some(decided);
+        }
         let Some(verdict) = verdict else { return self.pass_on(frame, None) };
         let comment = format!("assay tap: {}", verdict.comments.join("; "));
         self.note(&comment);
@@ -229,6 +241,20 @@ impl<'a> Pump<'a> {
             return Err(End::ByRule);
         }
         Ok(())
+    }
+
+    /// Waits with a frame that somebody wants to decide about; nothing behind it is read meanwhile.
+    async fn intercept(&mut self, frame: &Frame) -> Result<Option<(Decision, String)>, End> {
+        let Session { number: session, shared, .. } = *self.session;
+        let Some(interception) = &shared.interception else { return Ok(None) };
+        let passing = Passing { session, from: self.from, place: self.frame_count, frame };
+        let Some(waiting) = interception.look(&passing) else { return Ok(None) };
+        // What came before it does not wait, and whoever looks is to see it.
+        self.flush().await?;
+        let since = Instant::now();
+        let (decision, how) = waiting.decided().await;
+        let held = since.elapsed().as_millis();
+        Ok(Some((decision, format!("intercepted: held for {held} ms, then {how}"))))
     }
 
     /// What the present rules make of a frame.

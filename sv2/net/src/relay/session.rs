@@ -49,6 +49,10 @@ pub(super) async fn run(stream: TcpStream, number: u64, shared: &Shared, entropy
     let session = Session { number, client, local, server, shared };
     let (to_server, from_client) = mpsc::channel(INJECTED_MAX);
     let (to_client, from_server) = mpsc::channel(INJECTED_MAX);
+    let legs = [(down.peer, down.local), (up.local, up.peer)];
+    let injected = [to_server.clone(), to_client.clone()];
+    let interception = shared.interception.as_ref();
+    let _open = interception.map(|it| it.opened(number, legs, injected));
     let (down_read, down_write) = down.stream.split();
     let (up_read, up_write) = up.stream.split();
     let mut upwards = Pump::new(

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod ends;
+mod intercepted;
 
 use std::sync::Arc;
 

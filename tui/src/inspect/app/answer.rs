@@ -19,6 +19,7 @@ impl App {
         }
         match prompt.asked {
             Asked::Filter => self.set_filter(&prompt.text),
+            Asked::Intercept => self.ask_tap(&prompt.text),
             Asked::Search => self.search(&prompt.text),
             Asked::Comment(number) => {
                 if !self.session.remarks.comment(number, &prompt.text) {

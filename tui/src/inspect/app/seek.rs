@@ -4,9 +4,49 @@ use sv2_capture::filter::Filter;
 use sv2_capture::index::Row;
 
 use super::{App, Pane, Screen};
+use crate::inspect::session::JobRow;
 use crate::inspect::{describe, trail};
 
 impl App {
+    /// From a line of another screen to the messages behind it.
+    pub(super) fn open(&mut self) {
+        let cursor = self.row_at(self.screen, self.cursors[self.screen as usize]);
+        let (filter, number) = match self.screen {
+            Screen::Messages => {
+                self.pane = if self.pane == Pane::List { Pane::Tree } else { self.pane };
+                return;
+            }
+            Screen::Ladder => return self.show(Screen::Messages),
+            Screen::Connections | Screen::Handshake => {
+                let Some(row) = self.session.connections().nth(cursor) else { return };
+                (format!("conn == {}", row.id), row.opened.0)
+            }
+            Screen::Channels => {
+                let Some(row) = self.session.channels().nth(cursor) else { return };
+                (format!("conn == {} && ch == {}", row.connection, row.id), row.opened_by)
+            }
+            Screen::Jobs => {
+                let Some(row) = self.session.jobs().get(cursor) else { return };
+                let JobRow { connection, channel, id, number, .. } = row;
+                // The message that gives a job is not one that names it.
+                let named = match self.session.channel(*connection, *channel) {
+                    Some(_) => format!("job({channel}, {id})"),
+                    None => format!("group == {channel} && job == {id}"),
+                };
+                (format!("conn == {connection} && (n == {number} || {named})"), *number)
+            }
+            Screen::Expert => {
+                let row = self.session.tally().iter().nth(cursor);
+                let Some((_, rule, count)) = row else { return };
+                (format!("rule == {rule}"), count.first)
+            }
+            Screen::Graphs | Screen::Log => return,
+        };
+        self.set_filter(&filter);
+        self.show(Screen::Messages);
+        self.go_to(number);
+    }
+
     /// Puts the cursor on a message, or on the next one that is shown.
     pub(crate) fn go_to(&mut self, number: u64) {
         let Some(index) = self.session.index_of(number) else { return };

@@ -69,7 +69,8 @@ fn what_comes_meanwhile_does_not_move_a_part_and_the_end_stays_the_end() {
     let (direction, integrity) = (Direction::ServerToClient, Integrity::Plain);
     let what = What::Frame { direction, frame: &frame, integrity };
     let at = START + 60_000_000_000;
-    app.session.take(&Observed { number: 14, at, connection: 0, what });
+    let mut follower = Follower::new(Policy::default());
+    take(&mut app.session, &mut follower, Observed { number: 14, at, connection: 0, what });
     app.grow();
 
     assert_eq!(app.graph_window(79), part);
@@ -80,7 +81,7 @@ fn what_comes_meanwhile_does_not_move_a_part_and_the_end_stays_the_end() {
 
 #[test]
 fn no_key_is_too_much_for_an_empty_capture() {
-    let session = Session::new("empty.pcapng".into(), Policy::default());
+    let session = Session::new("empty.pcapng".into());
     let mut app = App::new(session, Theme::new(ThemeName::Mono, true), Keymap::default());
     press(&mut app, "7");
     for keys in ["+", "-", "=", "h", "l", "gg", "G", "\n"] {

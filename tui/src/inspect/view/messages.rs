@@ -172,15 +172,16 @@ fn narrow_rows(app: &App, entry: &Entry, width: u16, is_cursor: bool) -> [Line<'
     [Line::from(first), Line::styled(second, style)]
 }
 
-/// Its number; chosen for a comparison with a star, commented with a semicolon, marked with the
+/// Its number; behind a stroke while it waits at a tap, chosen for a comparison with a star, commented with a semicolon, marked with the
 /// letter.
 fn mark(app: &App, entry: &Entry) -> String {
     let number = entry.number;
     let remarks = &app.session.remarks;
+    let pause = if app.is_held(number) { "|" } else { "" };
     let star = if app.selected == Some(number) { "*" } else { "" };
     let semicolon = remarks.comment_of(number).map_or("", |_| ";");
     let letter = remarks.marks_of(number).next().map_or_else(String::new, String::from);
-    format!("{star}{letter}{semicolon}{number}")
+    format!("{pause}{star}{letter}{semicolon}{number}")
 }
 
 fn worst<'a>(app: &App, entry: &'a Entry) -> Option<&'a Finding> {

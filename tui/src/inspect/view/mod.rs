@@ -136,6 +136,8 @@ fn status(app: &App) -> Vec<Span<'static>> {
     };
     let left_out = (session.left_out > 0)
         .then(|| Span::styled(format!(" {} left out ", session.left_out), app.theme.bad()));
+    let tap = app.tap.as_ref().and_then(|tap| tap.status());
+    let tap = tap.map(|tap| Span::styled(tap, app.theme.bad()));
     let keys = (all > 0).then(|| Span::raw(format!(" keys {open}/{all} ")));
     let first = [
         Span::styled(format!(" {} ", cut(&name, NAME_WIDTH_MAX)), app.theme.bold()),
@@ -143,7 +145,7 @@ fn status(app: &App) -> Vec<Span<'static>> {
     ];
     first
         .into_iter()
-        .chain([reading, left_out, keys, findings(app)].into_iter().flatten())
+        .chain([reading, tap, left_out, keys, findings(app)].into_iter().flatten())
         .collect()
 }
 
@@ -172,7 +174,11 @@ fn filter_line(app: &App, width: u16) -> Line<'static> {
         "" => " / no filter".to_owned(),
         filter => format!(" / {filter}   {} of {}", app.shown_count(), app.session.len()),
     };
-    Line::styled(cut(&text, width.into()), app.theme.dim())
+    let at_tap = match app.tap.as_ref().and_then(|tap| tap.filter()) {
+        Some(filter) => format!("   held at the tap: {filter}"),
+        None => String::new(),
+    };
+    Line::styled(cut(&format!("{text}{at_tap}"), width.into()), app.theme.dim())
 }
 
 /// What is typed, as much of its end as fits, with the place of the next letter.
