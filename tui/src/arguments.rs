@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Decode(crate::decode::Decode),
     /// Count the messages of a capture, by connection and by kind
     Stats(crate::stats::Stats),
+    /// Compare two captures of the same scenario
+    Compare(crate::compare::Compare),
     /// Say what is wrong in a capture, for people and for continuous integration
     Rules(crate::rules::Rules),
     /// Draw who says what to whom in a capture: text, Mermaid, Markdown

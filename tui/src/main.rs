@@ -6,6 +6,7 @@ mod arguments;
 mod capture;
 mod check;
 mod clauses;
+mod compare;
 mod decode;
 mod event_json;
 mod experiments;
@@ -54,6 +55,7 @@ fn main() -> std::process::ExitCode {
         Command::Up(arguments) => up::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Ladder(arguments) => ladder::run(&arguments),

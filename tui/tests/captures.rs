@@ -144,6 +144,22 @@ fn a_capture_is_drawn() {
 }
 
 #[test]
+fn two_captures_are_compared() {
+    let [one, other] = ["21-good-share-refused", "22-share-paid-twice"].map(capture);
+
+    assert_eq!(assay(&["compare", &one, &one]), ("the same: 8 messages\n".to_owned(), 0));
+    let (text, code) = assay(&["compare", &one, &other]);
+    assert!(text.contains("SubmitShares.Error, channel 1 of it: 1 / 0 of them"), "{text}");
+    assert!(text.ends_with(" differences\n"), "{text}");
+    assert_eq!(code, 1);
+    let (json, _) = assay(&["compare", &one, &other, "-o", "jsonl"]);
+    let last: Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    assert_eq!((last["same"].as_bool(), json.lines().count() > 1), (Some(false), true));
+    assert_eq!(assay(&["compare", &one, "/dev/null"]).1, 3);
+    assert_eq!(assay(&["compare", &one, &other, "--ignore", "ntimes"]).1, 4);
+}
+
+#[test]
 fn what_is_no_capture_is_an_exit_code_of_its_own() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for command in ["decode", "stats", "rules", "ladder", "inspect"] {

@@ -181,7 +181,7 @@ fn future(is_future: bool) -> &'static str {
 }
 
 /// A value, cut at `max` characters.
-pub(super) fn value(value: &Value, max: usize) -> String {
+pub(crate) fn value(value: &Value, max: usize) -> String {
     let text = match value {
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
@@ -198,7 +198,7 @@ pub(super) fn value(value: &Value, max: usize) -> String {
 }
 
 /// At most `max` characters; a cut is shown.
-pub(super) fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
     }
@@ -219,7 +219,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 /// Text of a peer without quotes, and without what would steer a terminal or turn a line around.
-pub(super) fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let is_harmful =
         |letter: char| letter.is_control() || ('\u{2028}'..='\u{202e}').contains(&letter);
     if !text.contains(is_harmful) {
