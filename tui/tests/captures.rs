@@ -26,7 +26,7 @@ fn assay(words: &[&str]) -> (String, i32) {
 fn long() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shares.pcapng");
-    let bytes = ShareCapture::new(3, false).next_piece(20_000);
+    let bytes = ShareCapture::new(3, false).next_piece(40_000);
     assert!(bytes.len() > 4 << 20);
     std::fs::write(&file, bytes).unwrap();
     let file = file.to_str().unwrap().to_owned();

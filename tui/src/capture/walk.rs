@@ -189,7 +189,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("shares.pcapng");
         let mut sample = sv2_capture::sample::ShareCapture::new(3, is_sealed);
-        std::fs::write(&file, sample.next_piece(20_000)).unwrap();
+        std::fs::write(&file, sample.next_piece(40_000)).unwrap();
         let input = Input { files: vec![file], ..Input::default() };
         assert!(source::is_worth_a_thread(&input));
         (folder, input)
@@ -222,7 +222,7 @@ mod tests {
             };
             let mut look = |_: u32, _: &sv2_capture::read::Packet<'_>| {};
             source::read_packets(&input, &mut look, &mut show, &mut || Flow::GoOn).unwrap();
-            assert!(here.len() > 20_000);
+            assert!(here.len() > 40_000);
             assert!(there == here, "they differ");
         }
     }

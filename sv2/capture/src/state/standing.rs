@@ -1,6 +1,7 @@
 //! Where an observation belongs, as that stands behind it: for whoever looks when the state has
 //! gone on.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ pub struct ChannelStanding {
 }
 
 impl ChannelStanding {
-    fn of(channel: &Channel, groups: &std::collections::BTreeMap<u32, Group>) -> Self {
+    fn of(channel: &Channel, groups: &BTreeMap<u32, Group>) -> Self {
         ChannelStanding {
             kind: channel.kind,
             opened: channel.opened.number,
