@@ -46,24 +46,30 @@ pub struct Standing {
 
 /// What is known of a channel; as in [`Channel`], where nothing else is said.
 #[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "the fields of a channel")]
 pub struct ChannelStanding {
+    /// Standard or extended.
     pub kind: ChannelKind,
     /// The message that opened it, by number.
     pub opened: u64,
+    /// The group that it is in (spec 5.2.3).
     pub group: u32,
+    /// As in the request.
     pub user_identity: Arc<str>,
+    /// Hashes per second, as the client says.
     pub nominal_hashrate: f32,
     /// For jobs that come.
     pub target: Target,
+    /// In force for jobs that come.
     pub extranonce_prefix: B32,
+    /// Bytes that the client may roll.
     pub rollable_extranonce_size: u16,
-    /// Shares.
+    /// Shares that were sent.
     pub submitted: u64,
-    /// Shares.
+    /// Shares that were acknowledged.
     pub accepted: u64,
-    /// Shares.
+    /// Shares that were refused.
     pub rejected: u64,
+    /// Shares that are blocks, by their recomputed hash.
     pub blocks_found: u64,
 }
 
