@@ -28,8 +28,9 @@ pub(super) struct Conversation {
     pub(super) number: u32,
     pub(super) said: BTreeMap<Kind, Vec<Said>>,
     protocol: Option<&'static str>,
-    /// Channels in the order in which they are named first: ids are the server's choice.
-    channels: Vec<u32>,
+    /// Channels by id, numbered from 1 in the order in which they are named first: ids are the
+    /// server's choice.
+    channels: BTreeMap<u32, usize>,
 }
 
 /// What messages are aligned by.
@@ -222,12 +223,8 @@ impl Conversation {
     }
 
     fn place_of(&mut self, id: u32) -> usize {
-        let known = self.channels.iter().position(|known| *known == id);
-        let place = known.unwrap_or_else(|| {
-            self.channels.push(id);
-            self.channels.len() - 1
-        });
-        place + 1
+        let next = self.channels.len() + 1;
+        *self.channels.entry(id).or_insert(next)
     }
 }
 
