@@ -8,7 +8,8 @@
 //! [`read`] finds packets, streams, frames and lines in a capture, of this or any other tool. What
 //! it finds ([`observed`]) is followed connection by connection ([`state`]) and judged
 //! ([`rules`]); [`rules::Inspector`] does both. [`filter`] asks about what was found, [`index`] keeps
-//! it in little room, [`redact`] takes out of it who was there. [`sample`] makes captures of any length for measurements.
+//! it in little room, [`redact`] takes out of it who was there. [`sample`] makes captures of any
+//! length for measurements.
 
 mod by_id;
 mod capture;
