@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use sv2::sv1::order::bytes_from_hex;
 use sv2::wire::{Frame, FrameHeader};
 use sv2_net::relay::{Attached, Decision, Intercepted, Interception, Side};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -160,7 +161,7 @@ fn again(rest: &str, attached: &Attached) -> Result<String, String> {
         "down" => Side::Server,
         _ => return Err(usage()),
     };
-    let bytes = bytes_of(digits).ok_or_else(usage)?;
+    let bytes = bytes_from_hex(digits).ok_or_else(usage)?;
     let (header, payload) = bytes.split_first_chunk::<{ FrameHeader::LEN }>().ok_or_else(usage)?;
     let header = FrameHeader::from_bytes(*header);
     if header.payload_len as usize != payload.len() {
@@ -171,12 +172,6 @@ fn again(rest: &str, attached: &Attached) -> Result<String, String> {
     let ends = (address(client)?, address(server)?);
     attached.replay(ends, from, frame).map_err(|error| error.to_string())?;
     Ok("again".to_owned())
-}
-
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }
 
 const GREETING: &str = "assay-tap 1";

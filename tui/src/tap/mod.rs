@@ -76,10 +76,8 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
              and a tap that ends Noise itself",
         ));
     }
-    let interception = interception(options)?;
-    if let Some((_, interception, _)) = &interception {
-        config.interception = Some(Arc::clone(interception));
-    }
+    let intercept = intercept(options)?;
+    config.interception = intercept.as_ref().map(|it| Arc::clone(&it.interception));
     let recording = match options.recorder(is_through)? {
         None => None,
         Some(settings) => {
@@ -98,7 +96,7 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
             tokio::spawn(socket.serve(recording.progress()));
         }
     }
-    if let Some((socket, interception, chooser)) = interception {
+    if let Some(Intercept { socket, interception, chooser }) = intercept {
         anstream::eprintln!("whoever may use the socket can hold, drop and send messages");
         tokio::spawn(intercept::serve(socket, interception, chooser, print::line));
     }
@@ -110,17 +108,22 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
 }
 
 /// What an inspector decides with, where it may.
-#[allow(clippy::type_complexity, reason = "three things that go together once")]
-fn interception(
-    options: &Tap,
-) -> Result<Option<(LiveSocket, Arc<Interception>, Chooser)>, Outcome> {
+fn intercept(options: &Tap) -> Result<Option<Intercept>, Outcome> {
     let Some(socket) = options.socket.as_deref().filter(|_| options.allow_intercept) else {
         return Ok(None);
     };
     let path = intercept_beside(socket);
     let socket = LiveSocket::open(&path).map_err(|error| unusable(&path, &error))?;
     let chooser = Chooser::default();
-    Ok(Some((socket, Interception::new(Box::new(chooser.clone())), chooser)))
+    let interception = Interception::new(Box::new(chooser.clone()));
+    Ok(Some(Intercept { socket, interception, chooser }))
+}
+
+/// Where an inspector decides, about what, and what it has asked for.
+struct Intercept {
+    socket: LiveSocket,
+    interception: Arc<Interception>,
+    chooser: Chooser,
 }
 
 /// Each connection takes two descriptors: as many as the system lets us have.

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use sv2::sv1::order::{bytes_from_hex, write_hex};
+
 use super::Redactor;
 use super::coinbase;
 use super::stand_ins::{Letter, StandIns};
@@ -33,19 +35,13 @@ impl Redactor {
         if kind.category().is_some_and(|category| !self.categories.has(category)) {
             return;
         }
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-        let bytes: Option<Vec<u8>> = match text.len() % 2 {
-            0 => text.chunks(2).map(|it| Some(digit(it[0])? << 4 | digit(it[1])?)).collect(),
-            _ => None,
-        };
-        let Some(mut bytes) = bytes else {
+        let Some(mut bytes) = std::str::from_utf8(text).ok().and_then(bytes_from_hex) else {
             return self.stand_ins.replace(Letter::Coinbase, text);
         };
         replace(&mut bytes, &mut self.stand_ins);
-        for (digits, byte) in text.chunks_mut(2).zip(bytes) {
-            digits[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-            digits[1] = b"0123456789abcdef"[usize::from(byte & 15)];
-        }
+        let mut digits = Vec::new();
+        write_hex(&bytes, &mut digits);
+        text.copy_from_slice(&digits);
     }
 }
 
