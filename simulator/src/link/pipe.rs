@@ -9,19 +9,33 @@ use crate::engine::{Purpose, Stream, math};
 #[derive(Clone, Debug)]
 pub struct Pipe {
     path: PathId,
-    /// Segments that arrive before the next one that is lost.
-    until_loss: u64,
     /// When the last message was there, in nanoseconds.
     last_arrival: u64,
-    /// When the connection's own link is free, in nanoseconds.
-    link_free: u64,
     latency: Stream,
-    loss: Stream,
+    /// Most links are wide, and lose nothing.
+    narrow: Option<Box<Narrow>>,
     /// What was sent, without headers.
     pub payload_bytes: u64,
     /// Bytes of the Internet: with headers, with what was sent again, and with the
     /// acknowledgements that came back for it.
     pub packet_bytes: u64,
+}
+
+/// Of a link that loses segments, or that has a bandwidth of its own.
+#[derive(Clone, Debug, Default)]
+struct Narrow {
+    losses: Option<Losses>,
+    /// When the connection's own link is free, in nanoseconds.
+    free_at: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Losses {
+    /// Part of all segments, above 0.
+    loss: f64,
+    /// Segments that arrive before the next one that is lost.
+    until_next: u64,
+    draws: Stream,
 }
 
 /// What becomes of a message.
@@ -47,18 +61,19 @@ impl Delivery {
 impl Pipe {
     /// On a path. `entity` names the pipe: no other has the same latencies and losses.
     pub fn new(network: &Network, path: PathId, seed: u64, entity: u64) -> Self {
-        let mut pipe = Pipe {
+        let loss = network.link(network.path(path).link).loss;
+        let narrow = (loss > 0.0).then(|| {
+            let losses = Losses::new(loss, Stream::new(seed, entity, Purpose::Loss));
+            Box::new(Narrow { losses: Some(losses), free_at: 0 })
+        });
+        Pipe {
             path,
-            until_loss: u64::MAX,
             last_arrival: 0,
-            link_free: 0,
             latency: Stream::new(seed, entity, Purpose::Latency),
-            loss: Stream::new(seed, entity, Purpose::Loss),
+            narrow,
             payload_bytes: 0,
             packet_bytes: 0,
-        };
-        pipe.until_loss = pipe.next_loss(network.link(network.path(path).link).loss);
-        pipe
+        }
     }
 
     /// Which way it leads.
@@ -105,10 +120,11 @@ impl Pipe {
         let Some(bandwidth) = network.link(network.path(self.path).link).bandwidth else {
             return (first, last);
         };
-        let begun = first.max(self.link_free);
+        let narrow = self.narrow.get_or_insert_default();
+        let begun = first.max(narrow.free_at);
         let work = bandwidth.transfer(link_bytes);
         let done = (begun + work).max(last + bandwidth.transfer(edges.1));
-        self.link_free = done;
+        narrow.free_at = done;
         (begun + bandwidth.transfer(edges.0), done)
     }
 
@@ -123,16 +139,16 @@ impl Pipe {
     ) -> Result<u64, Instant> {
         let link = network.link(network.path(self.path).link);
         let is_out = link.outages.hit(sent, sent + delay);
-        if !is_out && segment_count <= self.until_loss {
-            self.until_loss -= if self.until_loss == u64::MAX { 0 } else { segment_count };
+        // In an outage all segments are lost, and none of them is counted.
+        let lost_at = self.losses().filter(|_| !is_out).and_then(|of| of.pass(segment_count));
+        if !is_out && lost_at.is_none() {
             return Ok(0);
         }
         let round_trip = network.round_trip(self.path);
         let mut wait = RETRANSMISSION_MIN_NS + round_trip;
         let mut penalty = 0;
-        if !is_out {
-            let behind = segment_count - 1 - self.until_loss;
-            self.until_loss = self.next_loss(link.loss);
+        if let Some(at) = lost_at {
+            let behind = segment_count - 1 - at;
             // Three duplicate acknowledgements tell of the loss at once (RFC 5681, 3.2).
             if behind >= FAST_RETRANSMIT_SEGMENTS {
                 penalty = round_trip.max(1);
@@ -151,12 +167,12 @@ impl Pipe {
         Err(Instant(sent + penalty))
     }
 
+    fn losses(&mut self) -> Option<&mut Losses> {
+        self.narrow.as_mut()?.losses.as_mut()
+    }
+
     fn is_lost_again(&mut self, link: &Link, at: u64, delay: u64) -> bool {
-        if self.until_loss == 0 {
-            self.until_loss = self.next_loss(link.loss);
-            return true;
-        }
-        link.outages.hit(at, at + delay)
+        self.losses().is_some_and(Losses::is_next) || link.outages.hit(at, at + delay)
     }
 
     /// One segment; the rest of the message has been there for a while.
@@ -176,16 +192,41 @@ impl Pipe {
             network.pass(now, true, back, span, bytes, edges);
         }
     }
+}
+
+impl Losses {
+    fn new(loss: f64, draws: Stream) -> Self {
+        let mut losses = Losses { loss, until_next: 0, draws };
+        losses.until_next = losses.draw();
+        losses
+    }
+
+    /// Which of some segments is lost, from 0.
+    fn pass(&mut self, segment_count: u64) -> Option<u64> {
+        if segment_count <= self.until_next {
+            self.until_next -= segment_count;
+            return None;
+        }
+        let at = self.until_next;
+        self.until_next = self.draw();
+        Some(at)
+    }
+
+    /// Whether the very next segment is.
+    fn is_next(&mut self) -> bool {
+        let is_lost = self.until_next == 0;
+        if is_lost {
+            self.until_next = self.draw();
+        }
+        is_lost
+    }
 
     /// Segments before the next one that is lost: geometric.
-    fn next_loss(&mut self, loss: f64) -> u64 {
-        if loss <= 0.0 {
-            return u64::MAX;
-        }
-        let count = math::ln(self.loss.unit()) / math::ln(1.0 - loss);
+    fn draw(&mut self) -> u64 {
+        let count = math::ln(self.draws.unit()) / math::ln(1.0 - self.loss);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let count = count as u64;
-        count.min(u64::MAX - 1)
+        count
     }
 }
 
