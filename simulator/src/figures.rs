@@ -29,7 +29,7 @@ pub struct Figures {
     pub last_error: Option<String>,
     side: Side,
     /// Channels of each connection that is set up, by member; as many as a host takes.
-    channels: BTreeMap<(u32, ConnectionId), u64>,
+    channels: BTreeMap<(u32, ConnectionId), u32>,
     /// `None`: nobody asks for the hash rate.
     work: Option<Work>,
 }
@@ -150,7 +150,7 @@ impl Figures {
 
     /// Channels that are open on them.
     pub fn channel_count(&self) -> u64 {
-        self.channels.values().sum()
+        self.channels.values().map(|count| u64::from(*count)).sum()
     }
 
     /// By the shares of the last minute; only of a device.
