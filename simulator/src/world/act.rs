@@ -63,7 +63,7 @@ impl World {
         let host = &mut self.hosts[wire.end(end).host as usize];
         let is_held = host.is_paused();
         if is_held {
-            host.trouble.held().planned.push(planned);
+            host.trouble_mut().held.planned.push(planned);
         }
         is_held
     }
@@ -103,10 +103,10 @@ impl World {
             return;
         }
         host.planned_at = None;
-        if let Some(home) = self.homes[index as usize]
+        if let Some(home) = host.home
             && !host.is_started
         {
-            let news = self.nodes.all[home].chain.current(self.now);
+            let news = self.nodes.all[home as usize].chain.current(self.now);
             self.inputs.push_back((index, Input::Chain(news)));
         }
         if !self.hosts[index as usize].is_started {
@@ -159,7 +159,7 @@ impl World {
 
     /// Both clocks as a host has them: its civil one may have been stepped.
     pub(super) fn clocks_of(&self, index: u32) -> Now {
-        let offset = self.hosts[index as usize].trouble.clock_offset_ns;
+        let offset = self.hosts[index as usize].clock_offset_ns();
         if offset == 0 {
             return self.now;
         }
@@ -174,7 +174,7 @@ impl World {
             Output::Event(event) => self.told(index, event),
             Output::Request { request, what } => self.answer(index, request, &what),
             Output::Send { connection, message, tlvs } => {
-                self.send(index, connection, Parcel::Message(message, tlvs));
+                self.send(index, connection, Parcel::message(message, tlvs));
             }
             Output::Forward { connection, frame } => {
                 self.send(index, connection, Parcel::Frame(frame));
@@ -222,7 +222,7 @@ impl World {
     }
 
     fn answer(&mut self, index: u32, request: RequestId, what: &Request) {
-        let home = self.homes[index as usize];
+        let home = self.hosts[index as usize].home.map(|home| home as usize);
         let asked = home.and_then(|home| self.nodes.all[home].chain.answer(self.now, what));
         let answer = asked.unwrap_or(match what {
             Request::Persist { .. } => Answer::Persisted,
@@ -240,7 +240,7 @@ impl World {
         for follower in &self.nodes.all[node].followers {
             let host = &mut self.hosts[*follower as usize];
             if host.is_started && host.is_paused() {
-                host.trouble.held().news.push(news.clone());
+                host.trouble_mut().held.news.push(news.clone());
             } else if host.is_started {
                 self.inputs.push_back((*follower, Input::Chain(news.clone())));
             }

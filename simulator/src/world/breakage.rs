@@ -54,7 +54,7 @@ impl World {
             }
             FaultKind::Pause(target) => {
                 for host in self.hosts_of(target) {
-                    self.hosts[host as usize].trouble.pause_count += 1;
+                    self.hosts[host as usize].trouble_mut().pause_count += 1;
                     self.see(&Sight::Paused { host });
                 }
             }
@@ -113,7 +113,7 @@ impl World {
 
     fn step_clocks(&mut self, target: Target, step: i64) {
         for host in self.hosts_of(target) {
-            let offset = &mut self.hosts[host as usize].trouble.clock_offset_ns;
+            let offset = &mut self.hosts[host as usize].trouble_mut().clock_offset_ns;
             *offset = offset.saturating_add(step);
         }
     }
@@ -121,10 +121,10 @@ impl World {
     fn take_down(&mut self, hosts: &[u32], is_silent: bool) {
         let mut is_ended = vec![false; self.hosts.len()];
         for index in hosts {
-            let host = &mut self.hosts[*index as usize];
-            host.trouble.down_count += 1;
-            host.trouble.silent_count += u32::from(is_silent);
-            is_ended[*index as usize] = host.trouble.down_count == 1;
+            let trouble = self.hosts[*index as usize].trouble_mut();
+            trouble.down_count += 1;
+            trouble.silent_count += u32::from(is_silent);
+            is_ended[*index as usize] = trouble.down_count == 1;
         }
         for id in self.wires.ids() {
             for end in [End::Client, End::Server] {
@@ -164,7 +164,7 @@ impl World {
     fn bring_back(&mut self, hosts: &[u32], is_silent: bool) {
         let mut is_back = vec![false; self.hosts.len()];
         for index in hosts {
-            let trouble = &mut self.hosts[*index as usize].trouble;
+            let trouble = self.hosts[*index as usize].trouble_mut();
             trouble.silent_count = trouble.silent_count.saturating_sub(u32::from(is_silent));
             trouble.down_count = trouble.down_count.saturating_sub(1);
             is_back[*index as usize] = trouble.down_count == 0;
@@ -191,12 +191,12 @@ impl World {
     fn go_on(&mut self, index: u32) {
         let now = self.now.instant;
         let host = &mut self.hosts[index as usize];
-        host.trouble.pause_count = host.trouble.pause_count.saturating_sub(1);
-        if host.is_paused() || host.trouble.down_count > 0 {
+        let trouble = host.trouble_mut();
+        trouble.pause_count = trouble.pause_count.saturating_sub(1);
+        if trouble.pause_count > 0 || trouble.down_count > 0 {
             return;
         }
-        let held = host.trouble.held.take().map_or_else(Held::default, |held| *held);
-        let Held { planned: held, news } = held;
+        let Held { planned: held, news } = std::mem::take(&mut trouble.held);
         let (is_started, planned_at) = (host.is_started, host.planned_at);
         self.see(&Sight::WentOn { host: index });
         for news in news {

@@ -57,7 +57,6 @@ impl World {
         let roles = self.scenario.roles.iter();
         let count = roles.map(|role| role.kind.member_count() as usize).sum();
         self.hosts.reserve_exact(count);
-        self.homes.reserve_exact(count);
         for (place, id) in (0_u32..).zip(self.scenario.start_order()) {
             let kind = self.scenario.role(id).kind.kind();
             let mut starts = Stream::new(self.seed, id.0 as u64, Purpose::Start);
@@ -78,8 +77,9 @@ impl World {
                 if let Some(checkers) = &mut self.checkers {
                     checkers.add_host(Card::new(self.scenario.role(id)));
                 }
-                self.homes.push(node.map(|node| node.0));
-                self.hosts.push(Host::new(role, id, member));
+                let home =
+                    node.map(|node| u32::try_from(node.0).expect("nodes are fewer than 2^32"));
+                self.hosts.push(Host::new(role, (id, member), home));
                 // Whoever is dialled is there before those who dial; a fleet does not start as one.
                 let own = if kind.is_device() { starts.below(FLEET_START_NS) } else { 0 };
                 self.start(index, Instant(u64::from(place) * START_STEP_NS + own));

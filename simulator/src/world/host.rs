@@ -2,10 +2,10 @@
 
 use sv2::role::{ChainEvent, ConnectionId};
 use sv2::time::Instant;
-use sv2::wire::U256;
 
 use super::cast::Player;
 use super::event::Planned;
+use super::tips::TipId;
 use super::wire::{End, WireId};
 use crate::scenario::RoleId;
 
@@ -20,10 +20,13 @@ pub(super) struct Host {
     /// It takes part from then on.
     pub(super) is_started: bool,
     /// The last block to build on that it has heard of, from whomever.
-    pub(super) tip: U256,
+    pub(super) tip: TipId,
     /// How often it has begun anew.
     pub(super) generation: u32,
-    pub(super) trouble: Trouble,
+    /// The node that it asks, by number.
+    pub(super) home: Option<u32>,
+    /// Since the first fault: most hosts never have one.
+    trouble: Option<Box<Trouble>>,
     /// The connection with id 0: a device has no other.
     first: Option<(WireId, End)>,
     /// Where there were two at a time.
@@ -50,7 +53,7 @@ pub(super) struct Trouble {
     /// Of its civil clock, in nanoseconds.
     pub(super) clock_offset_ns: i64,
     /// What has come while it was paused.
-    pub(super) held: Option<Box<Held>>,
+    pub(super) held: Held,
 }
 
 /// What a paused host will find when it goes on.
@@ -60,24 +63,18 @@ pub(super) struct Held {
     pub(super) news: Vec<ChainEvent>,
 }
 
-impl Trouble {
-    /// To add to.
-    pub(super) fn held(&mut self) -> &mut Held {
-        self.held.get_or_insert_default()
-    }
-}
-
 impl Host {
-    pub(super) fn new(role: Player, id: RoleId, member: u32) -> Self {
+    pub(super) fn new(role: Player, (id, member): (RoleId, u32), home: Option<u32>) -> Self {
         Host {
             role,
             id,
             member,
             planned_at: None,
             is_started: false,
-            tip: U256::ZERO,
+            tip: TipId::default(),
             generation: 0,
-            trouble: Trouble::default(),
+            home,
+            trouble: None,
             first: None,
             others: None,
         }
@@ -87,20 +84,32 @@ impl Host {
     pub(super) fn end(&mut self) {
         self.planned_at = None;
         self.is_started = false;
-        self.tip = U256::ZERO;
+        self.tip = TipId::default();
         self.first = None;
         self.others = None;
-        self.trouble.held = None;
+        if let Some(trouble) = &mut self.trouble {
+            trouble.held = Held::default();
+        }
     }
 
     /// Whether packets reach nobody, not even an operating system.
     pub(super) fn is_silent(&self) -> bool {
-        self.trouble.silent_count > 0
+        self.trouble.as_ref().is_some_and(|trouble| trouble.silent_count > 0)
     }
 
     /// Whether it does nothing, and what comes for it waits.
     pub(super) fn is_paused(&self) -> bool {
-        self.trouble.pause_count > 0
+        self.trouble.as_ref().is_some_and(|trouble| trouble.pause_count > 0)
+    }
+
+    /// By which its civil clock is wrong, in nanoseconds.
+    pub(super) fn clock_offset_ns(&self) -> i64 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.clock_offset_ns)
+    }
+
+    /// To begin or end some.
+    pub(super) fn trouble_mut(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
     }
 
     /// A name for a connection.

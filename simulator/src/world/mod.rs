@@ -18,6 +18,7 @@ mod measures;
 mod node;
 mod sealed;
 mod tally;
+mod tips;
 mod traffic;
 mod under_way;
 mod wire;
@@ -35,6 +36,7 @@ use self::event::Planned;
 use self::host::Host;
 use self::node::Nodes;
 use self::sealed::Sealing;
+use self::tips::Tips;
 use self::under_way::Parcels;
 use self::wire::Wires;
 use crate::build::{FleetSettings, Proofs};
@@ -116,6 +118,7 @@ pub struct World {
     nodes: Nodes,
     wires: Wires,
     parcels: Parcels,
+    tips: Tips,
     topology: Topology,
     /// What breaks, and what of that was planned already.
     timeline: Vec<Occurrence>,
@@ -125,8 +128,6 @@ pub struct World {
     /// Who listens where.
     listeners: BTreeMap<(String, u16), u32>,
     kinds: Vec<Kind>,
-    /// By host: the node that it asks.
-    homes: Vec<Option<usize>>,
     /// What needs no time.
     inputs: VecDeque<(u32, Input)>,
     outbox: Outbox,
@@ -229,13 +230,13 @@ impl World {
             nodes: Nodes::new(&scenario, proofs, start, propagation),
             wires: Wires::default(),
             parcels: Parcels::default(),
+            tips: Tips::default(),
             topology,
             timeline,
             planned_fault_count: 0,
             fleet_settings: FleetSettings::default(),
             listeners: BTreeMap::new(),
             kinds: scenario.roles.iter().map(|role| role.kind.kind()).collect(),
-            homes: Vec::new(),
             inputs: VecDeque::new(),
             outbox: Outbox::new(),
             seed: scenario.seed,

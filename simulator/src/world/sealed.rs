@@ -12,7 +12,7 @@ use sv2::connection::ConnectionError;
 use sv2::entropy::Entropy;
 use sv2::noise::{Identity, SessionSecrets};
 use sv2::time::{Instant, Now};
-use sv2::wire::Frame;
+use sv2::wire::{Frame, Tlvs};
 
 use super::World;
 use super::wire::{End, Parcel};
@@ -41,7 +41,8 @@ impl Sealed {
     pub(super) fn seal(&mut self, from: End, parcel: &Parcel) -> Vec<u8> {
         let end = &mut self.ends[from as usize];
         match parcel {
-            Parcel::Message(message, tlvs) => end.send(message, tlvs),
+            Parcel::Message(message, None) => end.send(message, &Tlvs::default()),
+            Parcel::Message(message, Some(tlvs)) => end.send(message, tlvs),
             Parcel::Frame(frame) => end.forward(frame),
             Parcel::FirstAct | Parcel::SecondAct | Parcel::Line(_) | Parcel::End => {}
         }

@@ -7,11 +7,12 @@ use sv2::message::{Decoded, Message};
 use sv2::noise::{ACT_1_LEN, ACT_2_LEN};
 use sv2::role::{CloseReason, ConnectionId, DialFailure, DialId, Input, PeerAddress, Via};
 use sv2::sv1;
-use sv2::wire::{Frame, U256};
+use sv2::wire::{Frame, Tlvs};
 
 use super::World;
 use super::event::Planned;
 use super::sealed::SegmentKind;
+use super::tips::TipId;
 use super::wire::{End, Parcel, Sent, Terminal, Wire, WireId};
 use crate::checkers::Sight;
 use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, Place, connect};
@@ -135,7 +136,7 @@ impl World {
         let terminal = wire.end_mut(from);
         let network = &mut self.topology.network;
         let len = parcel.wire_len();
-        let unsent_len = terminal.under_way_bytes + len;
+        let unsent_len = terminal.under_way_bytes as usize + len;
         if unsent_len > UNSENT_BYTES_MAX && len > 0 && !terminal.under_way.is_empty() {
             let reason = CloseReason::TooSlow { unsent_len, limit: UNSENT_BYTES_MAX };
             return self.end(id, from, reason);
@@ -181,7 +182,8 @@ impl World {
                 let is_excused = self.is_share_excused;
                 let sent = Sent { tip, heard_count, is_excused, parcel };
                 self.parcels.push(&mut terminal.under_way, sent);
-                terminal.under_way_bytes = unsent_len;
+                // Messages have at most 2^24 bytes (spec 3.2), lines fewer.
+                terminal.under_way_bytes = u32::try_from(unsent_len).unwrap_or(u32::MAX);
                 if let (Some(sealed), Some(bytes)) = (&mut wire.sealed, bytes) {
                     sealed.push(from, bytes);
                 }
@@ -198,7 +200,7 @@ impl World {
         let Some(sent) = self.parcels.pop(&mut sender.under_way) else { return };
         let Sent { tip, heard_count, is_excused, parcel } = sent;
         let len = parcel.wire_len();
-        sender.under_way_bytes -= len;
+        sender.under_way_bytes -= u32::try_from(len).unwrap_or(u32::MAX);
         let news = u32::from(parcel.is_news());
         sender.news_heard_count = sender.news_heard_count.wrapping_add(news);
         self.digest.word(parcel.kind());
@@ -217,7 +219,7 @@ impl World {
         let may_reset = terminal.under_way.is_empty() && !wire.end(from).is_closed;
         let known = self.hosts[host as usize].tip;
         if let Some(tip) = parcel.tip().filter(|_| !is_closed) {
-            self.hosts[host as usize].tip = tip;
+            self.hosts[host as usize].tip = self.tips.id_of(tip);
         }
         let card = wire.card(id);
         // A share may be late where sender and judge know of different tips, which come to them
@@ -263,6 +265,7 @@ impl World {
             }
             Parcel::Message(message, tlvs) => {
                 if let Some(connection) = connection {
+                    let tlvs = tlvs.map_or_else(Tlvs::default, |tlvs| *tlvs);
                     self.deliver(host, (id, known), received(connection, message, tlvs));
                 }
             }
@@ -300,12 +303,12 @@ impl World {
     }
 
     /// A message has come on a connection to a host that knew of this tip.
-    fn deliver(&mut self, host: u32, (wire, known): (WireId, U256), input: Input) {
+    fn deliver(&mut self, host: u32, (wire, known): (WireId, TipId), input: Input) {
         self.tally.message_count += 1;
         if let Some(measures) = &mut self.measures
             && self.kinds[self.hosts[host as usize].id.0].is_device()
         {
-            measures.heard(self.now.instant, wire, known, &input);
+            measures.heard(self.now.instant, wire, self.tips.tip(known), &input);
         }
         self.inputs.push_back((host, input));
     }
@@ -394,7 +397,7 @@ pub(super) fn is_share(message: &Message) -> bool {
     matches!(message, Message::SubmitSharesStandard(_) | Message::SubmitSharesExtended(_))
 }
 
-fn received(connection: ConnectionId, message: Message, tlvs: sv2::wire::Tlvs) -> Input {
+fn received(connection: ConnectionId, message: Message, tlvs: Tlvs) -> Input {
     Input::Received { connection, message, tlvs, original: None }
 }
 

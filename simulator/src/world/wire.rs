@@ -8,6 +8,7 @@ use sv2::sv1;
 use sv2::wire::{Frame, FrameHeader, Tlvs, U256};
 
 use super::sealed::Sealed;
+use super::tips::TipId;
 use super::under_way::UnderWay;
 use crate::checkers;
 use crate::link::Pipe;
@@ -19,7 +20,8 @@ pub(super) enum Parcel {
     FirstAct,
     /// The responder's.
     SecondAct,
-    Message(Message, Tlvs),
+    /// With the fields behind it, of which most have none.
+    Message(Message, Option<Box<Tlvs>>),
     Frame(Frame),
     Line(Bytes),
     /// The sender has closed its end.
@@ -27,13 +29,20 @@ pub(super) enum Parcel {
 }
 
 impl Parcel {
+    pub(super) fn message(message: Message, tlvs: Tlvs) -> Self {
+        Parcel::Message(message, (!tlvs.is_empty()).then(|| Box::new(tlvs)))
+    }
+
     /// As payload of TCP, in bytes.
     pub(super) fn wire_len(&self) -> usize {
         let sealed = |payload_len| SEALED_HEADER_LEN + sealed_payload_len(payload_len);
         match self {
             Parcel::FirstAct => ACT_1_LEN,
             Parcel::SecondAct => ACT_2_LEN,
-            Parcel::Message(message, tlvs) => sealed(message.wire_len() + tlvs.as_bytes().len()),
+            Parcel::Message(message, tlvs) => {
+                let tlvs_len = tlvs.as_ref().map_or(0, |tlvs| tlvs.as_bytes().len());
+                sealed(message.wire_len() + tlvs_len)
+            }
             Parcel::Frame(frame) => sealed(frame.payload.len()),
             Parcel::Line(line) => line.len() + 1,
             Parcel::End => 0,
@@ -111,7 +120,7 @@ const NOTIFY_LEN_MIN: usize = 200;
 #[derive(Debug)]
 pub(super) struct Sent {
     /// That its sender knew of.
-    pub(super) tip: U256,
+    pub(super) tip: TipId,
     /// How much news had come the other way.
     pub(super) heard_count: u32,
     /// It passes on, unread, what was sent before its sender knew of the tip.
@@ -166,7 +175,7 @@ pub(super) struct Terminal {
     /// In it, first in first out, as TCP has it.
     pub(super) under_way: UnderWay,
     /// How much that is.
-    pub(super) under_way_bytes: usize,
+    pub(super) under_way_bytes: u32,
     /// News of jobs and tips that was sent from this end, and that has arrived at the other.
     pub(super) news_count: u32,
     pub(super) news_heard_count: u32,
