@@ -94,8 +94,11 @@ impl SeenShares {
 
     #[cold]
     fn grow(&mut self) {
-        let len = (self.slots.len() + self.slots.len() / 2).max(FIRST_SLOTS);
-        let len = len.next_multiple_of(FIRST_SLOTS);
+        // There is one for each channel, and most stay small: those grow by a line of the cache,
+        // so that hardly any of it is empty; large ones by half, so that they are seldom copied.
+        let len = self.slots.len();
+        let more = if len < KEPT_SLOTS { FIRST_SLOTS } else { len / 2 };
+        let len = (len + more).next_multiple_of(FIRST_SLOTS);
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; len]);
         for key in old {
             if key != EMPTY {
