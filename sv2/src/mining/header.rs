@@ -63,8 +63,9 @@ impl Header {
 #[derive(Clone, Debug)]
 pub struct HeaderMidstate {
     state: [u32; 8],
-    /// The last 16 bytes of the header.
-    tail: [u8; 16],
+    /// Of the merkle root, what did not fit in the 64 bytes.
+    root_end: [u8; 4],
+    nbits: u32,
 }
 
 impl HeaderMidstate {
@@ -73,15 +74,16 @@ impl HeaderMidstate {
         let bytes = header.to_bytes();
         let mut state = INITIAL_STATE;
         compress256(&mut state, &[part::<64>(&bytes, 0).into()]);
-        HeaderMidstate { state, tail: part(&bytes, 64) }
+        HeaderMidstate { state, root_end: part(&bytes, 64), nbits: header.nbits }
     }
 
     /// The hash of the header with this time and nonce.
     #[inline]
     pub fn hash(&self, ntime: u32, nonce: u32) -> U256 {
         let mut block = [0; 64];
-        block[..16].copy_from_slice(&self.tail);
+        block[..4].copy_from_slice(&self.root_end);
         block[4..8].copy_from_slice(&ntime.to_le_bytes());
+        block[8..12].copy_from_slice(&self.nbits.to_le_bytes());
         block[12..16].copy_from_slice(&nonce.to_le_bytes());
         block[16] = 0x80;
         block[56..].copy_from_slice(&(8 * Header::LEN as u64).to_be_bytes());
