@@ -43,6 +43,8 @@ struct Rolled {
     coinbase: CoinbaseMidstate,
     rest: CoinbaseRest,
     extranonce_size: u8,
+    /// Of the present batch.
+    extranonce: B32,
 }
 
 /// What an extended job says about everything behind the extranonce; shared by the channels
@@ -119,7 +121,8 @@ impl Job {
         extranonce_size: u8,
     ) -> Self {
         let space = SearchSpace::new(prefix.as_slice());
-        let root = Root::Rolled(Box::new(Rolled { coinbase, rest, extranonce_size }));
+        let extranonce = B32::default();
+        let root = Root::Rolled(Box::new(Rolled { coinbase, rest, extranonce_size, extranonce }));
         Job { id, version, version_mask, space, root }
     }
 }
@@ -148,6 +151,7 @@ pub(crate) struct Proof {
 #[derive(Debug)]
 pub(crate) struct Search {
     job: Job,
+    tip: Tip,
     /// Fixed when the job became active (spec 5.3.21).
     target: PinnedTarget,
     /// Smallest time, and when the count of seconds from it begins.
@@ -158,14 +162,17 @@ pub(crate) struct Search {
     /// each other's hashes.
     start: u64,
 
-    header: Header,
+    /// Of the present batch.
+    version: u32,
+    /// Of the next hash.
+    ntime: u32,
+    /// Of the next hash: the upper half is that of the batch.
+    nonce: u32,
     /// Of the present batch; `None` until it is begun: most jobs end without a hash where times
     /// of proofs are drawn.
     midstate: Option<HeaderMidstate>,
-    extranonce: B32,
     /// Counts combinations of everything but time and the lower half of the nonce.
-    batch: u128,
-    nonce_low: u32,
+    batch: u64,
     is_exhausted: bool,
     /// When the next proof is due, where times are drawn ([`super::ProofTiming`]).
     pub(super) proof_at: Option<Instant>,
@@ -186,20 +193,20 @@ impl Search {
         rolls_ntime: bool,
         start: u64,
     ) -> Self {
-        let header = Header { prev_hash: tip.prev_hash, nbits: tip.nbits, ..Header::default() };
         let ntime_first = min_ntime.unwrap_or(0).max(tip.min_ntime);
         Search {
             job,
+            tip: *tip,
             target,
             ntime_first,
             since: now,
             rolls_ntime,
             start,
-            header: Header { ntime: ntime_first, ..header },
+            version: 0,
+            ntime: ntime_first,
+            nonce: 0,
             midstate: None,
-            extranonce: B32::default(),
             batch: 0,
-            nonce_low: 0,
             is_exhausted: false,
             proof_at: None,
         }
@@ -239,11 +246,11 @@ impl Search {
 
     /// When there is something to hash; `None` if never again in this job.
     pub(crate) fn ready_at(&self, now: Instant) -> Option<Instant> {
-        if !self.is_exhausted || self.ntime_at(now) != self.header.ntime {
+        if !self.is_exhausted || self.ntime_at(now) != self.ntime {
             return Some(now);
         }
-        let seconds = Duration::from_secs(u64::from(self.header.ntime - self.ntime_first) + 1);
-        (self.rolls_ntime && self.header.ntime < u32::MAX).then_some(self.since + seconds)
+        let seconds = Duration::from_secs(u64::from(self.ntime - self.ntime_first) + 1);
+        (self.rolls_ntime && self.ntime < u32::MAX).then_some(self.since + seconds)
     }
 
     /// Tries up to `nonces_max` nonces, and stops early at `proofs_max` proofs. Says how many
@@ -256,31 +263,29 @@ impl Search {
         proofs: &mut Vec<Proof>,
     ) -> u32 {
         let ntime = self.ntime_at(now);
-        if ntime != self.header.ntime && self.is_exhausted {
+        if ntime != self.ntime && self.is_exhausted {
             self.is_exhausted = false;
             self.batch = 0;
             self.midstate = None;
         }
-        self.header.ntime = ntime;
+        self.ntime = ntime;
         let mut tried = 0;
         while tried < nonces_max && proofs.len() < proofs_max && !self.is_exhausted {
             let Some(midstate) = &self.midstate else {
                 self.begin_batch();
                 continue;
             };
-            let nonce = self.header.nonce | self.nonce_low;
+            let nonce = self.nonce;
             let hash = midstate.hash(ntime, nonce);
             if self.target.target.is_met_by(&hash) {
                 self.proof_at = None;
-                let Header { version, .. } = self.header;
-                let (job_id, extranonce) = (self.job.id, self.extranonce);
-                proofs.push(Proof { job_id, version, ntime, nonce, extranonce, hash });
+                proofs.push(self.proof(nonce, hash));
             }
             tried += 1;
-            self.nonce_low += 1;
-            if self.nonce_low == BATCH_LEN {
+            self.nonce = nonce.wrapping_add(1);
+            if self.nonce.is_multiple_of(BATCH_LEN) {
                 self.batch += 1;
-                self.is_exhausted = self.batch >> self.batch_bits() != 0;
+                self.is_exhausted = shifted(self.batch, self.batch_bits()) != 0;
                 self.midstate = None;
             }
         }
@@ -291,21 +296,34 @@ impl Search {
     /// Searches no space, and exhausts none.
     pub(crate) fn draw(&mut self, now: Instant, proofs: &mut Vec<Proof>) {
         self.proof_at = None;
-        self.header.ntime = self.ntime_at(now);
+        self.ntime = self.ntime_at(now);
         // A header of its own for each, though its nonce may come again.
         self.batch = self.batch.wrapping_add(1);
         self.place();
-        let Header { prev_hash, version, ntime, .. } = self.header;
-        let space = self.job.space.with(self.extranonce.as_slice());
-        let seed = mix(self.start) ^ low_half(self.batch);
+        let (prev_hash, version, ntime) = (self.tip.prev_hash, self.version, self.ntime);
+        let space = self.job.space.with(self.extranonce().as_slice());
+        let seed = mix(self.start) ^ self.batch;
         for attempt in 0..DRAWS_MAX {
             let nonce = oracle_nonce(&self.target.target, mix(mix(seed) ^ attempt));
             let hash = OracleHeader { prev_hash, version, ntime, nonce, space }.hash();
             if self.target.target.is_met_by(&hash) {
-                let (job_id, extranonce) = (self.job.id, self.extranonce);
-                proofs.push(Proof { job_id, version, ntime, nonce, extranonce, hash });
+                proofs.push(self.proof(nonce, hash));
                 return;
             }
+        }
+    }
+
+    /// Of the present batch and time.
+    fn proof(&self, nonce: u32, hash: U256) -> Proof {
+        let (job_id, extranonce) = (self.job.id, self.extranonce());
+        Proof { job_id, version: self.version, ntime: self.ntime, nonce, extranonce, hash }
+    }
+
+    /// Of the present batch; empty in header-only mining.
+    fn extranonce(&self) -> B32 {
+        match &self.job.root {
+            Root::Fixed(_) => B32::default(),
+            Root::Rolled(rolled) => rolled.extranonce,
         }
     }
 
@@ -319,23 +337,25 @@ impl Search {
 
     fn begin_batch(&mut self) {
         self.place();
-        self.header.merkle_root = match &self.job.root {
+        let merkle_root = match &self.job.root {
             Root::Fixed(root) => *root,
             Root::Rolled(rolled) => {
-                let Rolled { coinbase, rest, .. } = &**rolled;
-                merkle_root(coinbase.txid(self.extranonce.as_slice(), &rest.suffix), &rest.path)
+                let Rolled { coinbase, rest, extranonce, .. } = &**rolled;
+                merkle_root(coinbase.txid(extranonce.as_slice(), &rest.suffix), &rest.path)
             }
         };
-        self.midstate = Some(HeaderMidstate::new(&self.header));
+        let Tip { prev_hash, nbits, .. } = self.tip;
+        let (version, ntime, nonce) = (self.version, self.ntime, self.nonce);
+        let header = Header { version, prev_hash, merkle_root, ntime, nbits, nonce };
+        self.midstate = Some(HeaderMidstate::new(&header));
     }
 
     /// Turns the number of the batch into its version, extranonce and upper half of the nonce.
     fn place(&mut self) {
         let mut digits = self.batch;
         let mut digit = |bits: u32, start: u64| {
-            #[expect(clippy::cast_possible_truncation, reason = "cut to `bits` right after")]
-            let value = (digits as u64).wrapping_add(start) & low_bits(bits);
-            digits >>= bits;
+            let value = digits.wrapping_add(start) & low_bits(bits);
+            digits = shifted(digits, bits);
             value
         };
         let version_bits = self.job.version_mask.count_ones();
@@ -345,18 +365,17 @@ impl Search {
         let high_version = digit(version_bits - first_bits, self.start >> first_bits);
         let nonce_high = digit(NONCE_HIGH_BITS, self.start >> 24);
 
-        self.nonce_low = 0;
-        self.header.version = self.job.version & !self.job.version_mask
+        self.version = self.job.version & !self.job.version_mask
             | deposit(low_version | high_version << first_bits, self.job.version_mask);
         #[expect(clippy::cast_possible_truncation, reason = "a digit of 16 bits")]
         let nonce_high = nonce_high as u32;
-        self.header.nonce = nonce_high << BATCH_BITS;
-        if let Root::Rolled(rolled) = &self.job.root {
+        self.nonce = nonce_high << BATCH_BITS;
+        if let Root::Rolled(rolled) = &mut self.job.root {
             let mut bytes = [0; B32::MAX];
             bytes[..8].copy_from_slice(&extranonce.to_le_bytes());
             // Channels with a longer extranonce are refused when they are opened.
             let bytes = &bytes[..usize::from(rolled.extranonce_size).min(B32::MAX)];
-            self.extranonce = B32::new(bytes).unwrap_or_default();
+            rolled.extranonce = B32::new(bytes).unwrap_or_default();
         }
     }
 
@@ -392,10 +411,10 @@ fn low_bits(bits: u32) -> u64 {
     1_u64.checked_shl(bits).map_or(u64::MAX, |next| next - 1)
 }
 
-fn low_half(number: u128) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the half that counts up")]
-    let half = number as u64;
-    half
+/// To the right, by any number of bits: there may be more combinations than a batch's number tells
+/// apart, and than any device can try.
+fn shifted(digits: u64, bits: u32) -> u64 {
+    digits.checked_shr(bits).unwrap_or(0)
 }
 
 /// Rounding spoils one draw in a million; so many in a row, a target that nothing meets.
@@ -447,7 +466,7 @@ mod tests {
     }
 
     /// Skips the search to a batch.
-    fn at_batch(mut search: Search, batch: u128) -> Search {
+    fn at_batch(mut search: Search, batch: u64) -> Search {
         search.batch = batch;
         search.begin_batch();
         search
@@ -459,10 +478,10 @@ mod tests {
         let mut seen = BTreeSet::new();
         for batch in 0..1 << (6 + 8 + 4) {
             let search = at_batch(extended(1, 0x0000_07e0), batch);
-            let key = (search.header.version, search.extranonce, search.header.nonce);
+            let key = (search.version, search.extranonce(), search.nonce);
             assert!(seen.insert(key), "batch {batch} repeats {key:?}");
-            assert_eq!(search.header.version & !0x07e0, 0x2000_0000);
-            assert_eq!(search.extranonce.as_slice().len(), 1);
+            assert_eq!(search.version & !0x07e0, 0x2000_0000);
+            assert_eq!(search.extranonce().as_slice().len(), 1);
         }
     }
 
@@ -472,8 +491,8 @@ mod tests {
 
         let (mut versions, mut extranonces) = (BTreeSet::new(), BTreeSet::new());
         for search in batches {
-            versions.insert(search.header.version);
-            extranonces.insert(search.extranonce);
+            versions.insert(search.version);
+            extranonces.insert(search.extranonce());
         }
 
         assert_eq!((versions.len(), extranonces.len()), (16, 2));
