@@ -225,6 +225,10 @@ impl Search {
         self.job.id
     }
 
+    pub(crate) fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
     pub(crate) fn target(&self) -> &PinnedTarget {
         &self.target
     }

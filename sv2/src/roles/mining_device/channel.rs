@@ -17,14 +17,21 @@ pub(super) struct Channel {
     pub(super) group_id: u32,
     /// Of jobs to come; present jobs hold the roots or midstates of theirs.
     pub(super) extranonce_prefix: B32,
-    /// Of jobs that become active from now on; the active job has its own (spec 5.3.21).
-    pub(super) target: PinnedTarget,
     pub(super) kind: Kind,
-    tip: Option<Tip>,
     /// Oldest first.
     future_jobs: Vec<Job>,
-    pub(super) search: Option<Search>,
+    work: Work,
     next_sequence_number: u32,
+}
+
+/// What is worked on, or for.
+#[derive(Debug)]
+enum Work {
+    /// There is no tip, or no job for it.
+    Awaited { tip: Option<Tip>, target: PinnedTarget },
+    /// The active job has a target of its own (spec 5.3.21); boxed is that of jobs to come, until
+    /// one has come, where it is another.
+    Begun { search: Search, next_target: Option<Box<PinnedTarget>> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +81,51 @@ impl Channel {
             id,
             group_id,
             extranonce_prefix,
-            target: PinnedTarget::new(target),
             kind,
-            tip: None,
             future_jobs: Vec::new(),
-            search: None,
+            work: Work::Awaited { tip: None, target: PinnedTarget::new(target) },
             next_sequence_number: 1,
+        }
+    }
+
+    /// Of jobs that become active from now on.
+    pub(super) fn target(&self) -> PinnedTarget {
+        match &self.work {
+            Work::Awaited { target, .. } => *target,
+            Work::Begun { search, next_target } => {
+                *next_target.as_deref().unwrap_or(search.target())
+            }
+        }
+    }
+
+    /// See [`Channel::target`].
+    pub(super) fn set_target(&mut self, to: PinnedTarget) {
+        match &mut self.work {
+            Work::Awaited { target, .. } => *target = to,
+            Work::Begun { search, next_target } => {
+                *next_target = (to != *search.target()).then(|| Box::new(to));
+            }
+        }
+    }
+
+    pub(super) fn search(&self) -> Option<&Search> {
+        match &self.work {
+            Work::Awaited { .. } => None,
+            Work::Begun { search, .. } => Some(search),
+        }
+    }
+
+    pub(super) fn search_mut(&mut self) -> Option<&mut Search> {
+        match &mut self.work {
+            Work::Awaited { .. } => None,
+            Work::Begun { search, .. } => Some(search),
+        }
+    }
+
+    fn tip(&self) -> Option<Tip> {
+        match &self.work {
+            Work::Awaited { tip, .. } => *tip,
+            Work::Begun { search, .. } => Some(*search.tip()),
         }
     }
 
@@ -141,7 +187,7 @@ impl Channel {
             self.future_jobs.push(job);
             return Ok(Progress::Queued);
         };
-        let Some(tip) = self.tip else {
+        let Some(tip) = self.tip() else {
             return Err(format!("job {} is active, but there is no SetNewPrevHash yet", job.id));
         };
         self.start(now, job, tip, Some(min_ntime), rules, entropy);
@@ -158,13 +204,12 @@ impl Channel {
     ) -> Outcome {
         let SetNewPrevHash { job_id, prev_hash, min_ntime, nbits, .. } = *message;
         let tip = Tip { prev_hash, min_ntime, nbits };
-        self.tip = Some(tip);
         let named = self.future_jobs.iter().position(|job| job.id == job_id);
         let named = named.map(|at| self.future_jobs.swap_remove(at));
         // With its memory: there will be none until the next tip is near.
         self.future_jobs = Vec::new();
         let Some(job) = named else {
-            self.search = None;
+            self.work = Work::Awaited { tip: Some(tip), target: self.target() };
             return Err(format!("SetNewPrevHash names job {job_id}, which is no future job"));
         };
         self.start(now, job, tip, None, rules, entropy);
@@ -180,12 +225,13 @@ impl Channel {
         rules: Rules,
         entropy: &mut Entropy,
     ) {
-        let (target, rolls_ntime, start) = (self.target, rules.rolls_ntime, entropy.u64());
+        let (target, rolls_ntime, start) = (self.target(), rules.rolls_ntime, entropy.u64());
         let search = Search::new(job, &tip, min_ntime, target, now, rolls_ntime, start);
-        self.search = Some(match &self.search {
+        let search = match self.search() {
             Some(before) => search.after(before),
             None => search,
-        });
+        };
+        self.work = Work::Begun { search, next_target: None };
     }
 
     /// Puts a proof into words; sequence numbers count up from 1 (spec 5.3.11).

@@ -289,7 +289,7 @@ impl Session {
             self.pending_request_ids = Vec::new();
             self.deadline = None;
         }
-        if channel.target.target > context.config.max_target {
+        if channel.target().target > context.config.max_target {
             let what = format!("channel {} has a target above max_target", channel.id);
             self.note(context, what);
         }
@@ -346,7 +346,7 @@ impl Session {
         let target = message.maximum_target;
         let pinned = PinnedTarget::new(target);
         self.for_channels(message.channel_id, "SetTarget", context, |channel, _, _| {
-            channel.target = pinned;
+            channel.set_target(pinned);
             match target == Target::default() {
                 true => Err("SetTarget to zero, which no hash meets".to_owned()),
                 false => Ok(Progress::Queued),
@@ -474,7 +474,7 @@ impl Session {
                 Ok(Progress::Queued) => {}
                 Ok(Progress::Started) => {
                     verdict = Verdict::Working;
-                    if let Some(search) = &channel.search {
+                    if let Some(search) = channel.search() {
                         context.out.tell(Event::WorkStarted {
                             connection,
                             channel_id: channel.id,
@@ -504,14 +504,14 @@ impl Session {
         let now = context.now.instant;
         let count = self.channels.len();
         let ready = (0..count).map(|offset| (self.turn + offset) % count).find(|at| {
-            let search = self.channels[*at].search.as_mut();
+            let search = self.channels[*at].search_mut();
             let due_at = search.and_then(|search| pace.due_at(search, count, now, context.entropy));
             due_at.is_some_and(|at| at <= now)
         });
         let Some(at) = ready else { return };
         self.turn = at + 1;
         let channel = &mut self.channels[at];
-        let Some(search) = &mut channel.search else { return };
+        let Some(search) = channel.search_mut() else { return };
         let mut proofs = Vec::new();
         let tried = pace.advance(search, now, &mut proofs);
         context.accounts.hash_count += u64::from(tried);
@@ -531,7 +531,7 @@ impl Session {
         now: Instant,
     ) -> Option<Instant> {
         let count = self.channels.len();
-        let searches = self.channels.iter_mut().filter_map(|channel| channel.search.as_mut());
+        let searches = self.channels.iter_mut().filter_map(Channel::search_mut);
         let due = searches.filter_map(|search| pace.due_at(search, count, now, entropy));
         let earliest = due.min()?;
         if earliest > now {
