@@ -9,8 +9,8 @@ mod search;
 pub use accounts::ShareAccounts;
 pub(crate) use dialler::Dialler;
 pub use dialler::{RECONNECT_WAIT_MAX, RECONNECT_WAIT_MIN};
-pub(crate) use pace::Pace;
 pub use pace::ProofTiming;
+pub(crate) use pace::{Pace, Running};
 pub(crate) use search::{CoinbaseRest, Job, Proof, Search, Tip};
 
 /// Most shares from one call, however easy the target: the rest is found in the next.

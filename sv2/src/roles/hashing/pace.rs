@@ -39,23 +39,35 @@ impl ProofTiming {
     }
 }
 
-/// A budget of hashes that grows with time. Integers only: the same everywhere.
+/// A budget of hashes that grows with time. Integers only: the same everywhere. What is settled
+/// once for many devices is not kept with each.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Pace<'a> {
     timing: ProofTiming,
     nonces_per_call: NonZeroU32,
     limit: Option<NonZeroU64>,
-    /// While there is work: when it began and what was hashed since.
-    running: Option<(Instant, u64)>,
+    running: &'a mut Running,
 }
 
-impl Pace {
+/// While there is work, and a limit: when it began and what was hashed since.
+#[derive(Debug, Default)]
+pub(crate) struct Running(Option<Box<(Instant, u64)>>);
+
+impl Running {
+    /// No work: time that passes now is lost.
+    pub(crate) fn stop(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl<'a> Pace<'a> {
     pub(crate) fn new(
         timing: ProofTiming,
         nonces_per_call: NonZeroU32,
         limit: Option<NonZeroU64>,
+        running: &'a mut Running,
     ) -> Self {
-        Pace { timing, nonces_per_call, limit, running: None }
+        Pace { timing, nonces_per_call, limit, running }
     }
 
     /// When a search should go on, of as many that share the device. Draws the time of its next
@@ -102,12 +114,9 @@ impl Pace {
 
     /// Begins to count, unless it does already.
     pub(crate) fn start(&mut self, now: Instant) {
-        self.running.get_or_insert((now, 0));
-    }
-
-    /// No work: time that passes now is lost.
-    pub(crate) fn stop(&mut self) {
-        self.running = None;
+        if self.limit.is_some() && self.timing.drawn_hash_rate().is_none() {
+            self.running.0.get_or_insert_with(|| Box::new((now, 0)));
+        }
     }
 
     /// How many hashes may be made now.
@@ -115,9 +124,10 @@ impl Pace {
         if self.timing.drawn_hash_rate().is_some() {
             return self.nonces_per_call.get();
         }
-        let (Some(limit), Some((since, spent))) = (self.limit, &mut self.running) else {
+        let (Some(limit), Some(running)) = (self.limit, self.running.0.as_deref_mut()) else {
             return self.nonces_per_call.get();
         };
+        let (since, spent) = running;
         let earned = u128::from(limit.get()) * now.since(*since).as_nanos() / SECOND;
         let earned = u64::try_from(earned).unwrap_or(u64::MAX);
         // Who is woken late catches up on one second, not on a night.
@@ -127,7 +137,7 @@ impl Pace {
     }
 
     fn spend(&mut self, hash_count: u32) {
-        if let Some((_, spent)) = &mut self.running {
+        if let Some((_, spent)) = self.running.0.as_deref_mut() {
             *spent += u64::from(hash_count);
         }
     }
@@ -138,9 +148,11 @@ impl Pace {
         if self.timing.drawn_hash_rate().is_some() {
             return now;
         }
-        let (Some(limit), Some((since, spent))) = (self.limit, self.running) else { return now };
+        let (Some(limit), Some((since, spent))) = (self.limit, self.running.0.as_deref()) else {
+            return now;
+        };
         let slice = u64::from(self.nonces_per_call.get()).min(limit.get());
-        let nanoseconds = (u128::from(spent) + u128::from(slice)) * SECOND;
+        let nanoseconds = (u128::from(*spent) + u128::from(slice)) * SECOND;
         let wait = nanoseconds.div_ceil(u128::from(limit.get()));
         let at = Instant(since.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)));
         at.max(now)
@@ -187,15 +199,16 @@ mod tests {
     use super::*;
     use crate::wire::Target;
 
-    fn pace(nonces_per_call: u32, limit: u64) -> Pace {
+    fn pace(running: &mut Running, nonces_per_call: u32, limit: u64) -> Pace<'_> {
         let nonces_per_call = NonZeroU32::new(nonces_per_call).unwrap();
-        let mut pace = Pace::new(ProofTiming::Hashed, nonces_per_call, NonZeroU64::new(limit));
+        let limit = NonZeroU64::new(limit);
+        let mut pace = Pace::new(ProofTiming::Hashed, nonces_per_call, limit, running);
         pace.start(Instant::ZERO);
         pace
     }
 
     /// Hashes of a device that is woken when it wants to be.
-    fn hashes_until(mut pace: Pace, end: Instant) -> u64 {
+    fn hashes_until(mut pace: Pace<'_>, end: Instant) -> u64 {
         let mut hash_count = 0;
         let mut now = Instant::ZERO;
         while now <= end {
@@ -210,7 +223,10 @@ mod tests {
     #[test]
     fn a_limited_device_makes_as_many_hashes_as_its_limit() {
         for (nonces_per_call, limit) in [(1, 7), (10_000, 7), (100, 1_000), (4, 1_000)] {
-            let hashes = hashes_until(pace(nonces_per_call, limit), Instant(10_000_000_000));
+            let mut running = Running::default();
+            let pace = pace(&mut running, nonces_per_call, limit);
+
+            let hashes = hashes_until(pace, Instant(10_000_000_000));
 
             assert_eq!(hashes, 10 * limit, "{nonces_per_call} a call");
         }
@@ -218,14 +234,16 @@ mod tests {
 
     #[test]
     fn a_device_that_is_woken_late_catches_up_on_one_second_only() {
-        let mut late = pace(1_000_000, 500);
+        let mut running = Running::default();
+        let mut late = pace(&mut running, 1_000_000, 500);
 
         assert_eq!(late.allowance(Instant(3_600_000_000_000)), 500);
     }
 
     #[test]
     fn without_a_limit_a_call_is_bounded_and_the_next_one_is_due_at_once() {
-        let mut pace = pace(1_000, 0);
+        let mut running = Running::default();
+        let mut pace = pace(&mut running, 1_000, 0);
 
         assert_eq!(pace.allowance(Instant(5)), 1_000);
         assert_eq!(pace.next_at(Instant(5)), Instant(5));

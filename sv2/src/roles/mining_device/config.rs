@@ -5,7 +5,7 @@ use std::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use crate::common::{PROTOCOL_VERSION, Protocol, SetupConnection};
 use crate::mining::{VERSION_ROLLING_MASK, setup_flag};
 use crate::role::PeerAddress;
-use crate::roles::hashing::ProofTiming;
+use crate::roles::hashing::{Pace, ProofTiming, Running};
 use crate::wire::{B32, Str255, Target};
 
 /// The settings of a mining device.
@@ -133,6 +133,10 @@ impl MiningDeviceConfig {
             VersionRolling::Allowed(_) | VersionRolling::Off => 0,
         };
         standard_jobs | version_rolling
+    }
+
+    pub(super) fn pace<'a>(&self, running: &'a mut Running) -> Pace<'a> {
+        Pace::new(self.proof_timing, self.nonces_per_call, self.hash_rate_limit, running)
     }
 
     /// The first message to `peer`.

@@ -17,7 +17,7 @@ pub use super::hashing::{ProofTiming, RECONNECT_WAIT_MAX, RECONNECT_WAIT_MIN, Sh
 pub use config::{ChannelKind, MiningDeviceConfig, VersionRolling};
 
 use self::session::{Context, Session, Verdict};
-use super::hashing::{Dialler, Pace};
+use super::hashing::{Dialler, Pace, Running};
 use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::message::DecodeError;
@@ -34,7 +34,7 @@ pub struct MiningDevice {
     entropy: Entropy,
     phase: Phase,
     dialler: Dialler,
-    pace: Pace,
+    running: Running,
     hash_at: Option<Instant>,
     accounts: ShareAccounts,
 }
@@ -71,7 +71,7 @@ impl MiningDevice {
             user_identity,
             phase: Phase::Waiting { dial_at: Instant::ZERO },
             dialler: Dialler::default(),
-            pace: Pace::new(config.proof_timing, config.nonces_per_call, config.hash_rate_limit),
+            running: Running::default(),
             hash_at: None,
             accounts: ShareAccounts::default(),
             config,
@@ -137,7 +137,7 @@ impl MiningDevice {
         &mut self,
         now: Now,
         out: &mut Outbox,
-        act: impl FnOnce(&mut Session, &mut Pace, &mut Context<'_>) -> Verdict,
+        act: impl FnOnce(&mut Session, &mut Pace<'_>, &mut Context<'_>) -> Verdict,
     ) {
         let Phase::Connected(session) = &mut self.phase else { return };
         let mut context = Context {
@@ -148,7 +148,7 @@ impl MiningDevice {
             entropy: &mut self.entropy,
             out,
         };
-        match act(session, &mut self.pace, &mut context) {
+        match act(session, &mut self.config.pace(&mut self.running), &mut context) {
             Verdict::Stay => {}
             Verdict::Working => self.dialler.has_work(),
             Verdict::Leave(reason) => self.leave(now.instant, reason, out),
@@ -227,12 +227,13 @@ impl Role for MiningDevice {
         }
         self.hash_at = match &mut self.phase {
             Phase::Connected(session) => {
-                session.hash_at(&mut self.pace, &mut self.entropy, now.instant)
+                let mut pace = self.config.pace(&mut self.running);
+                session.hash_at(&mut pace, &mut self.entropy, now.instant)
             }
             Phase::Waiting { .. } | Phase::Dialling => None,
         };
         if self.hash_at.is_none() {
-            self.pace.stop();
+            self.running.stop();
         }
     }
 

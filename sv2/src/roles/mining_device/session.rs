@@ -500,7 +500,7 @@ impl Session {
     }
 
     /// Hashes on the channel whose turn it is, and sends what it finds.
-    pub(super) fn hash(&mut self, pace: &mut Pace, context: &mut Context<'_>) {
+    pub(super) fn hash(&mut self, pace: &mut Pace<'_>, context: &mut Context<'_>) {
         let now = context.now.instant;
         let count = self.channels.len();
         let ready = (0..count).map(|offset| (self.turn + offset) % count).find(|at| {
@@ -526,7 +526,7 @@ impl Session {
     /// When there is something to hash.
     pub(super) fn hash_at(
         &mut self,
-        pace: &mut Pace,
+        pace: &mut Pace<'_>,
         entropy: &mut Entropy,
         now: Instant,
     ) -> Option<Instant> {

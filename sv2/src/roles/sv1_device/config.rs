@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::mining::VERSION_ROLLING_MASK;
 use crate::role::PeerAddress;
-use crate::roles::hashing::ProofTiming;
+use crate::roles::hashing::{Pace, ProofTiming, Running};
 use crate::roles::mining_device::VersionRolling;
 use crate::sv1::{Configure, Difficulty, VersionRolling as AskedRolling};
 
@@ -143,6 +143,10 @@ impl Sv1DeviceConfig {
 
     pub(super) fn requires_version_rolling(&self) -> bool {
         matches!(self.version_rolling, VersionRolling::Required(_))
+    }
+
+    pub(super) fn pace<'a>(&self, running: &'a mut Running) -> Pace<'a> {
+        Pace::new(self.proof_timing, self.nonces_per_call, self.hash_rate_limit, running)
     }
 
     /// `None`: it has nothing to ask for, and says nothing, like old firmware.

@@ -17,7 +17,7 @@ pub use super::hashing::ShareAccounts;
 pub use config::{Configures, Dialect, Follows, Sv1DeviceConfig};
 
 use self::session::{Context, Session, Verdict};
-use super::hashing::{Dialler, Pace, RECONNECT_WAIT_MAX};
+use super::hashing::{Dialler, Pace, RECONNECT_WAIT_MAX, Running};
 use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::role::{CloseReason, ConnectionId, DialId, Input, Outbox, Role, Via};
@@ -32,7 +32,7 @@ pub struct Sv1Device {
     entropy: Entropy,
     phase: Phase,
     dialler: Dialler,
-    pace: Pace,
+    running: Running,
     hash_at: Option<Instant>,
     accounts: ShareAccounts,
 }
@@ -50,7 +50,7 @@ impl Sv1Device {
         Sv1Device {
             phase: Phase::Waiting { dial_at: Instant::ZERO },
             dialler: Dialler::default(),
-            pace: Pace::new(config.proof_timing, config.nonces_per_call, config.hash_rate_limit),
+            running: Running::default(),
             hash_at: None,
             accounts: ShareAccounts::default(),
             config,
@@ -113,7 +113,7 @@ impl Sv1Device {
         &mut self,
         now: Now,
         out: &mut Outbox,
-        act: impl FnOnce(&mut Session, &mut Pace, &mut Context<'_>) -> Verdict,
+        act: impl FnOnce(&mut Session, &mut Pace<'_>, &mut Context<'_>) -> Verdict,
     ) {
         let Phase::Connected(session) = &mut self.phase else { return };
         let mut context = Context {
@@ -124,7 +124,7 @@ impl Sv1Device {
             entropy: &mut self.entropy,
             out,
         };
-        match act(session, &mut self.pace, &mut context) {
+        match act(session, &mut self.config.pace(&mut self.running), &mut context) {
             Verdict::Stay => {}
             Verdict::Working => self.dialler.has_work(),
             Verdict::Leave(reason) => self.leave(now.instant, reason, out),
@@ -195,12 +195,13 @@ impl Role for Sv1Device {
         }
         self.hash_at = match &mut self.phase {
             Phase::Connected(session) => {
-                session.hash_at(&mut self.pace, &mut self.entropy, now.instant)
+                let mut pace = self.config.pace(&mut self.running);
+                session.hash_at(&mut pace, &mut self.entropy, now.instant)
             }
             Phase::Waiting { .. } | Phase::Dialling => None,
         };
         if self.hash_at.is_none() {
-            self.pace.stop();
+            self.running.stop();
         }
     }
 

@@ -418,7 +418,7 @@ impl Session {
     }
 
     /// Hashes, and sends what it finds.
-    pub(super) fn hash(&mut self, pace: &mut Pace, context: &mut Context<'_>) -> Verdict {
+    pub(super) fn hash(&mut self, pace: &mut Pace<'_>, context: &mut Context<'_>) -> Verdict {
         let now = context.now.instant;
         let Some(work) = &mut self.work else { return Verdict::Stay };
         let mut proofs = Vec::new();
@@ -454,7 +454,7 @@ impl Session {
     /// When there is something to hash.
     pub(super) fn hash_at(
         &mut self,
-        pace: &mut Pace,
+        pace: &mut Pace<'_>,
         entropy: &mut Entropy,
         now: Instant,
     ) -> Option<Instant> {
