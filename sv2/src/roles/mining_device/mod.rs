@@ -29,8 +29,8 @@ use crate::wire::Str255;
 #[derive(Debug)]
 pub struct MiningDevice {
     config: Arc<MiningDeviceConfig>,
-    /// Instead of the settings'.
-    user_identity: Option<Box<Str255>>,
+    /// Instead of the settings'; a [`Str255`] when it is sent, which is once.
+    user_identity: Option<Box<[u8]>>,
     entropy: Entropy,
     phase: Phase,
     dialler: Dialler,
@@ -59,12 +59,12 @@ impl MiningDevice {
         user_identity: Str255,
         entropy: Entropy,
     ) -> Self {
-        MiningDevice::with(config, Some(Box::new(user_identity)), entropy)
+        MiningDevice::with(config, Some(user_identity.as_slice().into()), entropy)
     }
 
     fn with(
         config: Arc<MiningDeviceConfig>,
-        user_identity: Option<Box<Str255>>,
+        user_identity: Option<Box<[u8]>>,
         entropy: Entropy,
     ) -> Self {
         MiningDevice {
@@ -119,7 +119,7 @@ impl MiningDevice {
                 let mut context = Context {
                     now,
                     config: &self.config,
-                    user_identity: identity(&self.user_identity, &self.config),
+                    user_identity: self.user_identity.as_deref(),
                     accounts: &mut self.accounts,
                     entropy: &mut self.entropy,
                     out,
@@ -143,7 +143,7 @@ impl MiningDevice {
         let mut context = Context {
             now,
             config: &self.config,
-            user_identity: identity(&self.user_identity, &self.config),
+            user_identity: self.user_identity.as_deref(),
             accounts: &mut self.accounts,
             entropy: &mut self.entropy,
             out,
@@ -177,10 +177,6 @@ impl MiningDevice {
         let dial_at = self.dialler.retry(now, &mut self.entropy);
         self.phase = Phase::Waiting { dial_at };
     }
-}
-
-fn identity<'a>(own: &'a Option<Box<Str255>>, config: &'a MiningDeviceConfig) -> &'a Str255 {
-    own.as_deref().unwrap_or(&config.user_identity)
 }
 
 impl Role for MiningDevice {

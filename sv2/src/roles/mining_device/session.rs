@@ -41,7 +41,8 @@ pub(super) struct Session {
 pub(super) struct Context<'a> {
     pub(super) now: Now,
     pub(super) config: &'a MiningDeviceConfig,
-    pub(super) user_identity: &'a Str255,
+    /// Instead of the config's.
+    pub(super) user_identity: Option<&'a [u8]>,
     pub(super) accounts: &'a mut ShareAccounts,
     pub(super) entropy: &'a mut Entropy,
     pub(super) out: &'a mut Outbox,
@@ -232,7 +233,11 @@ impl Session {
 
     fn open_channels(&mut self, context: &mut Context<'_>) {
         let config = context.config;
-        let (user_identity, max_target) = (context.user_identity, config.max_target);
+        let user_identity = match context.user_identity {
+            Some(own) => Str255::new(own.to_vec()).expect("it was given as one"),
+            None => config.user_identity.clone(),
+        };
+        let max_target = config.max_target;
         let nominal_hash_rate = config.nominal_hash_rate;
         self.channels.reserve_exact(config.channel_count.get().into());
         for request_id in 1..=u32::from(config.channel_count.get()) {
