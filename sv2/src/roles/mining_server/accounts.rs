@@ -15,6 +15,7 @@ use crate::mining::share::Accepted;
 use crate::mining::share_record::{ShareOutcome, ShareRecord};
 use crate::role::{Answer, ConnectionId, Outbox, Output, Request, RequestId};
 use crate::time::Now;
+use crate::wire::Str255;
 
 /// Records that are being written.
 #[derive(Debug, Default)]
@@ -123,7 +124,8 @@ impl MiningServer {
         outcome: ShareOutcome,
     ) -> Option<ShareRecord> {
         let served = self.served(name.connection, name.channel_id)?;
-        let user_identity = served.user_identity.clone();
+        let user_identity = served.user_identity.to_vec();
+        let user_identity = Str255::new(user_identity).expect("it came as one");
         // A copy: a slice would keep the read buffer alive.
         let worker = Bytes::copy_from_slice(name.worker);
         Some(ShareRecord { at: now.unix, user_identity, worker, outcome })

@@ -1,7 +1,5 @@
 //! Opening, updating and closing channels (spec 5.3.2 to 5.3.9).
 
-use bytes::Bytes;
-
 use super::downstream::{Downstream, Served};
 use super::{MiningServer, Timer, served_connections, slot};
 use crate::event::Event;
@@ -24,7 +22,8 @@ use crate::wire::{Str255, Target, U256};
 pub(super) struct OpenRequest {
     kind: ChannelKind,
     request_id: u32,
-    user_identity: Str255,
+    /// A copy: what outlives its frame does not keep the read buffer alive.
+    user_identity: Box<[u8]>,
     nominal_hash_rate: f32,
     max_target: Target,
     min_extranonce_size: u16,
@@ -41,7 +40,7 @@ impl From<OpenStandardMiningChannel> for OpenRequest {
         OpenRequest {
             kind: ChannelKind::Standard,
             request_id: request.request_id,
-            user_identity: owned(&request.user_identity),
+            user_identity: request.user_identity.as_slice().into(),
             nominal_hash_rate: request.nominal_hash_rate,
             max_target: request.max_target,
             min_extranonce_size: 0,
@@ -54,7 +53,7 @@ impl From<OpenExtendedMiningChannel> for OpenRequest {
         OpenRequest {
             kind: ChannelKind::Extended,
             request_id: request.request_id,
-            user_identity: owned(&request.user_identity),
+            user_identity: request.user_identity.as_slice().into(),
             nominal_hash_rate: request.nominal_hash_rate,
             max_target: request.max_target,
             min_extranonce_size: request.min_extranonce_size,
@@ -276,7 +275,7 @@ impl MiningServer {
 impl super::MiningServerConfig {
     /// Why a request cannot be granted, apart from a lack of room.
     fn refusal(&self, downstream: &Downstream, request: &OpenRequest) -> Option<&'static str> {
-        let identity = request.user_identity.as_slice();
+        let identity = &*request.user_identity;
         let open_count = downstream.channels.len() + downstream.waiting.len();
         match request.kind {
             ChannelKind::Standard if downstream.selects_work() => {
@@ -349,11 +348,6 @@ pub(super) fn retarget(
         served.channel.set_target(maximum_target);
         out.send(connection, SetTarget { channel_id: served.channel.id(), maximum_target });
     }
-}
-
-/// What outlives its frame does not keep the read buffer alive.
-fn owned(text: &Str255) -> Str255 {
-    Str255::new(Bytes::copy_from_slice(text.as_slice())).unwrap_or_default()
 }
 
 /// The group of all channels with extranonces of this length (spec 5.2.3).

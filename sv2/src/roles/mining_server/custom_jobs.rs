@@ -19,7 +19,7 @@ pub(crate) struct CustomJobPlace<'a> {
     /// Of the whole extranonce, in bytes: the same for all members of a group.
     pub(crate) extranonce_len: usize,
     /// `None` if the members of a group have different ones.
-    pub(crate) user_identity: Option<&'a Str255>,
+    pub(crate) user_identity: Option<&'a [u8]>,
 }
 
 impl MiningServer {
@@ -43,7 +43,7 @@ impl MiningServer {
         let is_one_user = others.iter().all(|other| other.user_identity == first.user_identity);
         Some(CustomJobPlace {
             extranonce_len: first.channel.extranonce().full_len(),
-            user_identity: is_one_user.then_some(&first.user_identity),
+            user_identity: is_one_user.then_some(&*first.user_identity),
         })
     }
 

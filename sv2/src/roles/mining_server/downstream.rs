@@ -10,7 +10,7 @@ use crate::mining::vardiff::{Aim, Vardiff, VardiffAlgorithm};
 use crate::roles::useless::Useless;
 use crate::time::Instant;
 use crate::violation::Violation;
-use crate::wire::{Str255, Target};
+use crate::wire::Target;
 
 #[derive(Debug)]
 pub(super) struct Downstream {
@@ -33,7 +33,8 @@ pub(super) struct Downstream {
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) channel: Channel,
-    pub(super) user_identity: Str255,
+    /// As the client sent it, a [`Str255`](crate::wire::Str255).
+    pub(super) user_identity: Box<[u8]>,
     /// The client takes no easier target (spec 5.3.2, 5.3.7).
     pub(super) max_target: Target,
     /// What the target was made for, in hashes per second.

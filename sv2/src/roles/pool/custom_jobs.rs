@@ -79,7 +79,7 @@ impl Pool {
         };
         let user_identity = match place.user_identity {
             _ if !custom_jobs.own_tokens_only => None,
-            Some(user) => Some(user.as_slice()),
+            Some(user) => Some(user),
             None => return Err(CustomJobRefusal::ForeignToken),
         };
         let context = CustomJobContext {
