@@ -19,7 +19,9 @@ const RECONNECT_DOUBLINGS_MAX: u32 = 6;
 pub(crate) struct Dialler {
     /// Where the pool of the settings, our home, has sent us.
     redirect: Option<Box<PeerAddress>>,
-    last_dial: Option<(DialId, Instant)>,
+    last_dial: Option<DialId>,
+    /// The origin of time before the first one.
+    last_dial_at: Instant,
     /// Attempts since the last one that led to work.
     failed_count: u32,
 }
@@ -31,14 +33,14 @@ impl Dialler {
     }
 
     pub(crate) fn dial(&mut self, home: &PeerAddress, now: Instant, out: &mut Outbox) {
-        let dial = DialId(self.last_dial.map_or(0, |(DialId(last), _)| last.wrapping_add(1)));
-        self.last_dial = Some((dial, now));
+        let dial = DialId(self.last_dial.map_or(0, |DialId(last)| last.wrapping_add(1)));
+        (self.last_dial, self.last_dial_at) = (Some(dial), now);
         out.put(Output::Dial { dial, peer: self.peer(home).clone() });
     }
 
     /// Whether it is the last one, whose outcome matters.
     pub(crate) fn is_last(&self, dial: DialId) -> bool {
-        self.last_dial.is_some_and(|(last, _)| last == dial)
+        self.last_dial == Some(dial)
     }
 
     /// The peer gives work.
@@ -60,9 +62,8 @@ impl Dialler {
             port: port.unwrap_or(peer.port),
             authority: home.authority,
         }));
-        let last = self.last_dial.map_or(now, |(_, at)| at);
         // Peers that send us around in a circle do not make us spin.
-        now.max(last + RECONNECT_WAIT_MIN)
+        now.max(self.last_dial_at + RECONNECT_WAIT_MIN)
     }
 
     /// Says when to dial: after twice the time after each failure, with a random half on top so
