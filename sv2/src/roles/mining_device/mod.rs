@@ -91,7 +91,7 @@ impl MiningDevice {
                 self.dialler.dial(&self.config.pool, now.instant, out);
             }
             Phase::Connected(session) => {
-                if session.deadline.is_some_and(|deadline| deadline <= now.instant) {
+                if session.deadline().is_some_and(|deadline| deadline <= now.instant) {
                     self.with_session(now, out, |session, _, context| session.expire(context));
                 } else if self.hash_at.is_some_and(|hash_at| hash_at <= now.instant) {
                     self.with_session(now, out, |session, pace, context| {
@@ -237,7 +237,7 @@ impl Role for MiningDevice {
         match &self.phase {
             Phase::Waiting { dial_at } => Some(*dial_at),
             Phase::Dialling => None,
-            Phase::Connected(session) => session.deadline.into_iter().chain(self.hash_at).min(),
+            Phase::Connected(session) => session.deadline().into_iter().chain(self.hash_at).min(),
         }
     }
 }

@@ -25,16 +25,22 @@ use crate::wire::{B32, Str255, Target, Tlvs};
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) connection: ConnectionId,
-    /// Until the answers that are due have come.
-    pub(super) deadline: Option<Instant>,
+    /// While there is anything to wait for; boxed, for mostly there is nothing.
+    awaited: Option<Box<Awaited>>,
     rules: Rules,
     is_set_up: bool,
     worker_tracking: WorkerTracking,
-    /// Requests for channels that have no answer yet.
-    pending_request_ids: Vec<u32>,
     channels: Vec<Channel>,
     /// Whose turn it is to be hashed.
     turn: usize,
+}
+
+/// Answers of the pool that are due.
+#[derive(Debug)]
+struct Awaited {
+    deadline: Instant,
+    /// Requests for channels that have no answer yet; none, where another answer is due.
+    request_ids: Vec<u32>,
 }
 
 /// What the session may use of the device.
@@ -71,17 +77,21 @@ impl Session {
         context.out.send(connection, context.config.setup_connection(peer));
         Session {
             connection,
-            deadline: Some(context.now.instant + super::ANSWER_TIMEOUT),
+            awaited: awaited(context.now.instant + super::ANSWER_TIMEOUT, Vec::new()),
             rules: Rules {
                 version_mask: context.config.version_rolling.mask(),
                 rolls_ntime: context.config.rolls_ntime,
             },
             is_set_up: false,
             worker_tracking: WorkerTracking::Off,
-            pending_request_ids: Vec::new(),
             channels: Vec::new(),
             turn: 0,
         }
+    }
+
+    /// For the answers that are due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.awaited.as_ref().map(|awaited| awaited.deadline)
     }
 
     pub(super) fn handle(&mut self, message: Message, context: &mut Context<'_>) -> Verdict {
@@ -145,7 +155,7 @@ impl Session {
             }
             Message::OpenMiningChannelError(answer) => {
                 let code = answer.error_code.as_slice().escape_ascii().to_string();
-                self.pending_request_ids.retain(|id| *id != answer.request_id);
+                self.end_request(answer.request_id);
                 self.lose_channel(format!("OpenMiningChannel.Error {code}"), context)
             }
             Message::NewMiningJob(job) => self.handle_standard_job(&job, context),
@@ -263,9 +273,9 @@ impl Session {
                     },
                 ),
             }
-            self.pending_request_ids.push(request_id);
         }
-        self.deadline = Some(context.now.instant + super::ANSWER_TIMEOUT);
+        let request_ids = (1..=u32::from(config.channel_count.get())).collect();
+        self.awaited = awaited(context.now.instant + super::ANSWER_TIMEOUT, request_ids);
     }
 
     /// Spec 5.3.3 and 5.3.5.
@@ -275,7 +285,8 @@ impl Session {
         channel: Channel,
         context: &mut Context<'_>,
     ) -> Verdict {
-        let is_asked_for = self.pending_request_ids.contains(&request_id)
+        let pending = self.awaited.as_ref().map_or(&[][..], |awaited| &awaited.request_ids);
+        let is_asked_for = pending.contains(&request_id)
             && (channel.kind == Kind::Standard)
                 == matches!(context.config.channel_kind, ChannelKind::Standard { .. });
         if !is_asked_for {
@@ -289,11 +300,7 @@ impl Session {
                 channel.id
             )));
         }
-        self.pending_request_ids.retain(|pending| *pending != request_id);
-        if self.pending_request_ids.is_empty() {
-            self.pending_request_ids = Vec::new();
-            self.deadline = None;
-        }
+        self.end_request(request_id);
         if channel.target().target > context.config.max_target {
             let what = format!("channel {} has a target above max_target", channel.id);
             self.note(context, what);
@@ -415,12 +422,17 @@ impl Session {
         )
     }
 
-    fn lose_channel(&mut self, why: String, context: &mut Context<'_>) -> Verdict {
-        let is_over = self.channels.is_empty() && self.pending_request_ids.is_empty();
-        if self.pending_request_ids.is_empty() {
-            self.deadline = None;
+    /// It has its answer; where that was the last one, nothing is due any more.
+    fn end_request(&mut self, request_id: u32) {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.request_ids.retain(|pending| *pending != request_id);
         }
-        match is_over {
+        self.awaited.take_if(|awaited| awaited.request_ids.is_empty());
+    }
+
+    fn lose_channel(&mut self, why: String, context: &mut Context<'_>) -> Verdict {
+        self.awaited.take_if(|awaited| awaited.request_ids.is_empty());
+        match self.channels.is_empty() && self.awaited.is_none() {
             true => Verdict::Leave(CloseReason::RefusedByPeer(why)),
             false => self.note(context, why),
         }
@@ -545,6 +557,11 @@ impl Session {
         pace.start(now);
         Some(pace.next_at(now))
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as a session keeps it")]
+fn awaited(deadline: Instant, request_ids: Vec<u32>) -> Option<Box<Awaited>> {
+    Some(Box::new(Awaited { deadline, request_ids }))
 }
 
 fn submit(
