@@ -1,7 +1,9 @@
 //! The headers that a channel was paid for on one tip, so that none is paid twice.
 //!
-//! A table of its own because its keys are hashes already: open addressing with linear
-//! probing takes a third of the time of a general set, which was a third of a share's.
+//! Most channels find a few dozen of them: a list, which is looked through in as much time as a
+//! table takes, and in less memory. From there on a table of its own, because its keys are hashes
+//! already: open addressing with linear probing takes a third of the time of a general set, which
+//! was a third of a share's.
 
 use super::share::Rejection;
 use crate::wire::U256;
@@ -10,12 +12,13 @@ use crate::wire::U256;
 #[derive(Debug)]
 pub(crate) struct SeenShares {
     /// Made of the half of each hash that targets leave random; [`EMPTY`] where there is none.
-    /// At most four fifths of them are taken.
-    slots: Vec<u64>,
-    count: usize,
-    limit: usize,
-    /// The block that all of them build on.
-    prev_hash: U256,
+    /// Up to [`LIST_SLOTS`] they are taken in turn. More are a table, of which at most four fifths
+    /// are taken.
+    slots: Box<[u64]>,
+    count: u32,
+    limit: u32,
+    /// The key of the block that all of them build on.
+    tip: u64,
     /// Secret and odd: who grinds headers must not choose where they fall.
     multiplier: u64,
 }
@@ -23,27 +26,27 @@ pub(crate) struct SeenShares {
 impl SeenShares {
     /// A block is taken beyond the limit, or a full table would lose it. Only this many, since
     /// where targets are easy (regtest) every share is a block.
-    const BLOCKS_BEYOND_LIMIT: usize = 64;
+    const BLOCKS_BEYOND_LIMIT: u32 = 64;
 
+    /// A limit above 2^32 is one of 2^32.
     pub(crate) fn new(limit: usize, seed: u64) -> Self {
-        let prev_hash = U256::ZERO;
-        SeenShares { slots: Vec::new(), count: 0, limit, prev_hash, multiplier: seed | 1 }
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        SeenShares { slots: Box::default(), count: 0, limit, tip: EMPTY, multiplier: seed | 1 }
     }
 
     /// Remembers a header.
     #[inline]
     pub(crate) fn insert(&mut self, hash: &U256, is_block: bool) -> Result<(), Rejection> {
-        if 5 * (self.count + 1) > 4 * self.slots.len() {
+        if self.count as usize >= self.room() {
             self.grow();
         }
         let key = key(hash);
-        let free = match self.find(key) {
-            Ok(_) => return Err(Rejection::Duplicate { hash: *hash }),
-            Err(free) => free,
+        let Some(free) = self.free_slot(key) else {
+            return Err(Rejection::Duplicate { hash: *hash });
         };
         let beyond = if is_block { Self::BLOCKS_BEYOND_LIMIT } else { 0 };
         if self.count >= self.limit.saturating_add(beyond) {
-            return Err(Rejection::TooMany { limit: self.limit });
+            return Err(Rejection::TooMany { limit: self.limit as usize });
         }
         self.slots[free] = key;
         self.count += 1;
@@ -53,8 +56,10 @@ impl SeenShares {
     /// Forgets all if the tip is another one. The same may be named again, when a source of work
     /// was lost and is back: what was paid is not paid again for the same work under another id.
     pub(crate) fn turn_to(&mut self, prev_hash: &U256) {
-        if self.prev_hash != *prev_hash {
-            self.prev_hash = *prev_hash;
+        // Were two tips taken for one, nothing would be wrong: their headers differ.
+        let tip = key(prev_hash);
+        if self.tip != tip {
+            self.tip = tip;
             self.clear();
         }
     }
@@ -62,19 +67,33 @@ impl SeenShares {
     /// Forgets all: the tip has changed. A busy tip does not hold its memory for ever.
     pub(crate) fn clear(&mut self) {
         self.count = 0;
-        self.slots.truncate(KEPT_SLOTS);
-        self.slots.shrink_to(KEPT_SLOTS);
-        self.slots.fill(EMPTY);
+        self.slots = Box::default();
     }
 
-    /// The slot of a key, or the one where it belongs. Ends: a fifth of all slots is empty.
+    fn is_list(&self) -> bool {
+        self.slots.len() <= LIST_SLOTS
+    }
+
+    /// How many are taken at most.
     #[inline]
-    fn find(&self, key: u64) -> Result<usize, usize> {
+    fn room(&self) -> usize {
+        if self.is_list() { self.slots.len() } else { self.slots.len() / 5 * 4 }
+    }
+
+    /// Where a key belongs that is new.
+    #[inline]
+    fn free_slot(&self, key: u64) -> Option<usize> {
+        if self.is_list() {
+            // To the end: without a branch for each, several are compared at once.
+            let is_there = self.slots.iter().fold(false, |found, slot| found | (*slot == key));
+            return (!is_there).then_some(self.count as usize);
+        }
         let mut at = self.place(key);
+        // Ends: a fifth of all slots is empty.
         loop {
             match self.slots[at] {
-                EMPTY => return Err(at),
-                taken if taken == key => return Ok(at),
+                EMPTY => return Some(at),
+                taken if taken == key => return None,
                 _ => at += 1,
             }
             if at == self.slots.len() {
@@ -94,15 +113,22 @@ impl SeenShares {
 
     #[cold]
     fn grow(&mut self) {
-        // There is one for each channel, and most stay small: those grow by a line of the cache,
-        // so that hardly any of it is empty; large ones by half, so that they are seldom copied.
+        // There is one for each channel, and most stay small: those grow by a few, so that hardly
+        // any of it is empty; large ones by half, so that they are seldom copied.
         let len = self.slots.len();
-        let more = if len < KEPT_SLOTS { FIRST_SLOTS } else { len / 2 };
-        let len = (len + more).next_multiple_of(FIRST_SLOTS);
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; len]);
+        let longer = match len {
+            0..LIST_SLOTS => len + LIST_STEP,
+            LIST_SLOTS => 2 * LIST_SLOTS,
+            _ => len + len / 2,
+        };
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; longer].into());
+        if self.is_list() {
+            return self.slots[..len].copy_from_slice(&old);
+        }
         for key in old {
-            if key != EMPTY {
-                let (Ok(at) | Err(at)) = self.find(key);
+            if key != EMPTY
+                && let Some(at) = self.free_slot(key)
+            {
                 self.slots[at] = key;
             }
         }
@@ -121,10 +147,9 @@ fn key(hash: &U256) -> u64 {
 }
 
 const EMPTY: u64 = 0;
-/// A line of the cache.
-const FIRST_SLOTS: usize = 8;
-/// For as many shares as a tip sees at six a minute; there is a table for each channel.
-const KEPT_SLOTS: usize = 64;
+/// As many shares as a tip sees at six a minute; there is a list for each channel.
+const LIST_SLOTS: usize = 64;
+const LIST_STEP: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -164,7 +189,7 @@ mod tests {
 
         seen.clear();
 
-        assert_eq!(seen.slots.len(), KEPT_SLOTS);
+        assert_eq!(seen.slots.len(), 0);
         for low in 0..10_000 {
             assert!(seen.insert(&hash(low, 1), false).is_ok());
             assert!(seen.insert(&hash(low, 1), false).is_err());
