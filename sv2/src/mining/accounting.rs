@@ -7,8 +7,10 @@
 
 use crate::mining::SubmitSharesSuccess;
 
-/// Shares of one channel between two acknowledgements.
+/// Shares of one channel between two acknowledgements. Aligned as numbers of 64 bits are, for the
+/// sake of what stands beside it in a channel.
 #[derive(Clone, Debug, Default)]
+#[repr(Rust, packed(8))]
 pub struct Batch {
     count: u32,
     last_sequence_number: u32,

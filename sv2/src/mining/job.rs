@@ -103,8 +103,10 @@ pub(crate) struct Job {
     cache: Option<Box<HashCache>>,
 }
 
-/// A target with its difficulty in units of 2^-64.
+/// A target with its difficulty in units of 2^-64. Aligned as numbers of 64 bits are: there are
+/// several for each channel, and what stands beside them would be filled up to 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(8))]
 pub(crate) struct PinnedTarget {
     pub(crate) target: Target,
     pub(crate) difficulty: u128,
