@@ -64,7 +64,8 @@ struct Job {
 /// What jobs of a channel have in common until one of them changes.
 #[derive(Debug)]
 struct Terms {
-    extranonce_prefix: B32,
+    /// Of jobs that were there when the channel got the one that it has.
+    former_prefix: Option<Box<B32>>,
     target: PinnedTarget,
 }
 
@@ -88,10 +89,7 @@ impl Channel {
             id,
             kind,
             group_id,
-            terms: Arc::new(Terms {
-                extranonce_prefix: extranonce.prefix(),
-                target: PinnedTarget::new(target),
-            }),
+            terms: Arc::new(Terms::present(PinnedTarget::new(target))),
             extranonce,
             former: Vec::new(),
             jobs: Vec::new(),
@@ -147,8 +145,7 @@ impl Channel {
 
     /// From now on (spec 5.3.21): active jobs keep theirs, future ones take it when activated.
     pub fn set_target(&mut self, target: Target) {
-        let extranonce_prefix = self.terms.extranonce_prefix;
-        self.terms = Arc::new(Terms { extranonce_prefix, target: PinnedTarget::new(target) });
+        self.terms = Arc::new(Terms::present(PinnedTarget::new(target)));
     }
 
     /// For jobs to come: those that are there keep their prefix, future ones too (spec 5.3.10,
@@ -170,7 +167,7 @@ impl Channel {
         let former = self.exchange_extranonce(extranonce);
         self.former.push(former);
         let is_used = |former: &Extranonce| {
-            self.jobs.iter().any(|job| job.terms.extranonce_prefix == former.prefix())
+            self.jobs.iter().any(|job| job.terms.former_prefix.as_deref() == Some(&former.prefix))
         };
         let (used, unused) = std::mem::take(&mut self.former).into_iter().partition(is_used);
         self.former = used;
@@ -179,9 +176,13 @@ impl Channel {
 
     fn exchange_extranonce(&mut self, extranonce: Extranonce) -> Extranonce {
         assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
-        let (extranonce_prefix, target) = (extranonce.prefix(), self.terms.target);
-        self.terms = Arc::new(Terms { extranonce_prefix, target });
-        std::mem::replace(&mut self.extranonce, extranonce)
+        let former = std::mem::replace(&mut self.extranonce, extranonce);
+        for job in self.jobs.iter_mut().chain(&mut self.newest) {
+            if job.terms.former_prefix.is_none() {
+                job.terms = Arc::new(Terms::former(former.prefix, job.terms.target));
+            }
+        }
+        former
     }
 
     /// The space goes back to the allocator.
@@ -243,10 +244,9 @@ impl Channel {
 
     /// The present target with the prefix of the job.
     fn terms_for(&self, job: &Job) -> Arc<Terms> {
-        let extranonce_prefix = job.terms.extranonce_prefix;
-        match extranonce_prefix == self.terms.extranonce_prefix {
-            true => self.terms.clone(),
-            false => Arc::new(Terms { extranonce_prefix, target: self.terms.target }),
+        match job.terms.former_prefix.as_deref() {
+            None => self.terms.clone(),
+            Some(prefix) => Arc::new(Terms::former(*prefix, self.terms.target)),
         }
     }
 
@@ -263,7 +263,7 @@ impl Channel {
     pub fn job(&self, job_id: u32) -> Option<(&Arc<Work>, B32)> {
         let mut all = self.newest.iter().chain(self.jobs.iter().rev());
         let job = all.find(|job| job.id == job_id)?;
-        Some((&job.work, job.terms.extranonce_prefix))
+        Some((&job.work, *job.prefix(&self.extranonce)))
     }
 
     /// Judges a share of a standard channel. The channel's kind is the caller's to check.
@@ -280,7 +280,8 @@ impl Channel {
         let job = active_job(&self.newest, &self.jobs, &self.stale, share.job_id)?;
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
-        let hash = cache_of(&mut self.warm, job.id).standard_hash(job.parts(), share, tip);
+        let parts = (&*job.work, job.prefix(&self.extranonce));
+        let hash = cache_of(&mut self.warm, job.id).standard_hash(parts, share, tip);
         judge_hash(hash, job.terms.target, tip, &mut self.seen)
     }
 
@@ -302,7 +303,8 @@ impl Channel {
         }
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
-        let hash = cache_of(&mut self.warm, job.id).extended_hash(job.parts(), share, tip);
+        let parts = (&*job.work, job.prefix(&self.extranonce));
+        let hash = cache_of(&mut self.warm, job.id).extended_hash(parts, share, tip);
         judge_hash(hash, job.terms.target, tip, &mut self.seen)
     }
 }
@@ -314,9 +316,21 @@ impl Job {
         self.work.min_ntime.unwrap_or(tip.min_ntime)
     }
 
+    /// Of its arrival, where this is what the channel has now.
     #[inline]
-    fn parts(&self) -> (&Work, &B32) {
-        (&self.work, &self.terms.extranonce_prefix)
+    fn prefix<'a>(&'a self, extranonce: &'a Extranonce) -> &'a B32 {
+        self.terms.former_prefix.as_deref().unwrap_or(&extranonce.prefix)
+    }
+}
+
+impl Terms {
+    /// With the prefix that the channel has.
+    fn present(target: PinnedTarget) -> Self {
+        Terms { former_prefix: None, target }
+    }
+
+    fn former(prefix: B32, target: PinnedTarget) -> Self {
+        Terms { former_prefix: Some(Box::new(prefix)), target }
     }
 }
 

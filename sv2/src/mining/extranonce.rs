@@ -101,7 +101,7 @@ pub struct ExtranonceAllocator {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Extranonce {
     index: u32,
-    prefix: B32,
+    pub(super) prefix: B32,
     rollable_len: u8,
 }
 
