@@ -158,15 +158,10 @@ impl MiningServer {
         }
         let seen = (self.config.shares_per_tip_max, self.entropy.u64());
         let channel = Channel::new(channel_id, request.kind, group_id, extranonce, target, seen);
-        let served = Served {
-            channel,
-            user_identity: request.user_identity,
-            max_target: request.max_target,
-            hash_rate,
-            claimed_hash_rate: request.nominal_hash_rate,
-            vardiff: vardiff
-                .map(|algorithm| Vardiff::new(algorithm, now.instant, target.expected_hashes())),
-        };
+        let vardiff =
+            vardiff.map(|algorithm| Vardiff::new(algorithm, now.instant, target.expected_hashes()));
+        let claim = (request.nominal_hash_rate, request.max_target);
+        let served = Served::new(channel, request.user_identity, claim, vardiff);
         downstream.channels.insert(channel_id, served);
         let group = downstream.groups.iter_mut().find(|group| group.id() == group_id);
         group.expect("it was found or made above").join(channel_id);
@@ -196,7 +191,7 @@ impl MiningServer {
             return self.count_useless(now, connection, out);
         }
         if let Some(served) = served {
-            served.max_target = update.maximum_target;
+            served.set_max_target(update.maximum_target);
             let hash_rate =
                 served.claim(now.instant, update.nominal_hash_rate, self.config.vardiff);
             retarget(&self.config, connection, served, hash_rate, out);
@@ -343,7 +338,7 @@ pub(super) fn retarget(
     out: &mut Outbox,
 ) {
     served.hash_rate = hash_rate;
-    let maximum_target = config.target_for(hash_rate, served.max_target);
+    let maximum_target = config.target_for(hash_rate, served.max_target());
     if maximum_target != served.channel.target() {
         served.channel.set_target(maximum_target);
         out.send(connection, SetTarget { channel_id: served.channel.id(), maximum_target });

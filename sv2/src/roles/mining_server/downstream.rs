@@ -35,8 +35,7 @@ pub(super) struct Served {
     pub(super) channel: Channel,
     /// As the client sent it, a [`Str255`](crate::wire::Str255).
     pub(super) user_identity: Box<[u8]>,
-    /// The client takes no easier target (spec 5.3.2, 5.3.7).
-    pub(super) max_target: Target,
+    max_target: Option<Box<Target>>,
     /// What the target was made for, in hashes per second.
     pub(super) hash_rate: f64,
     /// The hash rate that the client spoke of last.
@@ -46,6 +45,34 @@ pub(super) struct Served {
 }
 
 impl Served {
+    pub(super) fn new(
+        channel: Channel,
+        user_identity: Box<[u8]>,
+        (hash_rate, max_target): (f32, Target),
+        vardiff: Option<Vardiff>,
+    ) -> Self {
+        let mut served = Served {
+            channel,
+            user_identity,
+            max_target: None,
+            hash_rate: hash_rate.into(),
+            claimed_hash_rate: hash_rate,
+            vardiff,
+        };
+        served.set_max_target(max_target);
+        served
+    }
+
+    /// The client takes no easier target (spec 5.3.2, 5.3.7).
+    pub(super) fn max_target(&self) -> Target {
+        self.max_target.as_deref().copied().unwrap_or(Target::MAX)
+    }
+
+    pub(super) fn set_max_target(&mut self, max_target: Target) {
+        // Most clients take any.
+        self.max_target = (max_target != Target::MAX).then(|| Box::new(max_target));
+    }
+
     /// The client speaks of a hash rate: the one to assume from now on. One that it has spoken
     /// of before is no news against what shares have shown since.
     pub(super) fn claim(
