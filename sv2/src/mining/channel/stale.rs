@@ -10,7 +10,6 @@ use super::Channel;
 pub(super) struct StaleJobs {
     /// First and last id of each run, in the order in which they became stale.
     runs: Vec<(u32, u32)>,
-    count: u32,
 }
 
 impl StaleJobs {
@@ -18,13 +17,16 @@ impl StaleJobs {
     pub(super) fn add(&mut self, job_id: u32) {
         match self.runs.last_mut() {
             Some((_, last)) if last.checked_add(1) == Some(job_id) => *last = job_id,
-            _ => self.runs.push((job_id, job_id)),
+            _ => {
+                // There is seldom another one.
+                self.runs.reserve_exact(1);
+                self.runs.push((job_id, job_id));
+            }
         }
-        self.count += 1;
-        if self.count <= Channel::STALE_JOBS_MAX {
+        let count: u32 = self.runs.iter().map(|(first, last)| last - first + 1).sum();
+        if count <= Channel::STALE_JOBS_MAX {
             return;
         }
-        self.count -= 1;
         if let Some((first, last)) = self.runs.first_mut() {
             match first == last {
                 true => drop(self.runs.remove(0)),
