@@ -31,7 +31,7 @@ pub struct Channel {
     group_id: u32,
     extranonce: Extranonce,
     /// Earlier ones, with which jobs that are there may have been given.
-    former: Vec<Extranonce>,
+    former: Box<[Extranonce]>,
     /// For jobs to come; its target also for future jobs at their activation (spec 5.3.21).
     terms: Arc<Terms>,
     /// Active jobs of the present tip and future ones, in order of arrival.
@@ -91,7 +91,7 @@ impl Channel {
             group_id,
             terms: Arc::new(Terms::present(PinnedTarget::new(target))),
             extranonce,
-            former: Vec::new(),
+            former: Box::default(),
             jobs: Vec::new(),
             newest: None,
             stale: StaleJobs::default(),
@@ -165,12 +165,12 @@ impl Channel {
     #[must_use = "they go back to their allocator"]
     pub fn replace_extranonce(&mut self, extranonce: Extranonce) -> Vec<Extranonce> {
         let former = self.exchange_extranonce(extranonce);
-        self.former.push(former);
         let is_used = |former: &Extranonce| {
             self.jobs.iter().any(|job| job.terms.former_prefix.as_deref() == Some(&former.prefix))
         };
-        let (used, unused) = std::mem::take(&mut self.former).into_iter().partition(is_used);
-        self.former = used;
+        let all = std::mem::take(&mut self.former).into_iter().chain([former]);
+        let (used, unused): (Vec<_>, _) = all.partition(is_used);
+        self.former = used.into();
         unused
     }
 
@@ -217,7 +217,7 @@ impl Channel {
         }
         if self.jobs.len() == self.jobs.capacity() {
             // There are as many such lists as channels.
-            self.jobs.reserve_exact(4);
+            self.jobs.reserve_exact(JOBS_STEP);
         }
         let job = Job { id: job_id, is_active, work, terms: self.terms.clone() };
         if is_active {
@@ -256,6 +256,7 @@ impl Channel {
         for job in self.jobs.drain(..) {
             self.stale.add(job.id);
         }
+        self.jobs.shrink_to(JOBS_STEP);
         self.seen.turn_to(&tip.prev_hash);
     }
 
@@ -377,6 +378,9 @@ fn judge_hash(
     seen.insert(&hash, is_block)?;
     Ok(Accepted { hash, difficulty, shown_difficulty, target, is_block })
 }
+
+/// How a list of jobs grows.
+const JOBS_STEP: usize = 2;
 
 #[cfg(test)]
 mod tests;
