@@ -19,18 +19,27 @@ pub struct ShareAccounts {
     /// Difficulty that the pool says it has accepted; whole numbers, so 0 for shares below
     /// difficulty 1.
     pub accepted_difficulty_sum: u64,
-    /// Refused shares by the pool's error code. The first [`ShareAccounts::CODES_MAX`] codes
-    /// have rows of their own, further ones are counted as `other`.
-    pub rejected_count_by_code: BTreeMap<String, u64>,
+    /// `None`: none was ever refused.
+    refused: Option<Box<Refused>>,
 }
+
+/// Shares by the pool's error code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Refused(BTreeMap<String, u64>);
 
 impl ShareAccounts {
     /// Most rows of [`ShareAccounts::rejected_count_by_code`]: a peer chooses the keys.
     pub const CODES_MAX: usize = 32;
 
+    /// Refused shares by the pool's error code. The first [`ShareAccounts::CODES_MAX`] codes
+    /// have rows of their own, further ones are counted as `other`.
+    pub fn rejected_count_by_code(&self) -> &BTreeMap<String, u64> {
+        self.refused.as_ref().map_or(&NONE, |refused| &refused.0)
+    }
+
     /// Refused shares, whatever the reason.
     pub fn rejected_count(&self) -> u64 {
-        self.rejected_count_by_code.values().sum()
+        self.rejected_count_by_code().values().sum()
     }
 
     /// Shares whose fate is unknown: in flight, not yet acknowledged, or lost with their
@@ -56,14 +65,18 @@ impl ShareAccounts {
     /// For one share, in the peer's words.
     pub(crate) fn rejected(&mut self, error_code: &[u8]) {
         let code = error_code.escape_ascii().to_string();
-        let is_new = !self.rejected_count_by_code.contains_key(&code);
-        let key = match is_new && self.rejected_count_by_code.len() >= Self::CODES_MAX {
+        let Refused(counts) = &mut **self.refused.get_or_insert_default();
+        let is_new = !counts.contains_key(&code);
+        let key = match is_new && counts.len() >= Self::CODES_MAX {
             true => "other".to_owned(),
             false => code,
         };
-        *self.rejected_count_by_code.entry(key).or_default() += 1;
+        *counts.entry(key).or_default() += 1;
     }
 }
+
+/// Of most devices.
+static NONE: BTreeMap<String, u64> = BTreeMap::new();
 
 #[cfg(test)]
 mod tests {
@@ -78,7 +91,7 @@ mod tests {
         }
 
         assert_eq!(accounts.rejected_count(), 100);
-        assert_eq!(accounts.rejected_count_by_code.len(), ShareAccounts::CODES_MAX + 1);
-        assert_eq!(accounts.rejected_count_by_code["other"], 68);
+        assert_eq!(accounts.rejected_count_by_code().len(), ShareAccounts::CODES_MAX + 1);
+        assert_eq!(accounts.rejected_count_by_code()["other"], 68);
     }
 }

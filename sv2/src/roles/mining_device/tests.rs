@@ -628,7 +628,7 @@ fn accounts_add_up_what_was_sent_accepted_and_refused() {
     assert_eq!(accounts.submitted_count, 16);
     assert_eq!(accounts.submitted_difficulty_fixed, 16 * EASY.difficulty_fixed());
     assert_eq!((accounts.accepted_count, accounts.accepted_difficulty_sum), (10, 70));
-    assert_eq!(accounts.rejected_count_by_code["stale-share"], 1);
+    assert_eq!(accounts.rejected_count_by_code()["stale-share"], 1);
     assert_eq!(accounts.unanswered_count(), 5);
     assert!(matches!(
         &refused[..],

@@ -388,7 +388,7 @@ fn submitted_shares_are_accepted_or_refused_or_in_flight() {
     assert_eq!(accounts.submitted_count, submitted_count);
     assert_eq!((accounts.accepted_count, accounts.rejected_count()), (1, 2));
     assert_eq!(accounts.unanswered_count(), submitted_count - 3);
-    assert_eq!(accounts.rejected_count_by_code["23 Low difficulty"], 1);
+    assert_eq!(accounts.rejected_count_by_code()["23 Low difficulty"], 1);
     assert_eq!(notes(&again), ["an answer to nothing that was asked"]);
 }
 
