@@ -13,7 +13,7 @@ use crate::wire::{Seq64K, Tlv, TlvOrder, Tlvs};
 /// What a connection has agreed on.
 #[derive(Debug, Default)]
 pub(super) struct Negotiated {
-    extensions: Vec<u16>,
+    extensions: Box<[u16]>,
     /// A request was refused because it lacked something required.
     was_refused: bool,
 }
@@ -42,14 +42,14 @@ impl MiningServer {
         let missing: Vec<u16> = missing_from(&config.required_extensions, requested);
         let supported: Vec<u16> = requested.iter().copied().filter(is_supported).collect();
         if missing.is_empty() && (!supported.is_empty() || requested.is_empty()) {
-            downstream.negotiated.extensions.clone_from(&supported);
+            downstream.negotiated.extensions = supported.as_slice().into();
             out.send(
                 connection,
                 RequestExtensionsSuccess { request_id, supported_extensions: sequence(supported) },
             );
             return;
         }
-        downstream.negotiated.extensions.clear();
+        downstream.negotiated.extensions = Box::default();
         let second_refusal = downstream.negotiated.was_refused.then_some(&missing);
         if let Some(extension) = second_refusal.and_then(|missing| missing.first().copied()) {
             self.close(connection, Violation::RequiredExtensionMissing { extension }.into(), out);
