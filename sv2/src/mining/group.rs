@@ -4,11 +4,11 @@
 #[derive(Debug)]
 pub struct Group {
     id: u32,
-    full_len: usize,
+    full_len: u8,
     /// Ascending; most join at the end.
     members: Vec<u32>,
     /// Future jobs that all members hold: template and job, oldest first.
-    futures: Vec<(u64, u32)>,
+    futures: Box<[(u64, u32)]>,
     is_closed: bool,
     is_behind: bool,
 }
@@ -18,9 +18,9 @@ impl Group {
     pub fn new(id: u32, full_len: usize) -> Self {
         Group {
             id,
-            full_len,
+            full_len: narrow(full_len),
             members: Vec::new(),
-            futures: Vec::new(),
+            futures: Box::default(),
             is_closed: false,
             is_behind: false,
         }
@@ -33,12 +33,12 @@ impl Group {
 
     /// Of the members' extranonces, in bytes.
     pub fn full_len(&self) -> usize {
-        self.full_len
+        self.full_len.into()
     }
 
     /// After members got new prefixes.
     pub fn set_full_len(&mut self, full_len: usize) {
-        self.full_len = full_len;
+        self.full_len = narrow(full_len);
     }
 
     /// Whether a channel that is opened now cannot become a member: the others hold future jobs
@@ -69,7 +69,7 @@ impl Group {
         moved.dedup();
         let group = Group {
             id,
-            full_len,
+            full_len: narrow(full_len),
             members: moved,
             futures: self.futures.clone(),
             is_closed: self.is_closed,
@@ -113,19 +113,15 @@ impl Group {
 
     /// All members hold `job_id` as the future job of a template, in place of an earlier one.
     pub fn set_future(&mut self, template_id: u64, job_id: u32) {
-        self.futures.retain(|(template, _)| *template != template_id);
-        if self.futures.len() == super::channel::Channel::JOBS_MAX {
-            self.futures.remove(0);
-        }
-        if self.futures.is_empty() {
-            self.futures.reserve_exact(1);
-        }
-        self.futures.push((template_id, job_id));
+        let others = self.futures.iter().filter(|(template, _)| *template != template_id);
+        let kept_count = super::channel::Channel::JOBS_MAX - 1;
+        let beyond = others.clone().count().saturating_sub(kept_count);
+        self.futures = others.skip(beyond).copied().chain([(template_id, job_id)]).collect();
     }
 
     /// Templates are numbered anew: no future job will be named by its template any more.
     pub fn forget_futures(&mut self) {
-        self.futures.clear();
+        self.futures = Box::default();
         self.is_closed = false;
     }
 
@@ -136,6 +132,10 @@ impl Group {
         self.forget_futures();
         job_id
     }
+}
+
+fn narrow(full_len: usize) -> u8 {
+    u8::try_from(full_len).expect("an extranonce has at most 32 bytes")
 }
 
 #[cfg(test)]
