@@ -27,12 +27,13 @@ pub(super) struct Session {
     pub(super) connection: ConnectionId,
     /// While there is anything to wait for; boxed, for mostly there is nothing.
     awaited: Option<Box<Awaited>>,
-    rules: Rules,
+    /// See [`Rules::version_mask`].
+    version_mask: u32,
     is_set_up: bool,
     worker_tracking: WorkerTracking,
     channels: Vec<Channel>,
     /// Whose turn it is to be hashed.
-    turn: usize,
+    turn: u32,
 }
 
 /// Answers of the pool that are due.
@@ -78,10 +79,7 @@ impl Session {
         Session {
             connection,
             awaited: awaited(context.now.instant + super::ANSWER_TIMEOUT, Vec::new()),
-            rules: Rules {
-                version_mask: context.config.version_rolling.mask(),
-                rolls_ntime: context.config.rolls_ntime,
-            },
+            version_mask: context.config.version_rolling.mask(),
             is_set_up: false,
             worker_tracking: WorkerTracking::Off,
             channels: Vec::new(),
@@ -207,7 +205,7 @@ impl Session {
                     "REQUIRES_FIXED_VERSION, but this device needs version rolling (spec 5.3.1)",
                 );
             }
-            self.rules.version_mask = 0;
+            self.version_mask = 0;
         }
         if answer.flags & setup_flag::success::REQUIRES_EXTENDED_CHANNELS != 0
             && matches!(context.config.channel_kind, ChannelKind::Standard { .. })
@@ -479,7 +477,8 @@ impl Session {
         context: &mut Context<'_>,
         mut apply: impl FnMut(&mut Channel, Rules, &mut Entropy) -> Outcome,
     ) -> Verdict {
-        let (connection, rules) = (self.connection, self.rules);
+        let (connection, version_mask) = (self.connection, self.version_mask);
+        let rules = Rules { version_mask, rolls_ntime: context.config.rolls_ntime };
         let mut verdict = Verdict::Stay;
         let mut is_addressed = false;
         for channel in &mut self.channels {
@@ -520,13 +519,13 @@ impl Session {
     pub(super) fn hash(&mut self, pace: &mut Pace<'_>, context: &mut Context<'_>) {
         let now = context.now.instant;
         let count = self.channels.len();
-        let ready = (0..count).map(|offset| (self.turn + offset) % count).find(|at| {
+        let ready = (0..count).map(|offset| (self.turn as usize + offset) % count).find(|at| {
             let search = self.channels[*at].search_mut();
             let due_at = search.and_then(|search| pace.due_at(search, count, now, context.entropy));
             due_at.is_some_and(|at| at <= now)
         });
         let Some(at) = ready else { return };
-        self.turn = at + 1;
+        self.turn = u32::try_from(at + 1).unwrap_or(0);
         let channel = &mut self.channels[at];
         let Some(search) = channel.search_mut() else { return };
         let mut proofs = Vec::new();
