@@ -32,8 +32,10 @@ pub struct Channel {
     extranonce: Extranonce,
     /// Earlier ones, with which jobs that are there may have been given.
     former: Box<[Extranonce]>,
-    /// For jobs to come; its target also for future jobs at their activation (spec 5.3.21).
-    terms: Arc<Terms>,
+    /// Of jobs, and of jobs to come.
+    terms: Box<[Terms]>,
+    /// Those of jobs to come; the target also of future jobs at their activation (spec 5.3.21).
+    terms_at: u8,
     /// Active jobs of the present tip and future ones, in order of arrival.
     jobs: Vec<Job>,
     /// The newest active one of them, which nearly all shares are for: found here, they need no
@@ -55,10 +57,10 @@ struct Job {
     id: u32,
     /// Otherwise it is a future one.
     is_active: bool,
-    work: Arc<Work>,
     /// The extranonce prefix of its arrival (spec 5.3.10); the target of its arrival or, of a
     /// future job, of its activation (spec 5.3.21).
-    terms: Arc<Terms>,
+    terms_at: u8,
+    work: Arc<Work>,
 }
 
 /// What jobs of a channel have in common until one of them changes.
@@ -89,7 +91,8 @@ impl Channel {
             id,
             kind,
             group_id,
-            terms: Arc::new(Terms::present(PinnedTarget::new(target))),
+            terms: Box::new([Terms::present(PinnedTarget::new(target))]),
+            terms_at: 0,
             extranonce,
             former: Box::default(),
             jobs: Vec::new(),
@@ -128,24 +131,25 @@ impl Channel {
 
     /// For jobs to come.
     pub fn target(&self) -> Target {
-        self.terms.target.target
+        self.present().target.target
     }
 
     /// Hashes that a share for jobs to come takes on average.
     pub(crate) fn share_hashes(&self) -> f64 {
-        self.terms.target.expected_hashes()
+        self.present().target.expected_hashes()
     }
 
     /// The same for the job that the client works on: the newest active one, which keeps its
     /// target (spec 5.3.21).
     pub(crate) fn worked_hashes(&self) -> f64 {
-        let terms = self.newest.as_ref().map_or(&self.terms, |job| &job.terms);
-        terms.target.expected_hashes()
+        let terms_at = self.newest.as_ref().map_or(self.terms_at, |job| job.terms_at);
+        self.terms[usize::from(terms_at)].target.expected_hashes()
     }
 
     /// From now on (spec 5.3.21): active jobs keep theirs, future ones take it when activated.
     pub fn set_target(&mut self, target: Target) {
-        self.terms = Arc::new(Terms::present(PinnedTarget::new(target)));
+        self.terms_at = self.add_terms(Terms::present(PinnedTarget::new(target)));
+        self.drop_unused_terms();
     }
 
     /// For jobs to come: those that are there keep their prefix, future ones too (spec 5.3.10,
@@ -166,7 +170,7 @@ impl Channel {
     pub fn replace_extranonce(&mut self, extranonce: Extranonce) -> Vec<Extranonce> {
         let former = self.exchange_extranonce(extranonce);
         let is_used = |former: &Extranonce| {
-            self.jobs.iter().any(|job| job.terms.former_prefix.as_deref() == Some(&former.prefix))
+            self.jobs.iter().any(|job| job.prefix(&self.terms, &self.extranonce) == &former.prefix)
         };
         let all = std::mem::take(&mut self.former).into_iter().chain([former]);
         let (used, unused): (Vec<_>, _) = all.partition(is_used);
@@ -177,11 +181,12 @@ impl Channel {
     fn exchange_extranonce(&mut self, extranonce: Extranonce) -> Extranonce {
         assert_eq!(extranonce.rollable_len(), self.extranonce.rollable_len());
         let former = std::mem::replace(&mut self.extranonce, extranonce);
-        for job in self.jobs.iter_mut().chain(&mut self.newest) {
-            if job.terms.former_prefix.is_none() {
-                job.terms = Arc::new(Terms::former(former.prefix, job.terms.target));
-            }
+        let present = Terms::present(self.present().target);
+        for terms in &mut self.terms {
+            terms.former_prefix.get_or_insert_with(|| Box::new(former.prefix));
         }
+        self.terms_at = self.add_terms(present);
+        self.drop_unused_terms();
         former
     }
 
@@ -219,7 +224,7 @@ impl Channel {
             // There are as many such lists as channels.
             self.jobs.reserve_exact(JOBS_STEP);
         }
-        let job = Job { id: job_id, is_active, work, terms: self.terms.clone() };
+        let job = Job { id: job_id, is_active, terms_at: self.terms_at, work };
         if is_active {
             self.newest = Some(job.clone());
         }
@@ -236,18 +241,48 @@ impl Channel {
         let at = at.expect("only a job that was sent as a future one is activated");
         let mut activated = self.jobs.remove(at);
         activated.is_active = true;
-        activated.terms = self.terms_for(&activated);
+        activated.terms_at = self.terms_for(&activated);
         self.retire_jobs(tip);
         self.newest = Some(activated.clone());
         self.jobs.push(activated);
+        self.drop_unused_terms();
     }
 
     /// The present target with the prefix of the job.
-    fn terms_for(&self, job: &Job) -> Arc<Terms> {
-        match job.terms.former_prefix.as_deref() {
-            None => self.terms.clone(),
-            Some(prefix) => Arc::new(Terms::former(*prefix, self.terms.target)),
+    fn terms_for(&mut self, job: &Job) -> u8 {
+        match self.terms[usize::from(job.terms_at)].former_prefix.clone() {
+            None => self.terms_at,
+            former_prefix => self.add_terms(Terms { former_prefix, ..*self.present() }),
         }
+    }
+
+    /// Of jobs to come.
+    fn present(&self) -> &Terms {
+        &self.terms[usize::from(self.terms_at)]
+    }
+
+    /// To be named before unused ones are dropped. There are at most as many as jobs, and two.
+    fn add_terms(&mut self, terms: Terms) -> u8 {
+        let at = u8::try_from(self.terms.len()).expect("unused ones are dropped after each");
+        self.terms = std::mem::take(&mut self.terms).into_iter().chain([terms]).collect();
+        at
+    }
+
+    /// Terms end with the last job that has them.
+    fn drop_unused_terms(&mut self) {
+        if self.terms.len() == 1 {
+            return;
+        }
+        let jobs = self.jobs.iter_mut().chain(&mut self.newest).map(|job| &mut job.terms_at);
+        let mut names: Vec<&mut u8> = jobs.chain([&mut self.terms_at]).collect();
+        let used = names.iter().fold(0_u64, |used, at| used | 1 << **at);
+        for at in &mut names {
+            let before = used & ((1 << **at) - 1);
+            **at = u8::try_from(before.count_ones()).expect("there are 64 bits");
+        }
+        let all = std::mem::take(&mut self.terms).into_iter().enumerate();
+        let kept = all.filter(|(at, _)| used >> at & 1 == 1);
+        self.terms = kept.map(|(_, terms)| terms).collect();
     }
 
     /// The tip has changed to this one and there is no job for it: none is valid.
@@ -264,7 +299,7 @@ impl Channel {
     pub fn job(&self, job_id: u32) -> Option<(&Arc<Work>, B32)> {
         let mut all = self.newest.iter().chain(self.jobs.iter().rev());
         let job = all.find(|job| job.id == job_id)?;
-        Some((&job.work, *job.prefix(&self.extranonce)))
+        Some((&job.work, *job.prefix(&self.terms, &self.extranonce)))
     }
 
     /// Judges a share of a standard channel. The channel's kind is the caller's to check.
@@ -281,9 +316,9 @@ impl Channel {
         let job = active_job(&self.newest, &self.jobs, &self.stale, share.job_id)?;
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
-        let parts = (&*job.work, job.prefix(&self.extranonce));
+        let parts = (&*job.work, job.prefix(&self.terms, &self.extranonce));
         let hash = cache_of(&mut self.warm, job.id).standard_hash(parts, share, tip);
-        judge_hash(hash, job.terms.target, tip, &mut self.seen)
+        judge_hash(hash, job.terms(&self.terms).target, tip, &mut self.seen)
     }
 
     /// Judges a share of an extended channel. The channel's kind is the caller's to check.
@@ -304,9 +339,9 @@ impl Channel {
         }
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
-        let parts = (&*job.work, job.prefix(&self.extranonce));
+        let parts = (&*job.work, job.prefix(&self.terms, &self.extranonce));
         let hash = cache_of(&mut self.warm, job.id).extended_hash(parts, share, tip);
-        judge_hash(hash, job.terms.target, tip, &mut self.seen)
+        judge_hash(hash, job.terms(&self.terms).target, tip, &mut self.seen)
     }
 }
 
@@ -317,10 +352,15 @@ impl Job {
         self.work.min_ntime.unwrap_or(tip.min_ntime)
     }
 
-    /// Of its arrival, where this is what the channel has now.
+    /// That of its arrival: a former one, or the one that the channel has.
     #[inline]
-    fn prefix<'a>(&'a self, extranonce: &'a Extranonce) -> &'a B32 {
-        self.terms.former_prefix.as_deref().unwrap_or(&extranonce.prefix)
+    fn prefix<'a>(&self, terms: &'a [Terms], present: &'a Extranonce) -> &'a B32 {
+        self.terms(terms).former_prefix.as_deref().unwrap_or(&present.prefix)
+    }
+
+    #[inline]
+    fn terms<'a>(&self, all: &'a [Terms]) -> &'a Terms {
+        &all[usize::from(self.terms_at)]
     }
 }
 
@@ -328,10 +368,6 @@ impl Terms {
     /// With the prefix that the channel has.
     fn present(target: PinnedTarget) -> Self {
         Terms { former_prefix: None, target }
-    }
-
-    fn former(prefix: B32, target: PinnedTarget) -> Self {
-        Terms { former_prefix: Some(Box::new(prefix)), target }
     }
 }
 
