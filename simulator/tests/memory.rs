@@ -94,9 +94,9 @@ fn minutes(count: u64) -> Instant {
 }
 
 /// In bytes: the device, its channel at the pool, and the connection.
-const ROLES_LIMIT: f64 = 3_050.0;
+const ROLES_LIMIT: f64 = 2_400.0;
 /// In bytes: the same with both ends of a Noise session.
-const NOISE_LIMIT: f64 = 6_850.0;
+const NOISE_LIMIT: f64 = 6_150.0;
 /// In bytes: what a world takes once, which is much for a thousand devices: chains, event queue.
 const WORLD_LIMIT: f64 = 600_000.0;
 /// In bytes, with the event that is planned for it.
