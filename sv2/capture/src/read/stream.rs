@@ -176,6 +176,9 @@ impl Stream {
             bytes = &bytes[skipped..];
             at += skipped as u64;
         }
+        let used = self.whole_frames(bytes, place, at, arena, ear);
+        bytes = &bytes[used..];
+        at += used as u64;
         if bytes.is_empty() {
             return;
         }
@@ -190,6 +193,30 @@ impl Stream {
             let used = self.listen(&held, fresh_at, arena, ear);
             self.put_back(held, used);
         }
+    }
+
+    /// Frames in clear that one packet brought as a whole, as nearly all are: where they come from
+    /// need not be remembered. Returns how long they are.
+    fn whole_frames(
+        &mut self,
+        bytes: &[u8],
+        place: Place,
+        at: u64,
+        arena: &mut BytesMut,
+        ear: &mut Ear<'_>,
+    ) -> usize {
+        let is_between_frames = self.runs.is_empty() && self.lost.is_none();
+        if !is_between_frames || !matches!(self.speech, Speech::Plain) {
+            return 0;
+        }
+        let (mut used, integrity, places) = (0, Integrity::Plain, [place]);
+        while let Some((len, frame)) = plain_frame(&bytes[used..], arena) {
+            let pieces = [Piece { file: place.file, at: at + used as u64, len }];
+            let origin = Origin { pieces: &pieces, ..brought_by(&places) };
+            ear(Heard::Frame { frame: &frame, integrity }, origin);
+            used += len;
+        }
+        used
     }
 
     /// The frame that is arriving is too much to hold: it is given up.
