@@ -242,7 +242,8 @@ impl Dissector {
 /// Two addresses, in either order: in the form that is hashed and compared fastest.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Ends {
-    addresses: [u128; 2],
+    lower: u128,
+    upper: u128,
     ports: u64,
 }
 
@@ -256,6 +257,6 @@ impl Ends {
         // Both are of the same family.
         let (family, lower) = address(one);
         let ports = family << 32 | u64::from(one.port()) << 16 | u64::from(other.port());
-        Ends { addresses: [lower, address(other).1], ports }
+        Ends { lower, upper: address(other).1, ports }
     }
 }
