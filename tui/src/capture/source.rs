@@ -448,7 +448,7 @@ fn keys_first(path: &Path, dissector: &mut Dissector) {
         return;
     }
     let Ok((input, _)) = unpacked(path, false) else { return };
-    let mut reader = PacketReader::new(input);
+    let mut reader = PacketReader::new(input).stepping_over_packets();
     while let Ok(Some(item)) = reader.next_item() {
         if let Item::Secrets(text) = item {
             dissector.key_log(text);

@@ -93,6 +93,7 @@ pub struct PacketReader<R> {
     format: Option<Format>,
     /// Of the last item, in the buffer.
     block: std::ops::Range<usize>,
+    steps_over_packets: bool,
 }
 
 #[derive(Debug)]
@@ -123,7 +124,14 @@ impl<R: Read> PacketReader<R> {
             packets: 0,
             format: None,
             block: 0..0,
+            steps_over_packets: false,
         }
+    }
+
+    /// For whoever looks for anything but packets: nearly all of them are left out.
+    pub fn stepping_over_packets(mut self) -> Self {
+        self.steps_over_packets = true;
+        self
     }
 
     /// The next packet or secret; `None` at the end of the file. After a `None` it may be asked
@@ -140,6 +148,13 @@ impl<R: Read> PacketReader<R> {
                 return Ok(Some(Item::Other));
             }
         }
+        while let Some(len) = self.packet_at_hand() {
+            let position = self.take_block(len);
+            self.packets += 1;
+            if !self.steps_over_packets {
+                return Ok(Some(self.packet(position)));
+            }
+        }
         let len = match self.block_len() {
             Ok(Some(len)) => len,
             Ok(None) => return Ok(None),
@@ -154,10 +169,7 @@ impl<R: Read> PacketReader<R> {
         if !self.fill(len)? {
             return Ok(None);
         }
-        let position = self.position;
-        self.block = self.start..self.start + len;
-        self.start += len;
-        self.position += len as u64;
+        let position = self.take_block(len);
         match self.kind_of_block() {
             BlockKind::Packet => {
                 self.packets += 1;
@@ -219,10 +231,32 @@ impl<R: Read> PacketReader<R> {
             // The upper bits say whether there is a checksum.
             link_type: header.network.0.cast_unsigned() & 0xffff,
         });
-        self.block = self.start..self.start + PCAP_HEADER_LEN;
-        self.start += PCAP_HEADER_LEN;
-        self.position += PCAP_HEADER_LEN as u64;
+        self.take_block(PCAP_HEADER_LEN);
         Ok(true)
+    }
+
+    /// Length of the block that comes, where that is a packet of pcapng and whole in the buffer, as
+    /// nearly all are.
+    fn packet_at_hand(&self) -> Option<usize> {
+        let Some(Format::Pcapng { is_big_endian, .. }) = self.format else { return None };
+        let held = &self.buffer[self.start..self.end];
+        let [a, b, c, d, e, f, g, h] = *held.first_chunk()?;
+        let word = |bytes: [u8; 4]| match is_big_endian {
+            true => u32::from_be_bytes(bytes),
+            false => u32::from_le_bytes(bytes),
+        };
+        let (kind, len) = (word([a, b, c, d]), word([e, f, g, h]) as usize);
+        let is_block = (12..=BLOCK_LEN_MAX).contains(&len) && len.is_multiple_of(4);
+        (matches!(kind, 3 | 6) && is_block && len <= held.len()).then_some(len)
+    }
+
+    /// Goes behind a block, and returns where it stood.
+    fn take_block(&mut self, len: usize) -> u64 {
+        let position = self.position;
+        self.block = self.start..self.start + len;
+        self.start += len;
+        self.position += len as u64;
+        position
     }
 
     /// Length of the block that comes; `None` if its head has not arrived.
