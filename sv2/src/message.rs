@@ -232,10 +232,8 @@ macro_rules! messages {
 
         /// The row of a number within an extension (without the channel bit).
         pub fn descriptor(extension: u16, number: u8) -> Option<&'static Descriptor> {
-            DESCRIPTORS
-                .iter()
-                .find(|row| row.extension == extension && row.number == number)
-                .copied()
+            let place = ROWS.get(usize::from(extension))?[usize::from(number)];
+            DESCRIPTORS.get(usize::from(place)).copied()
         }
 
         impl Message {
@@ -339,6 +337,18 @@ messages! {
         Server 0x02 0 "RequestExtensions.Error" RequestExtensionsError (extensions::RequestExtensionsError);
     }
 }
+
+/// Where the rows of an extension's numbers stand in the table; behind its end where there is none.
+static ROWS: [[u8; 256]; 2] = {
+    let mut rows = [[u8::MAX; 256]; 2];
+    let mut place: u8 = 0;
+    while (place as usize) < DESCRIPTORS.len() {
+        let row = DESCRIPTORS[place as usize];
+        rows[row.extension as usize][row.number as usize] = place;
+        place += 1;
+    }
+    rows
+};
 
 const _: () = assert!(size_of::<Message>() <= 64, "a variant above 64 bytes must be boxed");
 
