@@ -118,7 +118,7 @@ impl Entry<'_> {
 
     fn of_facts(&self, column: Column, take: &mut dyn FnMut(Value<'_>)) {
         let facts = &self.report.facts;
-        let proof = facts.share.and_then(|share| share.proof);
+        let proof = facts.share.as_ref().and_then(|share| share.proof.as_ref());
         let value = match column {
             Column::Ch => facts.channel.map(|id| Value::Int(id.into())),
             Column::Target => facts.target().map(|target| Value::Text(target.0.to_string().into())),
@@ -222,7 +222,9 @@ impl Columns for Entry<'_> {
             Predicate::Active => state == Some(JobState::Active),
             Predicate::Retired => matches!(state, Some(JobState::Retired { .. })),
             Predicate::Stale => facts.verdict() == Some("stale"),
-            Predicate::Duplicate => facts.share.is_some_and(|share| share.repeats.is_some()),
+            Predicate::Duplicate => {
+                facts.share.as_ref().is_some_and(|share| share.repeats.is_some())
+            }
             Predicate::Orphan => self.standing.is_some_and(|standing| standing.is_orphan),
             Predicate::Accepted
             | Predicate::Rejected
