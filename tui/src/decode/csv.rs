@@ -12,6 +12,8 @@ use crate::inspect::describe;
 /// The columns.
 pub(super) struct Table {
     fields: Vec<Field>,
+    /// Whether the text of the last column of the list is one of them.
+    has_info: bool,
 }
 
 impl Table {
@@ -25,8 +27,9 @@ impl Table {
                 format!("--fields: {}", Problem::UnknownField { name: name.clone() })
             })
         };
-        let fields = names.iter().map(field).collect::<Result<_, _>>()?;
-        Ok(Table { fields })
+        let fields = names.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+        let has_info = fields.contains(&Field::Column(Column::Info));
+        Ok(Table { fields, has_info })
     }
 
     /// The line of names.
@@ -67,29 +70,36 @@ impl Table {
 
     /// The row of an observation. A field that has several values has them in one cell.
     pub(super) fn write(&self, out: &mut Out, seen: &Seen<'_>) {
-        let info = if self.fields.contains(&Field::Column(Column::Info)) {
-            describe::info(&seen.found.observed.what, &seen.report.facts)
-        } else {
-            String::new()
+        let info = match self.has_info {
+            true => describe::info(&seen.found.observed.what, &seen.report.facts),
+            false => String::new(),
         };
         let columns = seen.columns(&info);
         for (index, field) in self.fields.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            let start = out.len();
-            if *field == Field::Column(Column::T) {
+            let (start, mut is_number) = (out.len(), true);
+            if matches!(field, Field::Column(Column::T)) {
+                is_number = false;
                 let _ = write!(out, "{}", Utc(seen.found.observed.at));
             } else {
                 columns.values(0, field, &mut |value| {
-                    out.push_str(if out.len() == start { "" } else { " " });
+                    if out.len() > start {
+                        out.push(' ');
+                    }
                     match value {
                         Value::Int(number) => out.push_int(number),
-                        other => out.push_str(&other.shown()),
+                        other => {
+                            is_number = false;
+                            out.push_str(&other.shown());
+                        }
                     }
                 });
             }
-            close_cell(out, start);
+            if !is_number {
+                close_cell(out, start);
+            }
         }
         out.push_str("\r\n");
     }
