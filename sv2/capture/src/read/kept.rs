@@ -41,7 +41,7 @@ pub struct Kept {
 enum KeptWhat {
     Frame { direction: Direction, frame: Frame, integrity: Integrity },
     Line { direction: Direction, line: Vec<u8> },
-    Other(What<'static>),
+    Other(Box<What<'static>>),
 }
 
 /// Most messages come in one packet and lie in one piece.
@@ -99,6 +99,7 @@ impl Keeper {
     /// Keeps what was found.
     pub fn keep(&mut self, found: &Found<'_>) -> Kept {
         let Observed { number, at, connection, what } = &found.observed;
+        let other = |what| KeptWhat::Other(Box::new(what));
         let kept = match what {
             What::Frame { direction, frame, integrity } => KeptWhat::Frame {
                 direction: *direction,
@@ -109,7 +110,7 @@ impl Keeper {
                 KeptWhat::Line { direction: *direction, line: line.to_vec() }
             }
             What::Opened { client, server, from_the_start, is_selection, is_redacted } => {
-                KeptWhat::Other(What::Opened {
+                other(What::Opened {
                     client: *client,
                     server: *server,
                     from_the_start: *from_the_start,
@@ -117,14 +118,14 @@ impl Keeper {
                     is_redacted: *is_redacted,
                 })
             }
-            What::Handshake(seen) => KeptWhat::Other(What::Handshake(seen.clone())),
+            What::Handshake(seen) => other(What::Handshake(seen.clone())),
             What::Opaque { direction, len } => {
-                KeptWhat::Other(What::Opaque { direction: *direction, len: *len })
+                other(What::Opaque { direction: *direction, len: *len })
             }
             What::Gap { direction, len, resynced } => {
-                KeptWhat::Other(What::Gap { direction: *direction, len: *len, resynced: *resynced })
+                other(What::Gap { direction: *direction, len: *len, resynced: *resynced })
             }
-            What::Closed { by, reset } => KeptWhat::Other(What::Closed { by: *by, reset: *reset }),
+            What::Closed { by, reset } => other(What::Closed { by: *by, reset: *reset }),
         };
         if let What::Closed { .. } = what {
             self.keys.remove(*connection);
@@ -191,7 +192,7 @@ impl Kept {
                 What::Frame { direction: *direction, frame, integrity: *integrity }
             }
             KeptWhat::Line { direction, line } => What::Line { direction: *direction, line },
-            KeptWhat::Other(what) => what.clone(),
+            KeptWhat::Other(what) => What::clone(what),
         };
         let Kept { number, at, connection, is_left_sealed, .. } = *self;
         let seal = self.seal.as_ref().map(|(nonce, key)| {
