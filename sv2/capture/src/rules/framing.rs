@@ -32,7 +32,7 @@ pub(super) fn check(
         Some(message) => Some(message.descriptor()),
         None => descriptor(header.extension(), frame.message_type),
     };
-    match (row, &scene.facts.error) {
+    match (row, scene.facts.error.as_deref()) {
         (Some(row), error) => {
             check_len(scene, out, row, frame.payload.len());
             if let Some(DecodeError::Malformed { name, finding }) = error {

@@ -129,7 +129,7 @@ fn check_fault(said: &Said<'_>, out: &mut Findings<'_>, share: &ShareFacts, faul
             out.tell(scene, 19, Error, || format!("job {job_id} was never given to the channel"));
         }
         Fault::FutureJob => {
-            let given = share.job.map_or(0, |job| job.given.number);
+            let given = scene.facts.job.map_or(0, |job| job.given.number);
             out.tell(scene, 19, Error, || format!("job {job_id} waits for its block")).cause(given);
         }
         Fault::StaleJob { by } => {
@@ -225,7 +225,7 @@ fn check_batch(
 ) {
     let scene = said.scene;
     let (count, sum) = (message.new_submits_accepted_count, message.new_shares_sum);
-    let Some(batch) = scene.facts.batch else {
+    let Some(batch) = scene.facts.batch.as_deref() else {
         if !channel.shares.has_forgotten {
             out.tell(scene, 23, Warning, || {
                 let number = message.last_sequence_number;
@@ -252,7 +252,7 @@ fn check_batch(
             format!("{count} shares are accepted, by recomputation {good} of them are good")
         })
         .cause(batch.last.number);
-    } else if count_64 == batch.good && batch.is_priced && !adds_up(&batch, count, sum) {
+    } else if count_64 == batch.good && batch.is_priced && !adds_up(batch, count, sum) {
         out.tell(scene, 23, Warning, || {
             #[expect(clippy::cast_precision_loss, reason = "for people")]
             let own = batch.sum as f64 / 2_f64.powi(64);

@@ -19,7 +19,7 @@ pub struct Facts {
     /// Whether the payload is legal, but not what we would encode (spec 3.1, BOOL).
     pub is_odd: bool,
     /// Why the frame is no message.
-    pub error: Option<DecodeError>,
+    pub error: Option<Box<DecodeError>>,
     /// Of Stratum V1: what the line says, or what is wrong with it.
     pub line: Option<Box<Result<sv1::Message, ParseError>>>,
     /// The channel or group that it concerns.
@@ -35,7 +35,7 @@ pub struct Facts {
     /// Of a share.
     pub share: Option<ShareFacts>,
     /// Of a `SubmitShares.Success`.
-    pub batch: Option<Batch>,
+    pub batch: Option<Box<Batch>>,
     /// The first message that says the same on another connection: the job above, the share
     /// below.
     pub same_as: Option<u64>,

@@ -43,7 +43,7 @@ impl State {
             let fixed_version = connection.server_flags() & REQUIRES_FIXED_VERSION != 0;
             let groups = &connection.groups;
             if let Some(channel) = connection.channels.get_mut(&place.channel) {
-                let mut share = examine(channel, groups, submitted, fixed_version, sent);
+                let (mut share, job) = examine(channel, groups, submitted, fixed_version, sent);
                 // Of a selection nobody knows what was said in between.
                 share.fault = share.fault.filter(|fault| {
                     connection.trust < Trust::Selected || !fault.is_of_what_is_missing()
@@ -56,17 +56,16 @@ impl State {
                 if let Some(proof) = &share.proof {
                     let (here, elsewhere) = self.legs.proof(&proof.hash, place);
                     share.repeats = here.map(|mark| mark.number);
-                    share.same_as = elsewhere.map(|mark| mark.number);
+                    facts.same_as = elsewhere.map(|mark| mark.number);
                 }
-                facts.job = share.job;
-                facts.same_as = share.same_as;
+                facts.job = job;
                 facts.share = Some(share);
             }
             return facts;
         }
         facts.answers = answers(message);
         facts.paired = paired(connection, message);
-        facts.batch = batch(connection, message);
+        facts.batch = batch(connection, message).map(Box::new);
         facts.job = job_named(connection, message);
         facts.same_as = self.same_job(message, place);
         facts
@@ -124,7 +123,7 @@ fn decode(frame: &Frame) -> Facts {
                 (Some(decoded.message), decoded.tlvs, !decoded.is_canonical);
             Facts { message, tlvs, is_odd, ..Facts::default() }
         }
-        Err(error) => Facts { error: Some(error), ..Facts::default() },
+        Err(error) => Facts { error: Some(Box::new(error)), ..Facts::default() },
     }
 }
 

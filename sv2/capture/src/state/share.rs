@@ -54,16 +54,12 @@ impl From<&SubmitSharesExtended> for Submitted {
 pub struct ShareFacts {
     /// As sent.
     pub submitted: Submitted,
-    /// The job that it names, where that is known.
-    pub job: Option<JobFacts>,
     /// The proof, where everything for it is known.
     pub proof: Option<Proof>,
     /// What is wrong with it; the first that applies.
     pub fault: Option<Fault>,
     /// The same proof on this channel before.
     pub repeats: Option<u64>,
-    /// The same proof on another connection: the leg below or above.
-    pub same_as: Option<u64>,
 }
 
 /// A recomputed proof of work.
@@ -158,22 +154,21 @@ impl Fault {
     }
 }
 
-/// Looks a share up and hashes it.
+/// Looks a share up and hashes it; with the job that it names, where that is known.
 pub(super) fn examine(
     channel: &mut Channel,
     groups: &BTreeMap<u32, Group>,
     submitted: Submitted,
     fixed_version: bool,
     sent: Mark,
-) -> ShareFacts {
-    let mut facts =
-        ShareFacts { submitted, job: None, proof: None, fault: None, repeats: None, same_as: None };
+) -> (ShareFacts, Option<JobFacts>) {
+    let mut facts = ShareFacts { submitted, proof: None, fault: None, repeats: None };
+    let mut job_facts = None;
     let mut cache = channel.cache.take().unwrap_or_default();
     let view = channel.view(groups);
     if let Some(job) = view.job(submitted.job_id) {
         let state = view.state(job);
-        let job_facts = JobFacts { id: job.id, given: job.arrived, state };
-        facts.job = Some(job_facts);
+        job_facts = Some(JobFacts { id: job.id, given: job.arrived, state });
         if let Some(tip) = view.tip_of(job) {
             let setting = Setting { channel, groups, job, tip };
             facts.fault = setting.fault(&submitted, fixed_version, sent, state);
@@ -189,7 +184,7 @@ pub(super) fn examine(
         facts.fault = Some(Fault::UnknownJob);
     }
     channel.cache = Some(cache);
-    facts
+    (facts, job_facts)
 }
 
 /// A job with all that a share for it is judged by.
