@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use sv2_capture::read::{
-    Dissector, FileError, Found, Item, Keeper, Kept, KeyRing, Options, Packet, PacketReader, Piece,
-    SECRETS_AT, SESSIONS_MAX, Tally,
+    ARENA_LEN, Dissector, FileError, Found, Item, Keeper, Kept, KeyRing, Options, Packet,
+    PacketReader, Piece, SECRETS_AT, SESSIONS_MAX, Tally,
 };
 
 use super::options::{Input, tap_socket};
@@ -60,7 +60,7 @@ pub(crate) fn read(
         let reader = on_a_thread(scope, "reader", move || {
             read_kept(input, &mut |batch: &mut Vec<Kept>| giver.give(batch))
         })?;
-        let mut arena = BytesMut::new();
+        let mut arena = BytesMut::with_capacity(ARENA_LEN);
         taker.each(|batch| {
             let mut show = |kept: &mut Kept| {
                 kept.open(&mut arena);

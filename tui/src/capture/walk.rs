@@ -6,7 +6,7 @@ use std::thread;
 use bytes::BytesMut;
 use sv2_capture::filter::Entry;
 use sv2_capture::observed::Observed;
-use sv2_capture::read::{Found, Kept};
+use sv2_capture::read::{ARENA_LEN, Found, Kept};
 use sv2_capture::rules::{Inspector, Policy, Report};
 use sv2_capture::state::{Standing, State};
 
@@ -78,7 +78,7 @@ pub(crate) fn follow(
     give: &mut dyn FnMut(&mut Vec<Followed>) -> Flow,
 ) -> Result<End, String> {
     let mut follower = Follower::new(policy);
-    let (mut arena, mut out) = (BytesMut::new(), Vec::new());
+    let (mut arena, mut out) = (BytesMut::with_capacity(ARENA_LEN), Vec::new());
     let mut follow = |batch: &mut Vec<Kept>| {
         out.extend(batch.drain(..).map(|mut kept| {
             kept.open(&mut arena);

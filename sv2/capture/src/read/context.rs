@@ -53,6 +53,11 @@ pub(super) struct Origin<'a> {
     pub(super) is_left_sealed: bool,
 }
 
+/// Room in which payloads are put, in bytes: those of one room count together who holds any of them.
+/// Longer, and who reads would often count in the room that another thread lets go of; shorter, and
+/// it would be made too often.
+pub const ARENA_LEN: usize = 8 << 10;
+
 /// Takes what is found, in the order of the capture.
 pub type Sink<'a> = dyn FnMut(&Found<'_>) + 'a;
 

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use sv2::noise::AuthorityPublicKey;
 
 use super::connection::Connection;
-use super::context::{Context, Shared, Sink};
+use super::context::{ARENA_LEN, Context, Shared, Sink};
 use super::file::Packet;
 use super::key_log::KeyRing;
 use super::link_layer::{NotTcp, Segment, segment};
@@ -61,7 +61,7 @@ impl Dissector {
                 keys: KeyRing::default(),
                 authority,
                 at: 0,
-                arena: BytesMut::with_capacity(64 << 10),
+                arena: BytesMut::with_capacity(ARENA_LEN),
                 found: 0,
                 attach_trials: ATTACH_TRIALS_MAX,
                 leaves_payloads: false,

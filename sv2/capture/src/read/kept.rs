@@ -159,6 +159,7 @@ impl Keeper {
 
 impl Kept {
     /// Opens a payload that was left sealed, in `arena`, and checks its MACs; nothing else needs it.
+    /// The arena is made with [`ARENA_LEN`](super::ARENA_LEN): otherwise it has room for one payload.
     pub fn open(&mut self, arena: &mut BytesMut) {
         if !std::mem::take(&mut self.is_left_sealed) {
             return;

@@ -17,7 +17,7 @@ mod reassembly;
 mod sealed;
 mod stream;
 
-pub use context::{Found, Seal, Sink};
+pub use context::{ARENA_LEN, Found, Seal, Sink};
 pub use dissector::{CONNECTIONS_MAX, Dissector, Tally};
 pub use file::{
     BLOCK_LEN_MAX, FileError, INTERFACES_MAX, Item, Options, Packet, PacketReader, SECRETS_AT,
