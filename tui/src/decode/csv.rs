@@ -120,7 +120,7 @@ fn write_row(out: &mut Out, cells: impl Iterator<Item = String>) {
 /// Quotes the cell that begins at `start`, where it needs to be.
 fn close_cell(out: &mut Out, start: usize) {
     let cell = &out.as_bytes()[start..];
-    if cell.iter().all(u8::is_ascii_alphanumeric) {
+    if cell.iter().all(|byte| IS_PLAIN[usize::from(*byte)]) {
         return;
     }
     // A leading sign is a number or a formula; numbers of ours have no signs.
@@ -132,6 +132,18 @@ fn close_cell(out: &mut Out, start: usize) {
         let _ = write!(out, "\"{mark}{cell}\"");
     }
 }
+
+/// Whether a byte means nothing to a reader of CSV, wherever it stands: looked up, for nearly every
+/// byte of text is asked.
+static IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 0x80 {
+        is_plain[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    is_plain
+};
 
 #[cfg(test)]
 mod tests {

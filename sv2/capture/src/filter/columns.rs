@@ -1,6 +1,7 @@
 //! What a filter reads from: whoever holds the observations of a capture implements [`Columns`].
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use sv2::message::descriptor;
 use sv2::wire::dissect::{Name, Node, Value as WireValue, dissect, sound_len};
@@ -96,11 +97,11 @@ pub fn frame_values(frame: &Frame, path: &FieldPath, take: &mut dyn FnMut(Value<
     if path.message.is_some_and(|message| message != row.name) {
         return;
     }
-    if let Some(simple) = simple_node(row.fields, &frame.payload, path.field)
-        && path.index.is_none()
+    if path.index.is_none()
         && !path.wants_len
+        && let Some(simple) = simple_field(row.fields, &frame.payload, path.field)
     {
-        simple.into_iter().for_each(|node| give(&node.value(&frame.payload), take));
+        simple.into_iter().for_each(|(field, span)| give_simple(field, span, frame, take));
         return;
     }
     let dissection = dissect(row.fields, &frame.payload);
@@ -118,20 +119,42 @@ pub fn frame_values(frame: &Frame, path: &FieldPath, take: &mut dyn FnMut(Value<
     }
 }
 
-/// The field with a name, or that there is none, found without a tree of all fields; `None` where
-/// only a tree says it.
-fn simple_node(fields: &'static [WireField], payload: &[u8], name: &str) -> Option<Option<Node>> {
+/// The field with a name and where it lies, or that there is none, found without a tree of all
+/// fields; `None` where only a tree says it.
+fn simple_field(
+    fields: &'static [WireField],
+    payload: &[u8],
+    name: &str,
+) -> Option<Option<(&'static WireField, Range<usize>)>> {
     let mut at = 0;
     for field in fields {
         let span = at..at + sound_len(field.kind, payload.get(at..)?)?;
         at = span.end;
         if field.name == name {
             let is_tree = matches!(field.kind, Kind::Sequence { .. } | Kind::Option { .. });
-            let (name, kind) = (Name::Named(field.name), field.kind);
-            return (!is_tree).then_some(Some(Node { name, kind, span, children: Vec::new() }));
+            return (!is_tree).then_some(Some((field, span)));
         }
     }
     Some(None)
+}
+
+/// Numbers, which most fields are, without a node.
+fn give_simple(
+    field: &'static WireField,
+    span: Range<usize>,
+    frame: &Frame,
+    take: &mut dyn FnMut(Value<'_>),
+) {
+    match field.kind {
+        Kind::Int { .. } => {
+            let bytes = frame.payload[span].iter().rev();
+            take(Value::Int(bytes.fold(0, |value, byte| value << 8 | u64::from(*byte))));
+        }
+        kind => {
+            let name = Name::Named(field.name);
+            give(&Node { name, kind, span, children: Vec::new() }.value(&frame.payload), take);
+        }
+    }
 }
 
 /// Elements of a sequence, bytes of anything else.
