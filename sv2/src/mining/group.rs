@@ -15,6 +15,9 @@ pub struct Group {
 
 impl Group {
     /// An empty group; all members will have extranonces of `full_len` bytes (spec 5.2.3).
+    ///
+    /// # Panics
+    /// If those are more than 255: an extranonce has at most 32.
     pub fn new(id: u32, full_len: usize) -> Self {
         Group {
             id,
@@ -37,6 +40,9 @@ impl Group {
     }
 
     /// After members got new prefixes.
+    ///
+    /// # Panics
+    /// As [`Group::new`].
     pub fn set_full_len(&mut self, full_len: usize) {
         self.full_len = narrow(full_len);
     }
@@ -63,6 +69,9 @@ impl Group {
     }
 
     /// Some members leave for a group of their own, with the future jobs that they hold.
+    ///
+    /// # Panics
+    /// As [`Group::new`].
     pub fn split(&mut self, id: u32, full_len: usize, members: &[u32]) -> Group {
         let mut moved = members.to_vec();
         moved.sort_unstable();

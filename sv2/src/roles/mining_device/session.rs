@@ -44,6 +44,12 @@ struct Awaited {
     request_ids: Vec<u32>,
 }
 
+impl Awaited {
+    fn new(deadline: Instant, request_ids: Vec<u32>) -> Box<Self> {
+        Box::new(Awaited { deadline, request_ids })
+    }
+}
+
 /// What the session may use of the device.
 pub(super) struct Context<'a> {
     pub(super) now: Now,
@@ -78,7 +84,7 @@ impl Session {
         context.out.send(connection, context.config.setup_connection(peer));
         Session {
             connection,
-            awaited: awaited(context.now.instant + super::ANSWER_TIMEOUT, Vec::new()),
+            awaited: Some(Awaited::new(context.now.instant + super::ANSWER_TIMEOUT, Vec::new())),
             version_mask: context.config.version_rolling.mask(),
             is_set_up: false,
             worker_tracking: WorkerTracking::Off,
@@ -273,7 +279,8 @@ impl Session {
             }
         }
         let request_ids = (1..=u32::from(config.channel_count.get())).collect();
-        self.awaited = awaited(context.now.instant + super::ANSWER_TIMEOUT, request_ids);
+        let deadline = context.now.instant + super::ANSWER_TIMEOUT;
+        self.awaited = Some(Awaited::new(deadline, request_ids));
     }
 
     /// Spec 5.3.3 and 5.3.5.
@@ -556,11 +563,6 @@ impl Session {
         pace.start(now);
         Some(pace.next_at(now))
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "as a session keeps it")]
-fn awaited(deadline: Instant, request_ids: Vec<u32>) -> Option<Box<Awaited>> {
-    Some(Box::new(Awaited { deadline, request_ids }))
 }
 
 fn submit(

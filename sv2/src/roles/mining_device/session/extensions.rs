@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Context, Session, Verdict, awaited};
+use super::{Awaited, Context, Session, Verdict};
 use crate::extensions::{
     RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess, WORKER_TRACKING,
 };
@@ -37,7 +37,8 @@ impl Session {
     /// Extension 0x0001, 4: before anything else, and nothing else before the answer.
     pub(super) fn request_extensions(&mut self, context: &mut Context<'_>) {
         self.worker_tracking = WorkerTracking::Asked;
-        self.awaited = awaited(context.now.instant + EXTENSIONS_TIMEOUT, Vec::new());
+        let deadline = context.now.instant + EXTENSIONS_TIMEOUT;
+        self.awaited = Some(Awaited::new(deadline, Vec::new()));
         let requested_extensions = Seq64K::new(vec![WORKER_TRACKING]).unwrap_or_default();
         let request = RequestExtensions { request_id: EXTENSIONS_REQUEST, requested_extensions };
         context.out.send(self.connection, request);
