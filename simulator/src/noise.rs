@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use sv2::connection::{
     Connection, ConnectionConfig, ConnectionError, InitiatorSecurity, Received, ResponderSecurity,
 };
@@ -49,6 +49,20 @@ impl NoiseEnd {
         NoiseEnd { connection, input: BytesMut::new(), output: Vec::new() }
     }
 
+    /// What has come of whole messages of the other end, which are opened where they are.
+    pub(crate) fn arrive(&mut self, bytes: Vec<u8>, now: Now) -> Option<News> {
+        if self.input.is_empty() {
+            self.input = BytesMut::from(Bytes::from(bytes));
+        } else {
+            self.input.extend_from_slice(&bytes);
+        }
+        let news = self.next(now);
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        news
+    }
+
     /// What has come of what arrived.
     pub(crate) fn next(&mut self, now: Now) -> Option<News> {
         match self.connection.receive(now, &mut self.input, &mut self.output) {
@@ -59,9 +73,12 @@ impl NoiseEnd {
         }
     }
 
-    /// Of an established connection: what a capture of it can be read with.
-    pub(crate) fn secrets(&self) -> Option<&SessionSecrets> {
-        self.connection.key_log()
+    /// Once, when it is established: gives what a capture of it can be read with, and takes less
+    /// memory from then on.
+    pub(crate) fn settle(&mut self) -> Option<SessionSecrets> {
+        let secrets = self.connection.key_log().cloned();
+        self.connection.shrink();
+        secrets
     }
 
     pub(crate) fn send(&mut self, message: &Message, tlvs: &Tlvs) {

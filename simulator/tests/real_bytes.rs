@@ -31,7 +31,7 @@ fn real_bytes_make_the_same_run_as_typed_messages() {
         messages.run(minute(5), u64::MAX);
         bytes.run(minute(5), u64::MAX);
 
-        assert!(bytes.secrets().count() > 1 && messages.secrets().count() == 0, "{name}");
+        assert!(bytes.sealed_count() > 1 && messages.sealed_count() == 0, "{name}");
         assert_eq!(bytes.tally(), messages.tally(), "{name}");
         assert_eq!(bytes.digest(), messages.digest(), "{name}");
     }

@@ -321,6 +321,21 @@ impl Connection {
         }
     }
 
+    /// Goes on with as little memory as it can, if it is established: forgets the secrets of
+    /// [`Connection::key_log`], and keeps keys as [`CipherKey::shrink`] does.
+    ///
+    /// [`CipherKey::shrink`]: crate::noise::CipherKey::shrink
+    pub fn shrink(&mut self) {
+        let State::Established { reader, writer, secrets } = &mut self.state else { return };
+        *secrets = None;
+        if let Reader::Noise(opener) = &mut reader.0 {
+            opener.shrink();
+        }
+        if let Writer::Noise(sealer) = &mut writer.0 {
+            sealer.shrink();
+        }
+    }
+
     /// The two directions, for two tasks. Forgets the secrets of [`Connection::key_log`].
     ///
     /// # Panics

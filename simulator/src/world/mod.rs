@@ -38,7 +38,7 @@ use self::node::Nodes;
 use self::sealed::Sealing;
 use self::tips::Tips;
 use self::under_way::Parcels;
-use self::wire::Wires;
+use self::wire::{Sent, Wires};
 use crate::build::{FleetSettings, Proofs};
 use crate::checkers::{Checkers, Violation};
 use crate::engine::{Digest, EventQueue, HeapQueue, RadixQueue};
@@ -117,7 +117,9 @@ pub struct World {
     hosts: Vec<Host>,
     nodes: Nodes,
     wires: Wires,
-    parcels: Parcels,
+    parcels: Parcels<Sent>,
+    /// What parcels are on the wire, at L3.
+    sealed_parcels: Parcels<Vec<u8>>,
     tips: Tips,
     topology: Topology,
     /// What breaks, and what of that was planned already.
@@ -230,6 +232,7 @@ impl World {
             nodes: Nodes::new(&scenario, proofs, start, propagation),
             wires: Wires::default(),
             parcels: Parcels::default(),
+            sealed_parcels: Parcels::default(),
             tips: Tips::default(),
             topology,
             timeline,

@@ -4,17 +4,17 @@
 //! Everything else is as at L2, whose messages have the sizes of these bytes: a run is the same
 //! run at both levels, which is what shows that L2 reckons right.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use sv2::connection::ConnectionError;
 use sv2::entropy::Entropy;
 use sv2::noise::{Identity, SessionSecrets};
 use sv2::time::{Instant, Now};
-use sv2::wire::{Frame, Tlvs};
+use sv2::wire::Tlvs;
 
 use super::World;
+use super::under_way::UnderWay;
 use super::wire::{End, Parcel};
 use crate::build::authority_from_seed;
 use crate::noise::{News, NoiseEnd, identity};
@@ -23,8 +23,8 @@ use crate::scenario::{Fidelity, RoleId, Scenario};
 /// Both ends of a Noise session, and the bytes under way between them.
 pub(super) struct Sealed {
     ends: [NoiseEnd; 2],
-    /// Like the parcels of each end, first in first out.
-    under_way: [VecDeque<Vec<u8>>; 2],
+    /// By the end that has sent it, like the parcels of each.
+    pub(super) under_way: [UnderWay; 2],
 }
 
 impl Sealed {
@@ -49,26 +49,15 @@ impl Sealed {
         std::mem::take(&mut end.output)
     }
 
-    pub(super) fn push(&mut self, from: End, bytes: Vec<u8>) {
-        self.under_way[from as usize].push_back(bytes);
+    /// Bytes of one end arrive at the other.
+    pub(super) fn arrive(&mut self, from: End, bytes: Vec<u8>, now: Now) -> Option<News> {
+        self.ends[from.other() as usize].arrive(bytes, now)
     }
 
-    /// The next bytes of one end arrive at the other, which sees a frame in them if it is not
-    /// an act of the handshake.
-    pub(super) fn arrive(&mut self, from: End, now: Now) -> Result<Option<Frame>, ConnectionError> {
-        let bytes = self.under_way[from as usize].pop_front().unwrap_or_default();
-        let end = &mut self.ends[from.other() as usize];
-        end.input.extend_from_slice(&bytes);
-        match end.next(now) {
-            Some(News::Frame(frame)) => Ok(Some(frame)),
-            Some(News::Failed(error)) => Err(error),
-            Some(News::Established) | None => Ok(None),
-        }
-    }
-
-    /// Once the server has answered.
-    pub(super) fn secrets(&self) -> Option<&SessionSecrets> {
-        self.ends[End::Server as usize].secrets()
+    /// What only a session has that has just begun: of one end, with memory for what it needs
+    /// from here on.
+    pub(super) fn settle(&mut self, end: End) -> Option<SessionSecrets> {
+        self.ends[end as usize].settle()
     }
 }
 
@@ -165,11 +154,9 @@ impl World {
         self.sealing.segments.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Of all connections at L3 that are there, with their numbers.
-    pub fn secrets(&self) -> impl Iterator<Item = (u64, &SessionSecrets)> {
-        let sealed =
-            self.wires.iter().filter_map(|wire| Some((wire.number, wire.sealed.as_ref()?)));
-        sealed.filter_map(|(number, sealed)| Some((number, sealed.secrets()?)))
+    /// How many connections are there at L3.
+    pub fn sealed_count(&self) -> usize {
+        self.wires.iter().filter(|wire| wire.sealed.is_some()).count()
     }
 
     /// Both ends of a new connection, if it is at L3.

@@ -16,6 +16,7 @@ use super::tips::TipId;
 use super::wire::{End, Parcel, Sent, Terminal, Wire, WireId};
 use crate::checkers::Sight;
 use crate::link::{ConnectOutcome, Connected, Delivery, Pipe, Place, connect};
+use crate::noise::News;
 use crate::scenario::Kind;
 
 impl World {
@@ -185,7 +186,7 @@ impl World {
                 // Messages have at most 2^24 bytes (spec 3.2), lines fewer.
                 terminal.under_way_bytes = u32::try_from(unsent_len).unwrap_or(u32::MAX);
                 if let (Some(sealed), Some(bytes)) = (&mut wire.sealed, bytes) {
-                    sealed.push(from, bytes);
+                    self.sealed_parcels.push(&mut sealed.under_way[from as usize], bytes);
                 }
                 self.queue.push(at, Planned::Arrival { wire: id, from });
             }
@@ -293,13 +294,21 @@ impl World {
         let now = self.clocks_of(to);
         let Some(wire) = self.wires.get_mut(id) else { return Ok(None) };
         let Some(sealed) = &mut wire.sealed else { return Ok(None) };
-        let was_secret = sealed.secrets().is_none();
-        let read = sealed.arrive(from, now);
-        if let Some(secrets) = sealed.secrets().filter(|_| was_secret) {
-            let kept = || SegmentKind::Secrets(Box::new(secrets.clone()));
-            self.sealing.keep(self.now.instant, wire.number, kept);
+        let under_way = &mut sealed.under_way[from as usize];
+        let bytes = self.sealed_parcels.pop(under_way).unwrap_or_default();
+        match sealed.arrive(from, bytes, now) {
+            Some(News::Frame(frame)) => Ok(Some(frame)),
+            Some(News::Failed(error)) => Err(error),
+            Some(News::Established) => {
+                let secrets = sealed.settle(from.other());
+                if let Some(secrets) = secrets.filter(|_| from == End::Client) {
+                    let kept = || SegmentKind::Secrets(Box::new(secrets));
+                    self.sealing.keep(self.now.instant, wire.number, kept);
+                }
+                Ok(None)
+            }
+            None => Ok(None),
         }
-        read
     }
 
     /// A message has come on a connection to a host that knew of this tip.

@@ -5,8 +5,6 @@
 
 use std::num::NonZeroU32;
 
-use super::wire::Sent;
-
 /// What is under way in one direction of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct UnderWay {
@@ -22,22 +20,28 @@ impl UnderWay {
 }
 
 /// All of it. At most 2^32 messages; the memory of a machine ends before that.
-#[derive(Debug, Default)]
-pub(super) struct Parcels {
-    places: Vec<Place>,
+#[derive(Debug)]
+pub(super) struct Parcels<T> {
+    places: Vec<Place<T>>,
     free: Option<NonZeroU32>,
 }
 
 #[derive(Debug)]
-struct Place {
-    sent: Option<Sent>,
+struct Place<T> {
+    sent: Option<T>,
     /// Of the same list, or of the free ones.
     next: Option<NonZeroU32>,
 }
 
-impl Parcels {
+impl<T> Default for Parcels<T> {
+    fn default() -> Self {
+        Parcels { places: Vec::new(), free: None }
+    }
+}
+
+impl<T> Parcels<T> {
     /// At the end of a list.
-    pub(super) fn push(&mut self, list: &mut UnderWay, sent: Sent) {
+    pub(super) fn push(&mut self, list: &mut UnderWay, sent: T) {
         let place = Place { sent: Some(sent), next: None };
         let name = match self.free {
             Some(name) => {
@@ -59,7 +63,7 @@ impl Parcels {
     }
 
     /// From the front of a list.
-    pub(super) fn pop(&mut self, list: &mut UnderWay) -> Option<Sent> {
+    pub(super) fn pop(&mut self, list: &mut UnderWay) -> Option<T> {
         let name = list.first?;
         let place = &mut self.places[index(name)];
         let sent = place.sent.take();
@@ -72,7 +76,7 @@ impl Parcels {
     }
 
     /// At the front of a list.
-    pub(super) fn front(&self, list: UnderWay) -> Option<&Sent> {
+    pub(super) fn front(&self, list: UnderWay) -> Option<&T> {
         self.places[index(list.first?)].sent.as_ref()
     }
 }

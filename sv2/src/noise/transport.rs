@@ -63,6 +63,11 @@ impl Sealer {
         self.nonce
     }
 
+    /// As [`CipherKey::shrink`].
+    pub fn shrink(&mut self) {
+        self.key.shrink();
+    }
+
     /// Appends a sealed frame.
     ///
     /// # Errors
@@ -164,6 +169,11 @@ impl Opener {
     /// Of the next header, or of the payload whose header has arrived.
     pub fn nonce(&self) -> u64 {
         self.nonce
+    }
+
+    /// As [`CipherKey::shrink`].
+    pub fn shrink(&mut self) {
+        self.key.shrink();
     }
 
     /// Whether a header has arrived without its payload.
