@@ -74,7 +74,7 @@ impl Mint {
         script_start.push(u8::try_from(extranonce_len).ok()?);
         let outputs = [
             payout(template.coinbase_value, PAYOUT_SCRIPT),
-            payout(0, &template.witness_commitment_script),
+            payout(0, template.witness_commitment_script()),
         ];
         let coinbase = Coinbase::assemble(&CoinbaseParts {
             version: 2,

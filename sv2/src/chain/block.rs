@@ -71,7 +71,7 @@ pub fn coinbase(template: &BlockTemplate, script_tail: &[u8], outputs: Vec<TxOut
     let mut output = outputs;
     output.push(TxOut {
         value: Amount::ZERO,
-        script_pubkey: ScriptBuf::from_bytes(template.witness_commitment_script.to_vec()),
+        script_pubkey: ScriptBuf::from_bytes(template.witness_commitment_script().to_vec()),
     });
     Transaction {
         version: Version::TWO,

@@ -29,7 +29,7 @@ pub use host::{ChainHost, ChainPace};
 pub use mempool::TransactionShape;
 pub use rejection::{BlockRejection, TransactionRejection};
 pub use state::{BlockPlace, Chain, TooDeep, UnspentOutput};
-pub use template::{BlockTemplate, TemplateTransaction};
+pub use template::{BlockTemplate, TemplateTransaction, WitnessCommitment};
 pub use transaction::{FREE_WITNESS_SCRIPT, free_script};
 
 /// Most weight of a block, in weight units (BIP 141).

@@ -12,12 +12,12 @@ use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::block::{self, witness_commitment_script};
+use super::block;
 use super::coins::{Changes, Coin, Coins, Undo};
 use super::config::ChainConfig;
 use super::mempool::{Mempool, TransactionShape};
 use super::selection::{Room, select};
-use super::template::{BlockTemplate, TemplateTransaction};
+use super::template::{BlockTemplate, TemplateTransaction, WitnessCommitment};
 use super::transaction::{Place, free_script};
 use super::validation::{self, Candidate, Rules};
 use super::{
@@ -73,7 +73,6 @@ struct StoredBlock {
 struct Selected {
     transactions: Arc<Vec<TemplateTransaction>>,
     fees: u64,
-    witness_commitment_script: Bytes,
 }
 
 /// What a block by others contains.
@@ -302,7 +301,7 @@ impl Chain {
             min_ntime,
             current_time: time.to_u32().max(min_ntime),
             coinbase_value: subsidy + selected.fees,
-            witness_commitment_script: selected.witness_commitment_script,
+            witness_commitment: WitnessCommitment::default(),
             transactions: selected.transactions,
         }
     }
@@ -340,7 +339,7 @@ impl Chain {
             min_ntime: 0,
             current_time: time.to_u32(),
             coinbase_value: 0,
-            witness_commitment_script: witness_commitment_script([]),
+            witness_commitment: WitnessCommitment::default(),
             transactions: Arc::default(),
         };
         let coinbase = block::coinbase(&template, b"assay", Vec::new());
@@ -404,9 +403,6 @@ impl Selected {
         let transactions = select(candidates, room);
         Selected {
             fees: transactions.iter().map(|transaction| transaction.fee).sum(),
-            witness_commitment_script: witness_commitment_script(
-                transactions.iter().map(|transaction| transaction.wtxid),
-            ),
             transactions: Arc::new(transactions),
         }
     }

@@ -1,6 +1,6 @@
 //! What a node offers to be mined: the contents of `getblocktemplate` (BIP 22, 23, 145).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::{BLOCK_SIGOPS_MAX, BLOCK_WEIGHT_MAX};
 use crate::wire::{Target, U256};
 
 /// A block that lacks a coinbase transaction and a proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BlockTemplate {
     /// Of the block to be mined.
     pub height: u32,
@@ -28,13 +28,32 @@ pub struct BlockTemplate {
     pub current_time: u32,
     /// Subsidy and fees, in satoshi.
     pub coinbase_value: u64,
-    /// The script of the output that commits to the witnesses (BIP 141).
-    pub witness_commitment_script: Bytes,
+    /// What commits to the witnesses: see [`BlockTemplate::witness_commitment_script`].
+    pub witness_commitment: WitnessCommitment,
     /// Without the coinbase transaction, in block order.
     pub transactions: Arc<Vec<TemplateTransaction>>,
 }
 
+/// A node's commitment to the witnesses of a template's transactions, or ours: made when somebody
+/// asks for it, since most templates are followed by another one before anybody does.
+#[derive(Clone, Debug, Default)]
+pub struct WitnessCommitment(OnceLock<Bytes>);
+
+impl WitnessCommitment {
+    /// As the node says.
+    pub fn given(script: Bytes) -> Self {
+        WitnessCommitment(OnceLock::from(script))
+    }
+}
+
 impl BlockTemplate {
+    /// The script of the output that commits to the witnesses (BIP 141); empty where a node gives
+    /// none.
+    pub fn witness_commitment_script(&self) -> &Bytes {
+        let wtxids = || self.transactions.iter().map(|transaction| transaction.wtxid);
+        self.witness_commitment.0.get_or_init(|| witness_commitment_script(wtxids()))
+    }
+
     /// Of all transactions, in satoshi.
     pub fn fees(&self) -> u64 {
         self.transactions.iter().map(|transaction| transaction.fee).sum()
@@ -60,15 +79,39 @@ impl BlockTemplate {
         let transactions = select(&self.transactions, room);
         let fees_kept: u64 = transactions.iter().map(|transaction| transaction.fee).sum();
         let fees_lost = self.fees() - fees_kept;
-        let wtxids = transactions.iter().map(|transaction| transaction.wtxid);
         Some(Arc::new(BlockTemplate {
             coinbase_value: self.coinbase_value.saturating_sub(fees_lost),
-            witness_commitment_script: witness_commitment_script(wtxids),
+            witness_commitment: WitnessCommitment::default(),
             transactions: Arc::new(transactions),
             ..BlockTemplate::clone(self)
         }))
     }
 }
+
+/// With what commits to the witnesses, wherever that is from.
+impl PartialEq for BlockTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        let BlockTemplate {
+            height,
+            prev_hash,
+            version,
+            nbits,
+            target,
+            min_ntime,
+            current_time,
+            coinbase_value,
+            witness_commitment: _,
+            transactions,
+        } = self;
+        (height, prev_hash, version, nbits, target)
+            == (&other.height, &other.prev_hash, &other.version, &other.nbits, &other.target)
+            && (min_ntime, current_time) == (&other.min_ntime, &other.current_time)
+            && (coinbase_value, transactions) == (&other.coinbase_value, &other.transactions)
+            && self.witness_commitment_script() == other.witness_commitment_script()
+    }
+}
+
+impl Eq for BlockTemplate {}
 
 /// A transaction of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -238,9 +238,7 @@ fn resealed(template: &BlockTemplate, mut transactions: Vec<TemplateTransaction>
         };
     }
     let template = BlockTemplate {
-        witness_commitment_script: block::witness_commitment_script(
-            transactions.iter().map(|transaction| transaction.wtxid),
-        ),
+        witness_commitment: WitnessCommitment::default(),
         transactions: Arc::new(transactions),
         ..template.clone()
     };

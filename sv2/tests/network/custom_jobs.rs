@@ -130,7 +130,7 @@ impl Job {
             script_start: height_push(template.height).into_bytes(),
             outputs: vec![
                 payout(template.coinbase_value, &PAYOUT_SCRIPT),
-                payout(0, &template.witness_commitment_script),
+                payout(0, template.witness_commitment_script()),
             ],
             prefix,
             extranonce: B32::new(&[9; 32][..usize::from(extranonce_size)]).unwrap(),

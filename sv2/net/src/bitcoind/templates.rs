@@ -9,7 +9,7 @@ use bitcoin::hex::{DisplayHex, FromHex};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sv2::chain::{BlockTemplate, TemplateTransaction};
+use sv2::chain::{BlockTemplate, TemplateTransaction, WitnessCommitment};
 use sv2::mining::header::{Header, double_sha256};
 use sv2::role::{Answer, ChainEvent, Request};
 use sv2::wire::{Target, U256};
@@ -206,14 +206,14 @@ fn is_same_work(ours: &BlockTemplate, theirs: &BlockTemplate) -> bool {
         min_ntime: _,
         current_time: _,
         coinbase_value,
-        witness_commitment_script,
+        witness_commitment: _,
         // The commitment says all about them.
         transactions: _,
     } = ours;
     (height, prev_hash, version, nbits, target)
         == (&theirs.height, &theirs.prev_hash, &theirs.version, &theirs.nbits, &theirs.target)
-        && (coinbase_value, witness_commitment_script)
-            == (&theirs.coinbase_value, &theirs.witness_commitment_script)
+        && (coinbase_value, ours.witness_commitment_script())
+            == (&theirs.coinbase_value, theirs.witness_commitment_script())
 }
 
 #[derive(Debug, Error)]
@@ -246,7 +246,8 @@ pub fn parse_template(result: Value) -> Result<(BlockTemplate, Option<String>), 
         min_ntime: raw.mintime,
         current_time: raw.curtime,
         coinbase_value: raw.coinbasevalue,
-        witness_commitment_script: bytes(&raw.default_witness_commitment)
+        witness_commitment: bytes(&raw.default_witness_commitment)
+            .map(WitnessCommitment::given)
             .ok_or_else(|| not_hex("default_witness_commitment"))?,
         transactions: Arc::new(transactions),
     };

@@ -10,8 +10,8 @@ use bitcoin::{Block, Transaction, consensus};
 use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
-use sv2::chain::block::{height_push, witness_commitment_script};
-use sv2::chain::{BlockTemplate, ChainConfig, TransactionShape, merkle};
+use sv2::chain::block::height_push;
+use sv2::chain::{BlockTemplate, ChainConfig, TransactionShape, WitnessCommitment, merkle};
 use sv2::common::{PROTOCOL_VERSION, Protocol, SetupConnection};
 use sv2::event::Event;
 use sv2::job_declaration::token::TokenKey;
@@ -104,7 +104,7 @@ async fn with_transaction(node: &Node) -> Result<BlockTemplate, Failed> {
         sigops: 0,
         depends: Vec::new(),
     }]);
-    template.witness_commitment_script = witness_commitment_script([wtxid]);
+    template.witness_commitment = WitnessCommitment::default();
     template.coinbase_value += FEE;
     Ok(template)
 }
@@ -198,7 +198,7 @@ impl Job {
             sequence: u32::MAX,
             outputs: &[
                 payout(value, &PAYOUT_SCRIPT),
-                payout(0, &template.witness_commitment_script),
+                payout(0, template.witness_commitment_script()),
             ],
             locktime: 0,
         })?))

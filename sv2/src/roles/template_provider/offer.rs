@@ -1,7 +1,7 @@
 //! A template cut to a client's constraints, and the messages that are made of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bitcoin::consensus::encode;
 use bitcoin::{Amount, ScriptBuf, TxOut};
@@ -51,17 +51,18 @@ impl Constraints {
 #[derive(Debug)]
 pub(super) struct Offer {
     pub template: Arc<BlockTemplate>,
-    merkle_path: Vec<U256>,
+    /// When it is first sent: most are not.
+    merkle_path: OnceLock<Vec<U256>>,
 }
 
 impl Offer {
     fn new(template: Arc<BlockTemplate>) -> Self {
-        let txids = template.transactions.iter().map(|transaction| transaction.txid);
-        Offer { merkle_path: merkle::path(txids), template }
+        Offer { merkle_path: OnceLock::new(), template }
     }
 
     pub(super) fn merkle_path(&self) -> &[U256] {
-        &self.merkle_path
+        let txids = || self.template.transactions.iter().map(|transaction| transaction.txid);
+        self.merkle_path.get_or_init(|| merkle::path(txids()))
     }
 
     /// Spec 7.2.
@@ -69,7 +70,7 @@ impl Offer {
         let template = &self.template;
         let height = height_push(template.height).into_bytes();
         let (coinbase_tx_outputs_count, coinbase_tx_outputs) =
-            commitment_outputs(&template.witness_commitment_script);
+            commitment_outputs(template.witness_commitment_script());
         NewTemplate {
             template_id,
             future_template,
@@ -81,7 +82,7 @@ impl Offer {
             coinbase_tx_outputs_count,
             coinbase_tx_outputs,
             coinbase_tx_locktime: 0,
-            merkle_path: Seq255::new(self.merkle_path.clone())
+            merkle_path: Seq255::new(self.merkle_path().to_vec())
                 .expect("a tree of less than 2^32 leaves has a path of at most 32"),
         }
     }

@@ -63,7 +63,7 @@ pub(super) fn solve(
     if !proof_check.is_block(&hash, &template.target) {
         return Err(Flaw::AboveTarget { hash });
     }
-    if coinbase.input[0].witness.is_empty() && !template.witness_commitment_script.is_empty() {
+    if coinbase.input[0].witness.is_empty() && !template.witness_commitment_script().is_empty() {
         coinbase.input[0].witness = Witness::from_slice(&[WITNESS_RESERVED_VALUE]);
         remarks.push("coinbase_tx came without the fields of BIP 141 (spec 3.7.3)");
     }

@@ -136,6 +136,6 @@ fn to_json(template: &BlockTemplate, revision: u64) -> Value {
         "curtime": template.current_time,
         "bits": format!("{:08x}", template.nbits),
         "height": template.height,
-        "default_witness_commitment": template.witness_commitment_script.to_lower_hex_string(),
+        "default_witness_commitment": template.witness_commitment_script().to_lower_hex_string(),
     })
 }

@@ -211,7 +211,7 @@ impl Job {
             outputs: vec![
                 payout(0, &[0x6a, 1, 7]),
                 payout(template.coinbase_value, &PAYOUT),
-                payout(0, &template.witness_commitment_script),
+                payout(0, template.witness_commitment_script()),
             ],
             wtxids: template.transactions.iter().map(|transaction| transaction.wtxid).collect(),
             template,

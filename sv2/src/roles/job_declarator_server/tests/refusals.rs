@@ -101,7 +101,7 @@ fn coinbases_that_no_block_or_no_pool_can_have_are_refused() {
         job.outputs[1] = payout(job.template.coinbase_value + 1, &PAYOUT);
     });
     changed("invalid-job", &|job| {
-        let mut script = job.template.witness_commitment_script.to_vec();
+        let mut script = job.template.witness_commitment_script().to_vec();
         script[6] ^= 1;
         job.outputs[2] = payout(0, &script);
     });
