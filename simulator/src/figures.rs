@@ -1,12 +1,15 @@
 //! What has come of a network so far, counted from what its roles tell.
 
+mod channel_counts;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sv2::event::Event;
-use sv2::role::{CloseReason, ConnectionId};
+use sv2::role::CloseReason;
 use sv2::time::Instant;
 
+use self::channel_counts::ChannelCounts;
 use crate::units::HashRate;
 
 /// Counts of one role.
@@ -28,8 +31,8 @@ pub struct Figures {
     /// What went wrong last, in words.
     pub last_error: Option<String>,
     side: Side,
-    /// Channels of each connection that is set up, by member; as many as a host takes.
-    channels: BTreeMap<(u32, ConnectionId), u32>,
+    /// Of connections that are set up.
+    channels: ChannelCounts,
     /// `None`: nobody asks for the hash rate.
     work: Option<Work>,
 }
@@ -68,21 +71,22 @@ impl Figures {
     pub fn count(&mut self, now: Instant, member: u32, event: &Event) {
         match event {
             Event::SetupDone { connection, .. } => {
-                self.channels.insert((member, *connection), 0);
+                self.channels.set(member, *connection, Some(0));
             }
             Event::ConnectionClosed { connection, reason } => {
-                self.channels.remove(&(member, *connection));
+                self.channels.set(member, *connection, None);
                 if !matches!(reason, CloseReason::ByPeer | CloseReason::ByUs) {
                     self.last_error = Some(reason.to_string());
                 }
             }
             Event::ChannelOpened { connection, .. } => {
                 // Stratum V1 has no set-up in front of it.
-                *self.channels.entry((member, *connection)).or_default() += 1;
+                let count = self.channels.get(member, *connection).unwrap_or_default();
+                self.channels.set(member, *connection, Some(count + 1));
             }
             Event::ChannelClosed { connection, .. } => {
-                if let Some(count) = self.channels.get_mut(&(member, *connection)) {
-                    *count = count.saturating_sub(1);
+                if let Some(count) = self.channels.get(member, *connection) {
+                    self.channels.set(member, *connection, Some(count.saturating_sub(1)));
                 }
             }
             Event::ShareAccepted { .. } if self.side == Side::Server => self.accepted_count += 1,
@@ -140,17 +144,17 @@ impl Figures {
 
     /// A member has ended, and its connections with it, whether it could tell of that or not.
     pub fn member_ended(&mut self, member: u32) {
-        self.channels.retain(|(of, _), _| *of != member);
+        self.channels.end(member);
     }
 
     /// Connections that are set up.
     pub fn connection_count(&self) -> usize {
-        self.channels.len()
+        self.channels.all().count()
     }
 
     /// Channels that are open on them.
     pub fn channel_count(&self) -> u64 {
-        self.channels.values().map(|count| u64::from(*count)).sum()
+        self.channels.all().map(u64::from).sum()
     }
 
     /// By the shares of the last minute; only of a device.
@@ -202,6 +206,7 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
+    use sv2::role::ConnectionId;
     use sv2::wire::{Str255, Target, U256};
 
     use super::*;

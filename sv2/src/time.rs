@@ -57,6 +57,41 @@ impl Sub for Instant {
     }
 }
 
+/// A moment, or none, in half the room of an `Option`: where there are very many of them. The last
+/// moment of the clock, to which sums saturate, is none: it never comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MaybeInstant(u64);
+
+impl MaybeInstant {
+    /// Not planned.
+    pub const NONE: MaybeInstant = MaybeInstant(u64::MAX);
+
+    /// As anybody else has it.
+    #[inline]
+    pub fn get(self) -> Option<Instant> {
+        (self != MaybeInstant::NONE).then_some(Instant(self.0))
+    }
+}
+
+impl From<Option<Instant>> for MaybeInstant {
+    #[inline]
+    fn from(moment: Option<Instant>) -> Self {
+        moment.map_or(MaybeInstant::NONE, |Instant(at)| MaybeInstant(at))
+    }
+}
+
+impl Default for MaybeInstant {
+    fn default() -> Self {
+        MaybeInstant::NONE
+    }
+}
+
+impl fmt::Debug for MaybeInstant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
 /// Seconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub u64);
@@ -88,6 +123,14 @@ mod tests {
         let tock = start.after(Duration::from_millis(100));
 
         assert_eq!((tick.unix, tock.unix), (UnixTime(100), UnixTime(101)));
+    }
+
+    #[test]
+    fn a_moment_in_eight_bytes_is_the_same_moment() {
+        for moment in [None, Some(Instant::ZERO), Some(Instant(u64::MAX - 1))] {
+            assert_eq!(MaybeInstant::from(moment).get(), moment);
+        }
+        assert_eq!(MaybeInstant::from(Some(Instant(u64::MAX))).get(), None, "it never comes");
     }
 
     #[test]

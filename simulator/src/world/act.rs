@@ -2,7 +2,7 @@
 
 use sv2::event::Event;
 use sv2::role::{Answer, Input, Output, Request, RequestId};
-use sv2::time::{Instant, Now, UnixTime};
+use sv2::time::{Instant, MaybeInstant, Now, UnixTime};
 
 use super::event::Planned;
 use super::wire::{End, Parcel};
@@ -42,9 +42,9 @@ impl World {
             Planned::Wake { host } => {
                 let host = &mut self.hosts[host as usize];
                 // It is planned again when the host goes on.
-                let is_held = host.is_paused() && host.planned_at == Some(self.now.instant);
+                let is_held = host.is_paused() && host.planned_at.get() == Some(self.now.instant);
                 if is_held {
-                    host.planned_at = None;
+                    host.planned_at = MaybeInstant::NONE;
                 }
                 return is_held;
             }
@@ -99,14 +99,14 @@ impl World {
 
     fn wake(&mut self, at: Instant, index: u32) {
         let host = &mut self.hosts[index as usize];
-        if host.planned_at != Some(at) {
+        if host.planned_at.get() != Some(at) {
             return;
         }
-        host.planned_at = None;
-        if let Some(home) = host.home
+        host.planned_at = MaybeInstant::NONE;
+        if let Some(home) = host.home()
             && !host.is_started
         {
-            let news = self.nodes.all[home as usize].chain.current(self.now);
+            let news = self.nodes.all[home].chain.current(self.now);
             self.inputs.push_back((index, Input::Chain(news)));
         }
         if !self.hosts[index as usize].is_started {
@@ -127,8 +127,8 @@ impl World {
         let host = &mut self.hosts[index as usize];
         let Some(wake_at) = host.role.wake_at().filter(|_| host.is_started) else { return };
         let at = wake_at.max(self.now.instant);
-        if host.planned_at.is_none_or(|planned| planned > at) {
-            host.planned_at = Some(at);
+        if host.planned_at.get().is_none_or(|planned| planned > at) {
+            host.planned_at = Some(at).into();
             self.queue.push(at, Planned::Wake { host: index });
         }
     }
@@ -222,7 +222,7 @@ impl World {
     }
 
     fn answer(&mut self, index: u32, request: RequestId, what: &Request) {
-        let home = self.hosts[index as usize].home.map(|home| home as usize);
+        let home = self.hosts[index as usize].home();
         let asked = home.and_then(|home| self.nodes.all[home].chain.answer(self.now, what));
         let answer = asked.unwrap_or(match what {
             Request::Persist { .. } => Answer::Persisted,

@@ -153,7 +153,7 @@ impl World {
             return;
         }
         terminal.is_closed = true;
-        terminal.connection = None;
+        terminal.forget();
         terminal.is_mute = is_silent;
         if !is_silent && !is_other_closed {
             self.put(id, end, Parcel::End);
@@ -207,8 +207,8 @@ impl World {
         }
         if is_started {
             self.plan_wake(index);
-        } else if planned_at.is_none() {
-            self.hosts[index as usize].planned_at = Some(now);
+        } else if planned_at.get().is_none() {
+            self.hosts[index as usize].planned_at = Some(now).into();
             self.queue.push(now, Planned::Wake { host: index });
         }
     }

@@ -77,9 +77,7 @@ impl World {
                 if let Some(checkers) = &mut self.checkers {
                     checkers.add_host(Card::new(self.scenario.role(id)));
                 }
-                let home =
-                    node.map(|node| u32::try_from(node.0).expect("nodes are fewer than 2^32"));
-                self.hosts.push(Host::new(role, (id, member), home));
+                self.hosts.push(Host::new(role, (id, member), node.map(|node| node.0)));
                 // Whoever is dialled is there before those who dial; a fleet does not start as one.
                 let own = if kind.is_device() { starts.below(FLEET_START_NS) } else { 0 };
                 self.start(index, Instant(u64::from(place) * START_STEP_NS + own));
@@ -89,7 +87,7 @@ impl World {
 
     /// From a moment on, a host takes part.
     fn start(&mut self, index: u32, at: Instant) {
-        self.hosts[index as usize].planned_at = Some(at);
+        self.hosts[index as usize].planned_at = Some(at).into();
         self.queue.push(at, Planned::Wake { host: index });
     }
 

@@ -1,7 +1,9 @@
 //! A role in virtual time: its connections and the moment when it wants to be woken.
 
+use std::num::NonZeroU32;
+
 use sv2::role::{ChainEvent, ConnectionId};
-use sv2::time::Instant;
+use sv2::time::MaybeInstant;
 
 use super::cast::Player;
 use super::event::Planned;
@@ -16,15 +18,15 @@ pub(super) struct Host {
     /// Of a fleet, from 0.
     pub(super) member: u32,
     /// Of the wake-up that is planned; an earlier one is out of date.
-    pub(super) planned_at: Option<Instant>,
+    pub(super) planned_at: MaybeInstant,
     /// It takes part from then on.
     pub(super) is_started: bool,
     /// The last block to build on that it has heard of, from whomever.
     pub(super) tip: TipId,
     /// How often it has begun anew.
     pub(super) generation: u32,
-    /// The node that it asks, by number.
-    pub(super) home: Option<u32>,
+    /// The node that it asks, by number from 1.
+    home: Option<NonZeroU32>,
     /// Since the first fault: most hosts never have one.
     trouble: Option<Box<Trouble>>,
     /// The connection with id 0: a device has no other.
@@ -64,16 +66,19 @@ pub(super) struct Held {
 }
 
 impl Host {
-    pub(super) fn new(role: Player, (id, member): (RoleId, u32), home: Option<u32>) -> Self {
+    pub(super) fn new(role: Player, (id, member): (RoleId, u32), home: Option<usize>) -> Self {
         Host {
             role,
             id,
             member,
-            planned_at: None,
+            planned_at: MaybeInstant::NONE,
             is_started: false,
             tip: TipId::default(),
             generation: 0,
-            home,
+            home: home.map(|home| {
+                let number = u32::try_from(home + 1).ok().and_then(NonZeroU32::new);
+                number.expect("nodes are fewer than 2^32")
+            }),
             trouble: None,
             first: None,
             others: None,
@@ -82,7 +87,7 @@ impl Host {
 
     /// It ends, and its connections with it: nothing of what was planned for it counts any more.
     pub(super) fn end(&mut self) {
-        self.planned_at = None;
+        self.planned_at = MaybeInstant::NONE;
         self.is_started = false;
         self.tip = TipId::default();
         self.first = None;
@@ -90,6 +95,11 @@ impl Host {
         if let Some(trouble) = &mut self.trouble {
             trouble.held = Held::default();
         }
+    }
+
+    /// The node that it asks.
+    pub(super) fn home(&self) -> Option<usize> {
+        self.home.map(|number| number.get() as usize - 1)
     }
 
     /// Whether packets reach nobody, not even an operating system.

@@ -103,7 +103,7 @@ impl World {
     pub(super) fn overdue(&mut self, id: WireId, end: End) {
         let Some(wire) = self.wires.get_mut(id) else { return };
         let terminal = wire.end(end);
-        if terminal.connection.is_none() && !terminal.is_closed {
+        if terminal.connection().is_none() && !terminal.is_closed {
             let expected_len = if end == End::Client { ACT_2_LEN } else { ACT_1_LEN };
             let error = ConnectionError::HandshakeTimedOut { received_len: 0, expected_len };
             self.end(id, end, error.into());
@@ -117,7 +117,7 @@ impl World {
             return;
         }
         let connection = self.hosts[terminal.host as usize].name(id, end);
-        terminal.connection = Some(connection);
+        terminal.know(connection);
         self.tally.connection_count += u64::from(end == End::Server);
         self.inputs.push_back((terminal.host, Input::Connected { connection, via }));
     }
@@ -207,7 +207,7 @@ impl World {
         self.digest.word(parcel.kind());
         self.digest.word(len as u64);
         let terminal = wire.end(to);
-        let (host, connection) = (terminal.host, terminal.connection);
+        let (host, connection) = (terminal.host, terminal.connection());
         let read = match wire.sealed.is_some() {
             true => self.read_sealed(id, from, host),
             false => Ok(None),
@@ -365,7 +365,7 @@ impl World {
         let terminal = wire.end_mut(end);
         terminal.is_closed = true;
         let host = terminal.host;
-        match terminal.connection.take() {
+        match terminal.forget() {
             Some(connection) => {
                 self.hosts[host as usize].forget(connection);
                 match end {

@@ -162,8 +162,9 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) struct Terminal {
     pub(super) host: u32,
-    /// While the role knows of it.
-    pub(super) connection: Option<ConnectionId>,
+    /// See [`Terminal::connection`].
+    connection: ConnectionId,
+    is_known: bool,
     /// Neither sends nor takes anything any more.
     pub(super) is_closed: bool,
     /// Its host has vanished without a word: what arrives is lost.
@@ -185,7 +186,8 @@ impl Terminal {
     pub(super) fn new(host: u32, pipe: Pipe) -> Self {
         Terminal {
             host,
-            connection: None,
+            connection: ConnectionId(0),
+            is_known: false,
             is_closed: false,
             is_mute: false,
             is_giving_up: false,
@@ -196,6 +198,23 @@ impl Terminal {
             news_heard_count: 0,
         }
     }
+
+    /// The role's name for it, while it knows of it.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        self.is_known.then_some(self.connection)
+    }
+
+    /// The role gets to know of it.
+    pub(super) fn know(&mut self, connection: ConnectionId) {
+        (self.connection, self.is_known) = (connection, true);
+    }
+
+    /// The role knows of it no longer.
+    pub(super) fn forget(&mut self) -> Option<ConnectionId> {
+        let connection = self.connection();
+        self.is_known = false;
+        connection
+    }
 }
 
 impl Wire {
@@ -205,6 +224,12 @@ impl Wire {
 
     pub(super) fn end_mut(&mut self, end: End) -> &mut Terminal {
         &mut self.ends[end as usize]
+    }
+
+    /// Tells it from others that have had its place: a run has fewer than 2^32 in between.
+    #[expect(clippy::cast_possible_truncation, reason = "what tells neighbours apart")]
+    fn generation(&self) -> u32 {
+        self.number as u32
     }
 
     /// As checkers know it, with its name.
@@ -219,7 +244,7 @@ impl Wire {
     }
 }
 
-/// A connection, by its place and by how many have had that place before.
+/// A connection, by its place and by what tells it from others that have had that place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WireId {
     pub(super) index: u32,
@@ -229,53 +254,52 @@ pub(super) struct WireId {
 /// All connections; places are used again.
 #[derive(Debug, Default)]
 pub(super) struct Wires {
-    places: Vec<(u32, Option<Box<Wire>>)>,
+    places: Vec<Option<Box<Wire>>>,
     free: Vec<u32>,
 }
 
 impl Wires {
     pub(super) fn insert(&mut self, wire: Wire) -> WireId {
+        let generation = wire.generation();
         let wire = Some(Box::new(wire));
         if let Some(index) = self.free.pop() {
-            let place = &mut self.places[index as usize];
-            place.1 = wire;
-            return WireId { index, generation: place.0 };
+            self.places[index as usize] = wire;
+            return WireId { index, generation };
         }
         let index = u32::try_from(self.places.len()).expect("fewer than 2^32 connections");
-        self.places.push((0, wire));
-        WireId { index, generation: 0 }
+        self.places.push(wire);
+        WireId { index, generation }
     }
 
     /// `None` if it is over.
     pub(super) fn get_mut(&mut self, id: WireId) -> Option<&mut Wire> {
-        let (generation, wire) = self.places.get_mut(id.index as usize)?;
-        wire.as_deref_mut().filter(|_| *generation == id.generation)
+        let wire = self.places.get_mut(id.index as usize)?.as_deref_mut();
+        wire.filter(|wire| wire.generation() == id.generation)
     }
 
     pub(super) fn get(&self, id: WireId) -> Option<&Wire> {
-        let (generation, wire) = self.places.get(id.index as usize)?;
-        wire.as_deref().filter(|_| *generation == id.generation)
+        let wire = self.places.get(id.index as usize)?.as_deref();
+        wire.filter(|wire| wire.generation() == id.generation)
     }
 
     pub(super) fn remove(&mut self, id: WireId) -> Option<Box<Wire>> {
-        let (generation, wire) = self.places.get_mut(id.index as usize)?;
-        if *generation != id.generation {
-            return None;
-        }
-        *generation = generation.wrapping_add(1);
+        let place = self.places.get_mut(id.index as usize)?;
+        let wire = place.take_if(|wire| wire.generation() == id.generation)?;
         self.free.push(id.index);
-        wire.take()
+        Some(wire)
     }
 
     /// Names of those that are there.
     pub(super) fn ids(&self) -> Vec<WireId> {
         let places = (0_u32..).zip(&self.places);
-        let taken = places.filter(|(_, (_, wire))| wire.is_some());
-        taken.map(|(index, (generation, _))| WireId { index, generation: *generation }).collect()
+        let id = |(index, place): (u32, &Option<Box<Wire>>)| {
+            Some(WireId { index, generation: place.as_ref()?.generation() })
+        };
+        places.filter_map(id).collect()
     }
 
     /// Those that are there.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Wire> {
-        self.places.iter().filter_map(|(_, wire)| wire.as_deref())
+        self.places.iter().filter_map(|wire| wire.as_deref())
     }
 }

@@ -31,7 +31,7 @@ pub struct Channel {
     group_id: u32,
     extranonce: Extranonce,
     /// Earlier ones, with which jobs that are there may have been given.
-    former: Box<[Extranonce]>,
+    former: Option<Box<Former>>,
     /// Of jobs, and of jobs to come.
     terms: Box<[Terms]>,
     /// Those of jobs to come; the target also of future jobs at their activation (spec 5.3.21).
@@ -45,11 +45,17 @@ pub struct Channel {
     stale: StaleJobs,
     /// Of the job that was last proven: nearly all shares are for one. Who alternates between
     /// jobs makes us hash what every extended share costs.
-    warm: (u32, HashCache),
+    warm: HashCache,
+    /// Whose that is.
+    warm_job_id: u32,
     seen: SeenShares,
     /// Shares that wait for their acknowledgement.
     pub batch: Batch,
 }
+
+/// Extranonces that a channel had. Few ever had another one.
+#[derive(Debug)]
+struct Former(Vec<Extranonce>);
 
 /// A job as the channel holds it. Small: there are many for each channel.
 #[derive(Clone, Debug)]
@@ -94,11 +100,12 @@ impl Channel {
             terms: Box::new([Terms::present(PinnedTarget::new(target))]),
             terms_at: 0,
             extranonce,
-            former: Box::default(),
+            former: None,
             jobs: Vec::new(),
             newest: None,
             stale: StaleJobs::default(),
-            warm: (0, HashCache::Empty),
+            warm: HashCache::Empty,
+            warm_job_id: 0,
             seen: SeenShares::new(seen_limit, seed),
             batch: Batch::default(),
         }
@@ -172,9 +179,10 @@ impl Channel {
         let is_used = |former: &Extranonce| {
             self.jobs.iter().any(|job| job.prefix(&self.terms, &self.extranonce) == &former.prefix)
         };
-        let all = std::mem::take(&mut self.former).into_iter().chain([former]);
+        let before = self.former.take().map_or(Vec::new(), |former| former.0);
+        let all = before.into_iter().chain([former]);
         let (used, unused): (Vec<_>, _) = all.partition(is_used);
-        self.former = used.into();
+        self.former = (!used.is_empty()).then(|| Box::new(Former(used)));
         unused
     }
 
@@ -192,7 +200,8 @@ impl Channel {
 
     /// The space goes back to the allocator.
     pub fn into_extranonces(self) -> impl Iterator<Item = Extranonce> {
-        self.former.into_iter().chain([self.extranonce])
+        let former = self.former.map_or(Vec::new(), |former| former.0);
+        former.into_iter().chain([self.extranonce])
     }
 
     /// A future job was sent.
@@ -208,7 +217,7 @@ impl Channel {
     /// Of an active job of a standard channel, which was made with it: the first share need not
     /// climb the tree again.
     pub(crate) fn keep_root(&mut self, job_id: u32, root: U256) {
-        self.warm = (job_id, HashCache::Root(root));
+        (self.warm_job_id, self.warm) = (job_id, HashCache::Root(root));
     }
 
     /// The oldest of the same class makes way where that is full.
@@ -317,7 +326,8 @@ impl Channel {
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
         let parts = (&*job.work, job.prefix(&self.terms, &self.extranonce));
-        let hash = cache_of(&mut self.warm, job.id).standard_hash(parts, share, tip);
+        let warm = cache_of(&mut self.warm, &mut self.warm_job_id, job.id);
+        let hash = warm.standard_hash(parts, share, tip);
         judge_hash(hash, job.terms(&self.terms).target, tip, &mut self.seen)
     }
 
@@ -340,7 +350,8 @@ impl Channel {
         check_ntime(share.ntime, job.min_ntime(tip), tip, now)?;
         check_version(share.version, &job.work)?;
         let parts = (&*job.work, job.prefix(&self.terms, &self.extranonce));
-        let hash = cache_of(&mut self.warm, job.id).extended_hash(parts, share, tip);
+        let warm = cache_of(&mut self.warm, &mut self.warm_job_id, job.id);
+        let hash = warm.extended_hash(parts, share, tip);
         judge_hash(hash, job.terms(&self.terms).target, tip, &mut self.seen)
     }
 }
@@ -373,7 +384,7 @@ impl Terms {
 
 /// That of the job; the one of another job is lost.
 #[inline]
-fn cache_of((of, cache): &mut (u32, HashCache), job_id: u32) -> &mut HashCache {
+fn cache_of<'a>(cache: &'a mut HashCache, of: &mut u32, job_id: u32) -> &'a mut HashCache {
     if *of != job_id {
         (*of, *cache) = (job_id, HashCache::Empty);
     }

@@ -17,10 +17,10 @@ pub(crate) struct SeenShares {
     slots: Box<[u64]>,
     count: u32,
     limit: u32,
-    /// The key of the block that all of them build on.
-    tip: u64,
-    /// Secret and odd: who grinds headers must not choose where they fall.
-    multiplier: u64,
+    /// Half of the key of the block that all of them build on.
+    tip: u32,
+    /// Secret: who grinds headers must not choose where they fall.
+    seed: u32,
 }
 
 impl SeenShares {
@@ -31,7 +31,7 @@ impl SeenShares {
     /// A limit above 2^32 is one of 2^32.
     pub(crate) fn new(limit: usize, seed: u64) -> Self {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        SeenShares { slots: Box::default(), count: 0, limit, tip: EMPTY, multiplier: seed | 1 }
+        SeenShares { slots: Box::default(), count: 0, limit, tip: 0, seed: half(seed) }
     }
 
     /// Remembers a header.
@@ -57,7 +57,7 @@ impl SeenShares {
     /// was lost and is back: what was paid is not paid again for the same work under another id.
     pub(crate) fn turn_to(&mut self, prev_hash: &U256) {
         // Were two tips taken for one, nothing would be wrong: their headers differ.
-        let tip = key(prev_hash);
+        let tip = half(key(prev_hash));
         if self.tip != tip {
             self.tip = tip;
             self.clear();
@@ -105,7 +105,7 @@ impl SeenShares {
     #[inline]
     fn place(&self, key: u64) -> usize {
         // The upper half of a product depends on all bits of the key.
-        let mixed = key.wrapping_mul(self.multiplier) >> 32;
+        let mixed = key.wrapping_mul(multiplier(self.seed)) >> 32;
         // As a fraction of 2^32, so that there may be any number of slots: a power of two would be
         // twice the last one, and mostly too much.
         ((mixed * self.slots.len() as u64) >> 32) as usize
@@ -135,6 +135,17 @@ impl SeenShares {
     }
 }
 
+/// Odd, and different for each seed.
+#[inline]
+fn multiplier(seed: u32) -> u64 {
+    (u64::from(seed) << 1 | 1).wrapping_mul(SPREAD)
+}
+
+/// That depends on all of a number.
+fn half(of: u64) -> u32 {
+    (of.wrapping_mul(SPREAD) >> 32) as u32
+}
+
 #[inline]
 fn key(hash: &U256) -> u64 {
     let [low, high, ..] = hash.to_limbs();
@@ -147,6 +158,8 @@ fn key(hash: &U256) -> u64 {
 }
 
 const EMPTY: u64 = 0;
+/// 2^64 by the golden ratio: the upper half of a product depends on all bits of a number.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// As many shares as a tip sees at six a minute; there is a list for each channel.
 const LIST_SLOTS: usize = 64;
 const LIST_STEP: usize = 4;

@@ -9,7 +9,7 @@ use super::Channel;
 #[derive(Debug, Default)]
 pub(super) struct StaleJobs {
     /// First and last id of each run, in the order in which they became stale.
-    runs: Vec<(u32, u32)>,
+    runs: Box<[(u32, u32)]>,
 }
 
 impl StaleJobs {
@@ -17,10 +17,10 @@ impl StaleJobs {
     pub(super) fn add(&mut self, job_id: u32) {
         match self.runs.last_mut() {
             Some((_, last)) if last.checked_add(1) == Some(job_id) => *last = job_id,
+            // There is seldom another one.
             _ => {
-                // There is seldom another one.
-                self.runs.reserve_exact(1);
-                self.runs.push((job_id, job_id));
+                let runs = std::mem::take(&mut self.runs).into_iter();
+                self.runs = runs.chain([(job_id, job_id)]).collect();
             }
         }
         let count: u32 = self.runs.iter().map(|(first, last)| last - first + 1).sum();
@@ -29,7 +29,7 @@ impl StaleJobs {
         }
         if let Some((first, last)) = self.runs.first_mut() {
             match first == last {
-                true => drop(self.runs.remove(0)),
+                true => self.runs = self.runs.iter().copied().skip(1).collect(),
                 false => *first += 1,
             }
         }

@@ -11,9 +11,8 @@ pub struct ShareAccounts {
     pub hash_count: u64,
     /// Shares sent.
     pub submitted_count: u64,
-    /// Difficulty of the targets that they were submitted for, in units of 2^-64
-    /// ([`Target::difficulty_fixed`]).
-    pub submitted_difficulty_fixed: u128,
+    /// Upper and lower half: a whole one would want all of a device to be aligned as it is.
+    submitted_difficulty: [u64; 2],
     /// Shares that the pool says it has accepted.
     pub accepted_count: u64,
     /// Difficulty that the pool says it has accepted; whole numbers, so 0 for shares below
@@ -37,6 +36,13 @@ impl ShareAccounts {
         self.refused.as_ref().map_or(&NONE, |refused| &refused.0)
     }
 
+    /// Difficulty of the targets that shares were submitted for, in units of 2^-64
+    /// ([`Target::difficulty_fixed`](crate::wire::Target::difficulty_fixed)).
+    pub fn submitted_difficulty_fixed(&self) -> u128 {
+        let [upper, lower] = self.submitted_difficulty;
+        u128::from(upper) << 64 | u128::from(lower)
+    }
+
     /// Refused shares, whatever the reason.
     pub fn rejected_count(&self) -> u64 {
         self.rejected_count_by_code().values().sum()
@@ -52,8 +58,10 @@ impl ShareAccounts {
 
     pub(crate) fn submitted(&mut self, target: &PinnedTarget) {
         self.submitted_count += 1;
-        self.submitted_difficulty_fixed =
-            self.submitted_difficulty_fixed.saturating_add(target.difficulty);
+        let sum = self.submitted_difficulty_fixed().saturating_add(target.difficulty);
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let lower = sum as u64;
+        self.submitted_difficulty = [(sum >> 64) as u64, lower];
     }
 
     /// What the peer says about as many shares.

@@ -83,12 +83,13 @@ impl<'a> Pace<'a> {
         let ready_at = search.ready_at(now)?;
         let Some(hash_rate) = self.timing.drawn_hash_rate() else { return Some(ready_at) };
         let target = search.target().target;
-        let due_at = search.proof_at.get_or_insert_with(|| {
+        let due_at = search.proof_at.get().unwrap_or_else(|| {
             #[expect(clippy::cast_precision_loss, reason = "a device has few channels")]
             let own_rate = hash_rate / share_count as f64;
             now + wait(target.expected_hashes(), own_rate, entropy)
         });
-        Some((*due_at).max(ready_at))
+        search.proof_at = Some(due_at).into();
+        Some(due_at.max(ready_at))
     }
 
     /// Lets a search go on as far as it may now; says how many hashes that took.

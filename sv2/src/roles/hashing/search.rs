@@ -14,7 +14,7 @@ use crate::mining::header::{CoinbaseMidstate, Header, HeaderMidstate, coinbase_t
 use crate::mining::job::PinnedTarget;
 use crate::mining::proof::{OracleHeader, SearchSpace, mix, oracle_nonce};
 use crate::mining::{NewExtendedMiningJob, NewMiningJob};
-use crate::time::Instant;
+use crate::time::{Instant, MaybeInstant};
 use crate::wire::{B32, Target, U256};
 
 /// A job as it will be searched: with the extranonce prefix of its arrival (spec 5.3.10).
@@ -175,7 +175,7 @@ pub(crate) struct Search {
     batch: u64,
     is_exhausted: bool,
     /// When the next proof is due, where times are drawn ([`super::ProofTiming`]).
-    pub(super) proof_at: Option<Instant>,
+    pub(super) proof_at: MaybeInstant,
 }
 
 impl Search {
@@ -208,7 +208,7 @@ impl Search {
             midstate: None,
             batch: 0,
             is_exhausted: false,
-            proof_at: None,
+            proof_at: MaybeInstant::NONE,
         }
     }
 
@@ -236,7 +236,7 @@ impl Search {
     /// From the next hash on.
     pub(crate) fn set_target(&mut self, target: Target) {
         self.target = PinnedTarget::new(target);
-        self.proof_at = None;
+        self.proof_at = MaybeInstant::NONE;
     }
 
     /// Begins anew with other bits of the version; where, says `start`.
@@ -282,7 +282,7 @@ impl Search {
             let nonce = self.nonce;
             let hash = midstate.hash(ntime, nonce);
             if self.target.target.is_met_by(&hash) {
-                self.proof_at = None;
+                self.proof_at = MaybeInstant::NONE;
                 proofs.push(self.proof(nonce, hash));
             }
             tried += 1;
@@ -299,7 +299,7 @@ impl Search {
     /// Finds a proof that nobody has hashed for ([`crate::mining::proof::ProofCheck::Oracle`]).
     /// Searches no space, and exhausts none.
     pub(crate) fn draw(&mut self, now: Instant, proofs: &mut Vec<Proof>) {
-        self.proof_at = None;
+        self.proof_at = MaybeInstant::NONE;
         self.ntime = self.ntime_at(now);
         // A header of its own for each, though its nonce may come again.
         self.batch = self.batch.wrapping_add(1);
@@ -532,12 +532,12 @@ mod tests {
     #[test]
     fn a_wait_goes_on_in_the_next_job_of_the_same_target_alone() {
         let mut before = standard(0);
-        before.proof_at = Some(Instant(7));
+        before.proof_at = Some(Instant(7)).into();
         let mut harder = standard(0);
         harder.set_target(Target::DIFFICULTY_1);
 
-        assert_eq!(standard(0).after(&before).proof_at, Some(Instant(7)));
-        assert_eq!(harder.after(&before).proof_at, None);
+        assert_eq!(standard(0).after(&before).proof_at.get(), Some(Instant(7)));
+        assert_eq!(harder.after(&before).proof_at.get(), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) struct Channel {
     pub(super) extranonce_prefix: B32,
     pub(super) kind: Kind,
     /// Oldest first.
-    future_jobs: Vec<Job>,
+    future_jobs: Box<[Job]>,
     work: Work,
     next_sequence_number: u32,
 }
@@ -82,7 +82,7 @@ impl Channel {
             group_id,
             extranonce_prefix,
             kind,
-            future_jobs: Vec::new(),
+            future_jobs: Box::default(),
             work: Work::Awaited { tip: None, target: PinnedTarget::new(target) },
             next_sequence_number: 1,
         }
@@ -176,15 +176,15 @@ impl Channel {
         entropy: &mut Entropy,
     ) -> Outcome {
         let Some(min_ntime) = min_ntime else {
-            self.future_jobs.retain(|queued| queued.id != job.id);
-            if self.future_jobs.len() >= Self::FUTURE_JOBS_MAX {
-                self.future_jobs.remove(0);
+            let mut queued = std::mem::take(&mut self.future_jobs).into_vec();
+            queued.retain(|queued| queued.id != job.id);
+            if queued.len() >= Self::FUTURE_JOBS_MAX {
+                queued.remove(0);
             }
-            if self.future_jobs.is_empty() {
-                // There is seldom another one.
-                self.future_jobs.reserve_exact(1);
-            }
-            self.future_jobs.push(job);
+            // There is seldom another one.
+            queued.reserve_exact(1);
+            queued.push(job);
+            self.future_jobs = queued.into();
             return Ok(Progress::Queued);
         };
         let Some(tip) = self.tip() else {
@@ -204,11 +204,8 @@ impl Channel {
     ) -> Outcome {
         let SetNewPrevHash { job_id, prev_hash, min_ntime, nbits, .. } = *message;
         let tip = Tip { prev_hash, min_ntime, nbits };
-        let named = self.future_jobs.iter().position(|job| job.id == job_id);
-        let named = named.map(|at| self.future_jobs.swap_remove(at));
-        // With its memory: there will be none until the next tip is near.
-        self.future_jobs = Vec::new();
-        let Some(job) = named else {
+        let mut queued = std::mem::take(&mut self.future_jobs).into_iter();
+        let Some(job) = queued.find(|job| job.id == job_id) else {
             self.work = Work::Awaited { tip: Some(tip), target: self.target() };
             return Err(format!("SetNewPrevHash names job {job_id}, which is no future job"));
         };

@@ -22,7 +22,7 @@ use crate::entropy::Entropy;
 use crate::event::Event;
 use crate::message::DecodeError;
 use crate::role::{CloseReason, ConnectionId, DialId, Input, Outbox, Role, Via};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, MaybeInstant, Now};
 use crate::wire::Str255;
 
 /// A mining device as a pure state machine. It dials as soon as it is woken for the first time.
@@ -35,7 +35,7 @@ pub struct MiningDevice {
     phase: Phase,
     dialler: Dialler,
     running: Running,
-    hash_at: Option<Instant>,
+    hash_at: MaybeInstant,
     accounts: ShareAccounts,
 }
 
@@ -72,7 +72,7 @@ impl MiningDevice {
             phase: Phase::Waiting { dial_at: Instant::ZERO },
             dialler: Dialler::default(),
             running: Running::default(),
-            hash_at: None,
+            hash_at: MaybeInstant::NONE,
             accounts: ShareAccounts::default(),
             config,
             entropy,
@@ -93,7 +93,7 @@ impl MiningDevice {
             Phase::Connected(session) => {
                 if session.deadline().is_some_and(|deadline| deadline <= now.instant) {
                     self.with_session(now, out, |session, _, context| session.expire(context));
-                } else if self.hash_at.is_some_and(|hash_at| hash_at <= now.instant) {
+                } else if self.hash_at.get().is_some_and(|hash_at| hash_at <= now.instant) {
                     self.with_session(now, out, |session, pace, context| {
                         session.hash(pace, context);
                         Verdict::Stay
@@ -221,14 +221,15 @@ impl Role for MiningDevice {
             // A device asks for nothing and follows no chain.
             Input::Chain(_) | Input::Answer { .. } => {}
         }
-        self.hash_at = match &mut self.phase {
+        let hash_at = match &mut self.phase {
             Phase::Connected(session) => {
                 let mut pace = self.config.pace(&mut self.running);
                 session.hash_at(&mut pace, &mut self.entropy, now.instant)
             }
             Phase::Waiting { .. } | Phase::Dialling => None,
         };
-        if self.hash_at.is_none() {
+        self.hash_at = hash_at.into();
+        if hash_at.is_none() {
             self.running.stop();
         }
     }
@@ -237,7 +238,9 @@ impl Role for MiningDevice {
         match &self.phase {
             Phase::Waiting { dial_at } => Some(*dial_at),
             Phase::Dialling => None,
-            Phase::Connected(session) => session.deadline().into_iter().chain(self.hash_at).min(),
+            Phase::Connected(session) => {
+                session.deadline().into_iter().chain(self.hash_at.get()).min()
+            }
         }
     }
 }

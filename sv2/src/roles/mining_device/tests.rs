@@ -200,7 +200,7 @@ impl Bench {
     }
 
     fn is_hashing(&self) -> bool {
-        self.device.hash_at.is_some()
+        self.device.hash_at.get().is_some()
     }
 }
 
@@ -626,7 +626,7 @@ fn accounts_add_up_what_was_sent_accepted_and_refused() {
 
     let accounts = bench.device.accounts();
     assert_eq!(accounts.submitted_count, 16);
-    assert_eq!(accounts.submitted_difficulty_fixed, 16 * EASY.difficulty_fixed());
+    assert_eq!(accounts.submitted_difficulty_fixed(), 16 * EASY.difficulty_fixed());
     assert_eq!((accounts.accepted_count, accounts.accepted_difficulty_sum), (10, 70));
     assert_eq!(accounts.rejected_count_by_code()["stale-share"], 1);
     assert_eq!(accounts.unanswered_count(), 5);

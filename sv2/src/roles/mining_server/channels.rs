@@ -79,7 +79,7 @@ impl MiningServer {
         } else if has_work || downstream.selects_work() {
             self.open_channel(now, connection, request, out);
         } else {
-            downstream.waiting.push(request);
+            downstream.wait(request);
             self.channel_changes += 1;
             self.timers.cancel(Timer::Idle(connection));
         }
@@ -91,10 +91,10 @@ impl MiningServer {
             return;
         }
         let waits =
-            |downstream: &Downstream| downstream.is_open() && !downstream.waiting.is_empty();
+            |downstream: &Downstream| downstream.is_open() && !downstream.waiting().is_empty();
         for connection in self.connections_where(waits) {
             let Some(downstream) = slot(&mut self.connections, connection) else { continue };
-            for request in std::mem::take(&mut downstream.waiting) {
+            for request in downstream.take_waiting() {
                 self.open_channel(now, connection, request, out);
             }
             self.watch_idleness(now.instant, connection);
@@ -248,7 +248,8 @@ impl MiningServer {
     /// Spec 5.3.2: a connection without channels is closed after a while.
     pub(super) fn watch_idleness(&mut self, now: Instant, connection: ConnectionId) {
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        if downstream.is_open() && downstream.channels.is_empty() && downstream.waiting.is_empty() {
+        if downstream.is_open() && downstream.channels.is_empty() && downstream.waiting().is_empty()
+        {
             self.timers.set(Timer::Idle(connection), now + self.config.idle_timeout);
         }
     }
@@ -271,7 +272,7 @@ impl super::MiningServerConfig {
     /// Why a request cannot be granted, apart from a lack of room.
     fn refusal(&self, downstream: &Downstream, request: &OpenRequest) -> Option<&'static str> {
         let identity = &*request.user_identity;
-        let open_count = downstream.channels.len() + downstream.waiting.len();
+        let open_count = downstream.channels.len() + downstream.waiting().len();
         match request.kind {
             ChannelKind::Standard if downstream.selects_work() => {
                 Some(error_code::STANDARD_CHANNELS_NOT_SUPPORTED_FOR_CUSTOM_WORK)

@@ -30,7 +30,7 @@ impl MiningServer {
     /// Open channels, and requests that wait for work.
     pub(crate) fn channel_count(&self) -> usize {
         let downstreams = self.connections.iter().flatten();
-        downstreams.map(|downstream| downstream.channels.len() + downstream.waiting.len()).sum()
+        downstreams.map(|downstream| downstream.channels.len() + downstream.waiting().len()).sum()
     }
 
     /// No channel gets a harder target from now on, unless its client asks for it: whoever pays

@@ -22,11 +22,19 @@ pub(super) struct Downstream {
     pub(super) negotiated: Negotiated,
     pub(super) channels: ChannelTable,
     pub(super) groups: Vec<Group>,
-    /// Opens that are answered as soon as there is work, in order.
-    pub(super) waiting: Vec<OpenRequest>,
     next_id: u32,
     next_job_id: u32,
+    seldom: Option<Box<Seldom>>,
+}
+
+/// What most connections never have.
+#[derive(Debug, Default)]
+struct Seldom {
+    /// Opens that are answered as soon as there is work, in order.
+    waiting: Vec<OpenRequest>,
     useless: Useless,
+    /// A request for extensions was refused because it lacked something required.
+    was_refused: bool,
 }
 
 /// A channel, and what only the server knows about it.
@@ -119,10 +127,9 @@ impl Downstream {
             negotiated: Negotiated::default(),
             channels: ChannelTable::default(),
             groups: Vec::new(),
-            waiting: Vec::new(),
             next_id: 1,
             next_job_id: 1,
-            useless: Useless::default(),
+            seldom: None,
         }
     }
 
@@ -153,7 +160,7 @@ impl Downstream {
     /// In hashes per second, of channels that are open or wait for work.
     pub(super) fn hash_rate(&self) -> f64 {
         let open = self.channels.iter().map(|(_, served)| served.hash_rate);
-        open.chain(self.waiting.iter().map(OpenRequest::hash_rate)).sum()
+        open.chain(self.waiting().iter().map(OpenRequest::hash_rate)).sum()
     }
 
     /// Channels and groups share one name space (spec 5.2.3) and no id comes back; `None` when
@@ -174,6 +181,26 @@ impl Downstream {
 
     /// Counts a message that earns nothing.
     pub(super) fn count_useless(&mut self, now: Instant, limit: u64) -> Result<(), Violation> {
-        self.useless.count(now, limit)
+        self.seldom.get_or_insert_default().useless.count(now, limit)
+    }
+
+    /// Opens that are answered as soon as there is work, in order.
+    pub(super) fn waiting(&self) -> &[OpenRequest] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.waiting)
+    }
+
+    pub(super) fn wait(&mut self, request: OpenRequest) {
+        self.seldom.get_or_insert_default().waiting.push(request);
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn take_waiting(&mut self) -> Vec<OpenRequest> {
+        self.seldom.as_mut().map(|seldom| std::mem::take(&mut seldom.waiting)).unwrap_or_default()
+    }
+
+    /// Says so of a request for extensions, and whether the one before was refused as well, for
+    /// want of something required.
+    pub(super) fn refuse_extensions(&mut self, lacks_required: bool) -> bool {
+        std::mem::replace(&mut self.seldom.get_or_insert_default().was_refused, lacks_required)
     }
 }

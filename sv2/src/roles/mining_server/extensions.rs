@@ -14,8 +14,6 @@ use crate::wire::{Seq64K, Tlv, TlvOrder, Tlvs};
 #[derive(Debug, Default)]
 pub(super) struct Negotiated {
     extensions: Box<[u16]>,
-    /// A request was refused because it lacked something required.
-    was_refused: bool,
 }
 
 impl Negotiated {
@@ -50,12 +48,12 @@ impl MiningServer {
             return;
         }
         downstream.negotiated.extensions = Box::default();
-        let second_refusal = downstream.negotiated.was_refused.then_some(&missing);
-        if let Some(extension) = second_refusal.and_then(|missing| missing.first().copied()) {
+        if downstream.refuse_extensions(!missing.is_empty())
+            && let Some(extension) = missing.first().copied()
+        {
             self.close(connection, Violation::RequiredExtensionMissing { extension }.into(), out);
             return;
         }
-        downstream.negotiated.was_refused = !missing.is_empty();
         let unsupported =
             requested.iter().copied().filter(|extension| !is_supported(extension)).collect();
         out.send(

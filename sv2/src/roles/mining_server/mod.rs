@@ -245,7 +245,7 @@ impl MiningServer {
         self.timers.cancel(Timer::Setup(connection));
         self.timers.cancel(Timer::Idle(connection));
         let Some(downstream) = slot(&mut self.connections, connection) else { return };
-        downstream.waiting.clear();
+        downstream.take_waiting();
         downstream.groups.clear();
         for (channel_id, served) in downstream.channels.take() {
             self.timers.cancel(Timer::Acknowledge(connection, channel_id));
