@@ -1,7 +1,14 @@
 //! How fast captures of shares are read: packets alone, messages in clear, or encrypted and
-//! verified, and the rows of an index, before anything is followed or judged.
+//! verified, and the rows of an index, before anything is followed or judged. The last of captures
+//! in memory, and of files of a gigabyte: `cargo bench -p sv2-capture --bench read -- gigabyte`
+//! writes and reads these alone.
 
+#![allow(clippy::disallowed_methods, reason = "a gigabyte is read from a file")]
+
+use std::cell::OnceCell;
+use std::fs::File;
 use std::hint::black_box;
+use std::io::{BufWriter, Read, Write};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sv2_capture::index::{Chunk, Extra, Kind, Position, Row, Sealed};
@@ -34,7 +41,7 @@ fn messages(file: &[u8]) -> u64 {
 }
 
 /// Chunks go where whoever keeps them has them.
-fn rows(file: &[u8]) -> usize {
+fn rows(file: impl Read) -> usize {
     let (mut chunk, mut len) = (Chunk::default(), 0);
     read_all(file, &mut |found| {
         let observed = &found.observed;
@@ -66,7 +73,7 @@ fn rows(file: &[u8]) -> usize {
     len + chunk.to_bytes().len()
 }
 
-fn read_all(file: &[u8], sink: &mut Sink<'_>) {
+fn read_all(file: impl Read, sink: &mut Sink<'_>) {
     let mut reader = PacketReader::new(file);
     let mut dissector = Dissector::new(1, None);
     while let Ok(Some(item)) = reader.next_item() {
@@ -92,11 +99,40 @@ fn read(criterion: &mut Criterion) {
             bencher.iter(|| messages(black_box(&file)));
         });
         group.bench_function(format!("{name}/rows"), |bencher| {
-            bencher.iter(|| rows(black_box(&file)));
+            bencher.iter(|| rows(black_box(&file[..])));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, read);
+/// On disk, or where the system keeps what was written last; deleted when it is dropped.
+fn gigabyte(is_sealed: bool) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("there is a place for temporary files");
+    let mut sample = ShareCapture::new(200, is_sealed);
+    let (mut out, mut len) = (BufWriter::new(file.as_file()), 0);
+    while len < 1_000_000_000 {
+        let piece = sample.next_piece(1024);
+        out.write_all(&piece).expect("there is room for a gigabyte");
+        len += piece.len();
+    }
+    out.flush().expect("there is room for a gigabyte");
+    drop(out);
+    file
+}
+
+fn read_gigabyte(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("gigabyte");
+    group.sample_size(10);
+    for (name, is_sealed) in [("plain", false), ("sealed", true)] {
+        // Only if it is asked for, and once.
+        let made = OnceCell::new();
+        group.bench_function(format!("{name}/rows"), |bencher| {
+            let file = made.get_or_init(|| gigabyte(is_sealed));
+            bencher.iter(|| rows(File::open(file.path()).expect("it was just written")));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, read, read_gigabyte);
 criterion_main!(benches);

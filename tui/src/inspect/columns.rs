@@ -115,7 +115,15 @@ impl Columns for PartOf<'_> {
     fn dense(&self, column: Column, first: u64) -> Option<Dense<'_>> {
         let at = usize::try_from(first).ok()?.checked_sub(self.part.first)?;
         let slot = DENSE.iter().position(|known| *known == column)?;
-        let alone = self.columns[slot].get_or_init(|| self.rows.column(&self.part, column));
+        let alone = self.columns[slot].get_or_init(|| {
+            let alone = self.rows.column(&self.part, column)?;
+            match column {
+                Column::Len => {
+                    Some(alone.of_frames(&self.rows.column(&self.part, Column::Type)?))
+                }
+                _ => Some(alone),
+            }
+        });
         match alone {
             Some(alone) => alone.dense(at),
             None => self.chunk()?.dense(column, at),
@@ -133,12 +141,13 @@ impl Session {
 }
 
 /// Columns that chunks may have as numbers.
-const DENSE: [Column; 9] = [
+const DENSE: [Column; 10] = [
     Column::T,
     Column::Dt,
     Column::Conn,
     Column::Type,
     Column::Ext,
+    Column::Len,
     Column::Ch,
     Column::Job,
     Column::Pair,

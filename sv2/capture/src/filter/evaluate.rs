@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sv2::message::descriptor;
+
 use super::columns::{CHUNK, Columns, Dense, Numbers};
 use super::expression::{Expression, Set};
 use super::field::{Column, Field};
@@ -99,7 +101,11 @@ fn by_message(
                 takes(expression, columns, first + at as u64)
             }
             _ => {
-                let ask = || takes(expression, columns, first + at as u64);
+                let ask = || match name_of(kind) {
+                    Some(name) => takes_name(expression, name),
+                    // Not one of the table: it says itself what it is.
+                    None => takes(expression, columns, first + at as u64),
+                };
                 let is_taken = *known.entry(kind).or_insert_with(ask);
                 recent[place] = Some((kind, is_taken));
                 is_taken
@@ -110,6 +116,27 @@ fn by_message(
         }
     }
     found
+}
+
+/// Of an extension and a message of it.
+fn name_of((extension, number): (u32, u32)) -> Option<&'static str> {
+    let row = descriptor(u16::try_from(extension).ok()?, u8::try_from(number).ok()?)?;
+    Some(row.name)
+}
+
+/// Whether a condition on names of messages takes one.
+fn takes_name(expression: &Expression, name: &str) -> bool {
+    let name = Value::Text(name.into());
+    match expression {
+        Expression::Compare(_, Operator::NotEqual, literal) => {
+            !literal.takes(Operator::Equal, &name)
+        }
+        Expression::Compare(_, operator, literal) => literal.takes(*operator, &name),
+        Expression::In(_, literals) => {
+            literals.iter().any(|literal| literal.takes(Operator::Equal, &name))
+        }
+        _ => false,
+    }
 }
 
 fn is_cheap(expression: &Expression, columns: &dyn Columns, first: u64) -> bool {

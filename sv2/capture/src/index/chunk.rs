@@ -293,12 +293,14 @@ impl Chunk {
     }
 
     /// Whether [`Chunk::long_columns`] leaves a column dense, and then where its numbers stand in the
-    /// [bytes](Chunk::to_bytes) of a chunk of so many rows.
+    /// [bytes](Chunk::to_bytes) of a chunk of so many rows. Lengths are also those of lines:
+    /// [`Loose::of_frames`] leaves them out.
     pub fn place_of(column: Column, rows: usize, long_columns: u16) -> Option<Range<usize>> {
-        if column == Column::T {
-            return Some(HEAD_LEN..HEAD_LEN + rows * 8);
-        }
-        let narrow = Narrow::of(column)?;
+        let narrow = match column {
+            Column::T => return Some(HEAD_LEN..HEAD_LEN + rows * 8),
+            Column::Len => Narrow::Len,
+            _ => Narrow::of(column)?,
+        };
         let before = HEAD_LEN + rows * (8 + 8 + 2 + 4 + 4 * narrow as usize);
         (long_columns & 1 << narrow as u16 == 0).then_some(before..before + rows * 4)
     }
@@ -361,6 +363,16 @@ impl Loose {
             Column::T => Loose::Wide(wide(bytes)),
             _ => Loose::Narrow(short(bytes)),
         }
+    }
+
+    /// Without the numbers of rows that are no frames, which have no message type.
+    #[must_use]
+    pub fn of_frames(mut self, types: &Loose) -> Loose {
+        if let (Loose::Narrow(numbers), Loose::Narrow(types)) = (&mut self, types) {
+            let no_frames = numbers.iter_mut().zip(types).filter(|(_, of)| **of == MISSING);
+            no_frames.for_each(|(number, _)| *number = MISSING);
+        }
+        self
     }
 
     /// Its numbers from a row on.

@@ -152,6 +152,30 @@ proptest! {
     }
 
     #[test]
+    fn lengths_by_themselves_are_those_of_frames(rows in prop::collection::vec(any_row(), 1..40)) {
+        let chunk = chunk_of(&rows);
+        let bytes = chunk.to_bytes();
+        let alone = |column| {
+            let place = Chunk::place_of(column, rows.len(), chunk.long_columns())?;
+            Some(Loose::new(column, &bytes[place]))
+        };
+        let Some(lengths) = alone(Column::Len) else { return Ok(()) };
+
+        let of_frames = lengths.of_frames(&alone(Column::Type).unwrap());
+
+        let dense = of_frames.dense(0).unwrap();
+        let Numbers::U32(numbers) = dense.numbers else { panic!("{dense:?}") };
+        for (number, row) in numbers.iter().zip(&rows) {
+            let expected = match row.kind {
+                Kind::Frame { payload_len, .. } => Some(u64::from(payload_len)),
+                _ => None,
+            };
+            let number = Some(u64::from(*number)).filter(|number| Some(*number) != dense.missing);
+            prop_assert_eq!(number, expected);
+        }
+    }
+
+    #[test]
     fn what_is_learned_later_changes_that_row_alone(
         rows in prop::collection::vec(any_row(), 2..20),
         at in any::<prop::sample::Index>(),
