@@ -256,16 +256,16 @@ fn what_cannot_be_redacted_is_said() {
     std::fs::copy(&file, &own).unwrap();
     let own = own.to_str().unwrap();
     let rows = [
-        (&["decode", "--redact", "names", own][..], "users, ips, tokens, coinbase or all", 2),
-        (&["decode", "--redact", "all", "-w", own, own], "this is what is read", 4),
+        (&["decode", "--redact", "names", own][..], "users, ips, tokens, coinbase or all"),
+        (&["decode", "--redact", "all", "-w", own, own], "this is what is read"),
     ];
-    for (words, expected, code) in rows {
+    for (words, expected) in rows {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
         let output = command.args(words).output().unwrap();
 
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(expected), "{said}");
-        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(output.status.code(), Some(4));
     }
     assert_eq!(std::fs::read(own).unwrap(), std::fs::read(&file).unwrap());
 }
