@@ -18,7 +18,7 @@ mod walk;
 pub(crate) use again::Again;
 pub(crate) use choice::Choice;
 pub(crate) use copy::{Copy, is_read, is_set_up};
-pub(crate) use cover::Cover;
+pub(crate) use cover::{Cover, covered};
 pub(crate) use options::{
     Input, Judgement, Redaction, intercept_beside, intercept_socket, severity,
 };
