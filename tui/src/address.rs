@@ -2,6 +2,7 @@
 
 use sv2::noise::StratumUrl;
 use sv2::role::PeerAddress;
+use sv2::wire::hex::bytes_from_hex;
 
 /// A peer to dial, from its URL; the scheme may be missing.
 ///
@@ -29,14 +30,13 @@ pub(crate) fn sv1_peer(text: &str) -> Result<PeerAddress, String> {
     if address.authority.is_some() { Err(expected()) } else { Ok(address) }
 }
 
-/// Bytes from hexadecimal digits; `None` if it is anything else.
-pub(crate) fn hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..digits.len() / 2)
-        .map(|index| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok())
-        .collect()
+/// Bytes that a setting has as digits, such as a script.
+///
+/// # Errors
+/// A text that names what was expected.
+pub(crate) fn bytes(setting: &str, digits: &str) -> Result<Vec<u8>, String> {
+    bytes_from_hex(digits)
+        .ok_or_else(|| format!("{setting}: expected hexadecimal digits, got \"{digits}\""))
 }
 
 #[cfg(test)]
@@ -62,8 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn odd_digits_are_no_bytes() {
-        assert_eq!(hex("0a0"), None);
-        assert_eq!(hex("0aff"), Some(vec![0x0a, 0xff]));
+    fn what_is_no_pairs_of_digits_is_named_with_its_setting() {
+        assert_eq!(bytes("script", "0aff"), Ok(vec![0x0a, 0xff]));
+        for digits in ["0a0", "+a", "51 "] {
+            let error = bytes("script", digits).unwrap_err();
+            assert_eq!(error, format!("script: expected hexadecimal digits, got \"{digits}\""));
+        }
     }
 }

@@ -42,7 +42,10 @@ use outcome::Outcome;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refused) => return Outcome::of_parser(&refused).report(),
+    };
     choose_color(arguments.color);
     // What a checked pool of our own says of our bad handshakes is no news.
     let default = if matches!(arguments.command, Command::Check(_)) { "off" } else { "warn" };

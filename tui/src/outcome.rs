@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::print;
+
 /// The end of a command.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -23,6 +25,17 @@ impl Outcome {
     /// Wrong arguments, or a file that cannot be used.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Outcome::Usage(text.into())
+    }
+
+    /// What the parser of the command line refuses, or prints instead (help, the version). Its own
+    /// code for what it refuses is 2, which means something else here.
+    pub(crate) fn of_parser(refused: &clap::Error) -> Self {
+        let printed = refused.print();
+        if refused.use_stderr() {
+            return Outcome::Code(USAGE);
+        }
+        print::note(printed);
+        print::failure().map_or(Outcome::Done, Outcome::usage)
     }
 
     /// Says what is to be said, and gives the exit code.

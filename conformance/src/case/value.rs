@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use sv2::wire::dissect;
+use sv2::wire::hex::bytes_from_hex;
 use sv2::wire::{Kind, Target, U256};
 
 /// A value at run time. Unlike the wire's, it knows records (`$job.id`), and a target is a
@@ -490,16 +491,7 @@ fn u256(word: &str) -> Result<U256, String> {
 
 /// Bytes from hexadecimal digits; `_` separates groups.
 pub(crate) fn hex(word: &str) -> Result<Bytes, String> {
-    let digits: Vec<u8> = word.bytes().filter(|byte| *byte != b'_').collect();
-    let pairs = digits.chunks(2).map(|pair| match pair {
-        [high, low] => {
-            let (high, low) = ((*high as char).to_digit(16)?, (*low as char).to_digit(16)?);
-            u8::try_from(high * 16 + low).ok()
-        }
-        _ => None,
-    });
-    pairs
-        .collect::<Option<Vec<u8>>>()
+    bytes_from_hex(&word.replace('_', ""))
         .map(Bytes::from)
         .ok_or_else(|| format!("`{word}` is not an even number of hexadecimal digits"))
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use sv2::wire::hex::array_from_hex;
 
 /// SHA-256 of a normalised sentence: equal as long as only its markup, white space or line breaks
 /// change.
@@ -40,16 +41,7 @@ impl FromStr for Fingerprint {
     type Err = BadFingerprint;
 
     fn from_str(text: &str) -> Result<Fingerprint, BadFingerprint> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(BadFingerprint);
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| BadFingerprint)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| BadFingerprint)?;
-        }
-        Ok(Fingerprint(bytes))
+        array_from_hex(text.as_bytes()).map(Fingerprint).ok_or(BadFingerprint)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sv2::mining::vardiff::VardiffAlgorithm;
 use sv2::noise::StratumUrl;
+use sv2::wire::hex::bytes_from_hex;
 use sv2_document::{Data, Document, Keys, LoadError, Node};
 
 use super::keys::{Key, Shape};
@@ -147,7 +148,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn hex(&mut self, name: &str) -> Result<Option<Vec<u8>>, LoadError> {
         self.parsed(name, |text| {
-            bytes(text).ok_or_else(|| {
+            bytes_from_hex(text).ok_or_else(|| {
                 format!("expected hexadecimal digits, two for each byte, got \"{text}\"")
             })
         })
@@ -312,13 +313,4 @@ pub(super) fn one_of(kinds: &[Kind]) -> String {
 
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
-}
-
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..digits.len() / 2)
-        .map(|index| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok())
-        .collect()
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::order;
 use super::{Difficulty, Id, NAME_COUNT_MAX, PARAM_COUNT_MAX};
-use crate::wire::B32;
+use crate::wire::{B32, hex};
 
 /// A line that does not say what it should.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -150,17 +150,17 @@ pub(super) fn word(value: &Value) -> Option<u32> {
 }
 
 pub(super) fn bytes(value: &Value) -> Option<Vec<u8>> {
-    order::bytes_from_hex(value.as_str()?)
+    hex::bytes_from_hex(value.as_str()?)
 }
 
 pub(super) fn short_bytes(value: &Value) -> Option<B32> {
     let digits = value.as_str().filter(|digits| digits.len() <= 2 * B32::MAX)?;
-    B32::new(&order::bytes_from_hex(digits)?).ok()
+    B32::new(&hex::bytes_from_hex(digits)?).ok()
 }
 
 pub(super) fn node(value: &Value) -> Option<[u8; 32]> {
     let digits = value.as_str().filter(|digits| digits.len() == 64)?;
-    order::bytes_from_hex(digits)?.try_into().ok()
+    hex::bytes_from_hex(digits)?.try_into().ok()
 }
 
 pub(super) fn difficulty(value: &Value) -> Option<Difficulty> {
@@ -218,7 +218,7 @@ impl JsonWriter {
 
     pub(super) fn hex(&mut self, bytes: &[u8]) -> &mut Self {
         self.raw("\"");
-        order::write_hex(bytes, &mut self.out);
+        hex::write_hex(bytes, &mut self.out);
         self.out.push(b'"');
         self
     }

@@ -47,23 +47,6 @@ pub fn rolled_version(job_version: u32, mask: u32, bits: u32) -> u32 {
     (job_version & !mask) | (bits & mask)
 }
 
-/// Bytes of pairs of digits in either case; `None` if they are anything else.
-pub fn bytes_from_hex(digits: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok();
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
-}
-
-/// Appends the digits of bytes in lower case.
-pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(2 * bytes.len());
-    for byte in bytes {
-        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-}
-
 fn turn_words(mut bytes: [u8; 32]) -> [u8; 32] {
     bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|word| word.reverse());
     bytes
@@ -72,6 +55,7 @@ fn turn_words(mut bytes: [u8; 32]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::hex::write_hex;
 
     #[test]
     fn the_previous_hash_is_in_neither_of_the_two_usual_orders() {
@@ -108,19 +92,5 @@ mod tests {
     fn bits_outside_the_mask_are_the_jobs() {
         assert_eq!(rolled_version(0x2000_0004, 0x1fff_e000, 0xffff_ffff), 0x3fff_e004);
         assert_eq!(rolled_version(0x2000_e000, 0x1fff_e000, 0), 0x2000_0000);
-    }
-
-    #[test]
-    fn only_pairs_of_digits_are_bytes() {
-        for (digits, bytes) in [
-            ("", Some(vec![])),
-            ("00fF", Some(vec![0, 255])),
-            ("0", None),
-            ("0g", None),
-            ("é", None),
-            ("+1", None),
-        ] {
-            assert_eq!(bytes_from_hex(digits), bytes, "{digits:?}");
-        }
     }
 }

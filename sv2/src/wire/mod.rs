@@ -11,6 +11,7 @@ pub mod compose;
 pub mod dissect;
 mod field;
 pub mod frame;
+pub mod hex;
 mod integer;
 mod reader;
 mod sequence;

@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::hex::array_from_hex;
 use super::{Kind, Reader, WireField};
 
 /// A 256-bit number; also a hash, seen as one. Prints as people read it.
@@ -50,17 +51,7 @@ impl U256 {
 
     /// From 64 hexadecimal digits, most significant first; `None` if it is anything else.
     pub fn from_hex(digits: &str) -> Option<Self> {
-        let digits = digits.as_bytes();
-        if digits.len() != 64 {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = (pair[0] as char).to_digit(16)?;
-            let low = (pair[1] as char).to_digit(16)?;
-            *byte = u8::try_from(high * 16 + low).ok()?;
-        }
-        Some(U256::from_be_bytes(bytes))
+        array_from_hex(digits.as_bytes()).map(U256::from_be_bytes)
     }
 
     /// The four 64-bit limbs, least significant first.

@@ -105,7 +105,8 @@ impl Again {
     }
 }
 
-fn is_packed(file: &File) -> io::Result<bool> {
+/// By what it begins with.
+pub(crate) fn is_packed(file: &File) -> io::Result<bool> {
     let mut head = [0; 4];
     file.read_exact_at(&mut head, 0)?;
     Ok(head.starts_with(&GZIP) || head == ZSTD)

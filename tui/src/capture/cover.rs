@@ -10,6 +10,14 @@ use sv2_capture::rules::Policy;
 
 use super::walk::{Follower, Seen};
 
+/// Shows an observation, covered if there is a cover.
+pub(crate) fn covered(cover: &mut Option<Cover>, seen: &Seen<'_>, show: &mut dyn FnMut(&Seen<'_>)) {
+    match cover {
+        Some(cover) => cover.over(seen, show),
+        None => show(seen),
+    }
+}
+
 /// Covers one observation after the other, all of a capture.
 pub(crate) struct Cover {
     redactor: Redactor,

@@ -15,10 +15,10 @@ mod text;
 pub(crate) mod verdict;
 mod walk;
 
-pub(crate) use again::Again;
+pub(crate) use again::{Again, is_packed};
 pub(crate) use choice::Choice;
 pub(crate) use copy::{Copy, is_read, is_set_up};
-pub(crate) use cover::Cover;
+pub(crate) use cover::{Cover, covered};
 pub(crate) use options::{
     Input, Judgement, Redaction, intercept_beside, intercept_socket, severity,
 };

@@ -7,6 +7,7 @@ use sv2::noise::AuthorityPublicKey;
 use sv2_capture::redact::Categories;
 use sv2_capture::rules::{Policy, Severity};
 
+use super::cover::Cover;
 use crate::outcome::Outcome;
 
 /// What is read.
@@ -80,6 +81,13 @@ pub(crate) struct Redaction {
     /// share can be proven any more; a copy says so, and rules do not try
     #[arg(long, value_name = "LIST")]
     pub(crate) redact: Option<Categories>,
+}
+
+impl Redaction {
+    /// For what is shown.
+    pub(crate) fn cover(&self, policy: &Policy) -> Option<Cover> {
+        self.redact.map(|categories| Cover::new(categories, policy.clone()))
+    }
 }
 
 /// Which rules count.

@@ -15,7 +15,7 @@ use sv2_capture::observed::What;
 use sv2_capture::rules::Policy;
 
 use crate::capture::{
-    Choice, Copy, Cover, Flow, Plain, Seen, Verdict, glance, is_read, is_set_up, walk,
+    Choice, Copy, Flow, Plain, Seen, Verdict, covered, glance, is_read, is_set_up, walk,
 };
 use crate::outcome::Outcome;
 use csv::Table;
@@ -61,7 +61,7 @@ fn print(
         table.write_head(&mut printer.text);
     }
     let printer = RefCell::new(&mut printer);
-    let mut cover = cover(options, &policy);
+    let mut cover = options.redaction.cover(&policy);
     let mut see = |seen: &Seen<'_>| {
         verdict.note(seen);
         let is_chosen = choice.takes(seen);
@@ -75,14 +75,11 @@ fn print(
             Form::Jsonl => lines.write(text, seen),
             Form::Csv => table.write(text, seen),
         };
-        match &mut cover {
-            Some(cover) => cover.over(seen, &mut |covered| {
-                if is_chosen {
-                    write(covered);
-                }
-            }),
-            None => write(seen),
-        }
+        covered(&mut cover, seen, &mut |seen| {
+            if is_chosen {
+                write(seen);
+            }
+        });
         if printer.text.len() >= BATCH_LEN { printer.flush() } else { Flow::GoOn }
     };
     let is_said_by_itself = options.output == Form::Csv
@@ -97,10 +94,6 @@ fn print(
     };
     printer.borrow_mut().flush();
     verdict.outcome(end, options.fail_on)
-}
-
-fn cover(options: &Decode, policy: &Policy) -> Option<Cover> {
-    options.redaction.redact.map(|categories| Cover::new(categories, policy.clone()))
 }
 
 /// Output in batches. A reader that has gone away has seen enough.
@@ -132,7 +125,7 @@ fn write_plain(
     if is_read(&options.input, path) {
         return Err(Outcome::usage(format!("{}: this is what is read", path.display())));
     }
-    let mut cover = cover(options, &policy);
+    let mut cover = options.redaction.cover(&policy);
     let mut out = Plain::create(path, !choice.takes_all()).map_err(failed)?;
     let mut verdict = Verdict::default();
     let mut failure = None;
@@ -152,12 +145,7 @@ fn write_plain(
             return Flow::GoOn;
         }
         let mut written = Ok(());
-        match &mut cover {
-            Some(cover) => {
-                cover.over(seen, &mut |covered| written = out.write(&covered.found.observed));
-            }
-            None => written = out.write(observed),
-        }
+        covered(&mut cover, seen, &mut |seen| written = out.write(&seen.found.observed));
         match written {
             Ok(()) => Flow::GoOn,
             Err(error) => {

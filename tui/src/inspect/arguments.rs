@@ -36,6 +36,10 @@ use crate::print;
         time. Noise is opened with the keys in the capture, or those of --key-log. Press ? for\n\
         the keys. A filter compares fields with values: `msg == Submit*`,\n\
         `latency > 250ms`, `SetTarget.maximum_target contains 00ff`, `rejected`, `pair(#12)`.\n\n\
+        A capture above 16 MB leaves an index beside it, FILE.sv2idx, with which it opens at once\n\
+        the next time. It becomes about as large as the capture unpacked (10 GB for 10 GB), is\n\
+        not begun where the disk has less room left, and can be deleted. --no-index does without:\n\
+        as much is taken in TMPDIR then, and given back at the end.\n\n\
         Exit codes: 0 looked at, 3 no capture, 4 usage."
 )]
 pub(crate) struct Inspect {
@@ -69,7 +73,8 @@ pub(crate) struct Inspect {
     #[arg(long)]
     no_mouse: bool,
 
-    /// Neither use nor make FILE.sv2idx, which opens a large capture at once the next time
+    /// Neither use nor make FILE.sv2idx, which opens a large capture at once the next time, and
+    /// becomes about as large as the capture is (unpacked)
     #[arg(long)]
     no_index: bool,
 

@@ -6,7 +6,8 @@
 //! the keys, rules and authority that it was read with: where any of these has changed, or a single
 //! bit of the index, it is not used but made anew. A screen does not wait until all bits are looked
 //! at: it says so where one turns out to be wrong. It can be deleted at any time. Where the folder
-//! cannot be written to, it is in the user's cache folder.
+//! cannot be written to, it is in the user's cache folder; where it would not fit on the disk it is
+//! not begun.
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _, Write as _};
@@ -14,14 +15,15 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, linkat};
+use rustix::fs::{AtFlags, CWD, linkat, statvfs};
 use sha2::{Digest as _, Sha256};
 use sv2_capture::index::{Reader, Writer};
 use sv2_capture::rules::Policy;
+use sv2_capture::text::scaled;
 use tempfile::TempPath;
 
 use super::session::Session;
-use crate::capture::{End, Input, keys_beside};
+use crate::capture::{End, Input, is_packed, keys_beside};
 
 /// The index that a capture has, or is to have.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct IndexFile {
     path: PathBuf,
     /// What it must have been made from.
     stamp: Vec<u8>,
+    /// About how long it becomes, in bytes.
+    len: u64,
 }
 
 impl IndexFile {
@@ -44,8 +48,23 @@ impl IndexFile {
             return None;
         }
         let stamp = stamp(capture, &found, input, policy).ok()?;
+        let is_packed = File::open(capture).and_then(|file| is_packed(&file)).unwrap_or(false);
+        let len = found.len().saturating_mul(if is_packed { PACKED_TIMES } else { 1 });
         // Its folder is compared with those of files that are made, which are absolute.
-        Some(IndexFile { path: beside(&std::path::absolute(capture).ok()?), stamp })
+        Some(IndexFile { path: beside(&std::path::absolute(capture).ok()?), stamp, len })
+    }
+
+    /// Why it is not to be made in a folder, if so: a disk that is full in the end would serve
+    /// nobody. Without an index its rows are in a file without a name, which needs room as well.
+    pub(super) fn lack_of_room(&self, folder: &Path) -> Option<String> {
+        let len = self.len;
+        let short_of = |folder: &Path| room_left(folder).filter(|left| *left < len).map(in_bytes);
+        let left = short_of(folder)?;
+        let elsewhere = short_of(&std::env::temp_dir()).map_or_else(String::new, |left| {
+            format!("; as much is taken for temporary files, where {left} are left: set TMPDIR")
+        });
+        let len = in_bytes(len);
+        Some(format!("no index is made: it would take about {len}, and {left} are left{elsewhere}"))
     }
 
     /// The folder that it is made in.
@@ -187,6 +206,17 @@ fn beside(capture: &Path) -> PathBuf {
     path.into()
 }
 
+/// What others than the superuser can write there, in bytes; `None` where nobody can say.
+fn room_left(folder: &Path) -> Option<u64> {
+    let found = statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn in_bytes(len: u64) -> String {
+    format!("{}B", scaled(len as f64))
+}
+
 fn is_writable(folder: &Path) -> bool {
     tempfile::tempfile_in(folder).is_ok()
 }
@@ -204,6 +234,8 @@ const MAGIC: [u8; 8] = *b"SV2IDX\0\x01";
 pub(super) const HEAD_LEN: usize = 28;
 /// Shorter captures are read again in no time, in bytes.
 const SOURCE_LEN_MIN: u64 = 16 << 20;
+/// So much longer is a capture of shares unpacked: 2 times of a sealed one, 4 of one in clear.
+const PACKED_TIMES: u64 = 4;
 /// Of each end of the capture, what is looked at, in bytes.
 const END_LEN: u64 = 1 << 20;
 /// Longer than any that is written, in bytes.

@@ -139,11 +139,16 @@ impl Session {
         Session { origins: Origins::of(input), ..Session::new(name) }
     }
 
-    /// The same, whose rows can become an index.
+    /// The same, whose rows can become an index, if there is room for it.
     pub(super) fn indexed(mut self, index: Option<IndexFile>) -> Self {
-        if let Some(folder) = index.as_ref().and_then(IndexFile::folder) {
-            self.rows = Rows::in_folder(folder, HEAD_LEN as u64);
-            self.index = index;
+        let folder = index.as_ref().and_then(IndexFile::folder);
+        let Some((index, folder)) = index.zip(folder) else { return self };
+        match index.lack_of_room(&folder) {
+            Some(why) => self.note(why),
+            None => {
+                self.rows = Rows::in_folder(folder, HEAD_LEN as u64);
+                self.index = Some(index);
+            }
         }
         self
     }

@@ -109,9 +109,7 @@ fn client_config(
     };
     let payout_script = match &file.payout_script {
         None => default.payout_script,
-        Some(digits) => address::hex(digits).ok_or_else(|| {
-            Outcome::usage(format!("payout_script: expected hexadecimal digits, got \"{digits}\""))
-        })?,
+        Some(digits) => address::bytes("payout_script", digits).map_err(Outcome::Usage)?,
     };
     let extranonce_index_len = file.extranonce_index_len.unwrap_or(default.extranonce_index_len);
     if !(1..=4).contains(&extranonce_index_len) {

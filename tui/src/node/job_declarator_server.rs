@@ -107,9 +107,7 @@ fn server_config(file: File, token_key: TokenKey) -> Result<JobDeclaratorServerC
 }
 
 fn script(setting: &str, digits: &str) -> Result<Vec<u8>, Outcome> {
-    address::hex(digits).ok_or_else(|| {
-        Outcome::usage(format!("{setting}: expected hexadecimal digits, got \"{digits}\""))
-    })
+    address::bytes(setting, digits).map_err(Outcome::Usage)
 }
 
 #[cfg(test)]

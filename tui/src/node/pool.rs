@@ -113,9 +113,7 @@ fn settings(arguments: &NodePool, file: File) -> Result<PoolConfig, Outcome> {
 fn pool_config(file: File, template_provider: PeerAddress) -> Result<PoolConfig, Outcome> {
     let default = PoolConfig { template_provider, ..PoolConfig::default() };
     let payout_script = match file.payout_script {
-        Some(digits) => address::hex(&digits).ok_or_else(|| {
-            Outcome::usage(format!("payout_script: expected hexadecimal digits, got \"{digits}\""))
-        })?,
+        Some(digits) => address::bytes("payout_script", &digits).map_err(Outcome::Usage)?,
         None => default.payout_script,
     };
     let coinbase_tag = file.coinbase_tag.map_or(default.coinbase_tag, String::into_bytes);

@@ -89,9 +89,7 @@ fn settings(arguments: &NodeSv1Pool, file: File) -> Result<Sv1PoolConfig, Outcom
             },
         };
     let payout_script = match file.payout_script {
-        Some(digits) => address::hex(&digits).ok_or_else(|| {
-            Outcome::usage(format!("payout_script: expected hexadecimal digits, got \"{digits}\""))
-        })?,
+        Some(digits) => address::bytes("payout_script", &digits).map_err(Outcome::Usage)?,
         None => default.payout_script,
     };
     let extranonce = match file.extranonce2_size {

@@ -4,12 +4,15 @@ mod junit;
 mod sarif;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use sv2_capture::rules::{Finding, REVISION, RULES, Rule, Severity, Tally, rule};
 
-use crate::capture::{Choice, Flow, Input, Judgement, Seen, Verdict, severity, walk};
+use crate::capture::{
+    Choice, Flow, Input, Judgement, Redaction, Seen, Verdict, covered, severity, walk,
+};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -21,8 +24,11 @@ use crate::print;
         assay rules run.pcapng --fail-on error --allow 35\n  \
         assay rules run.pcapng --filter 'conn == 3' -o jsonl\n  \
         assay rules run.pcapng -o sarif > sv2.sarif\n  \
+        assay rules run.pcapng --redact users,ips,tokens -o junit > for-others.xml\n  \
         assay rules --list\n  \
         assay rules --explain 19\n\n\
+        With --redact everything is printed as of a redacted copy (assay decode), without names\n\
+        of files; the exit code is of what was captured.\n\n\
         Exit codes: 0 nothing as bad as --fail-on, 1 findings, 3 a file cannot be read (on),\n\
         4 usage, or no room for what is written, 6 something could not be decrypted or found\n\
         again behind a gap."
@@ -34,6 +40,9 @@ pub(crate) struct Rules {
     /// Tell of what this filter takes; everything is looked at all the same
     #[arg(long, value_name = "FILTER", default_value = "")]
     filter: String,
+
+    #[command(flatten)]
+    redaction: Redaction,
 
     #[command(flatten)]
     judgement: Judgement,
@@ -92,14 +101,17 @@ fn judge(options: &Rules) -> Result<Outcome, Outcome> {
     input.expect_files()?;
     let policy = options.judgement.policy()?;
     let choice = Choice::new(&options.filter, input, &policy)?;
+    let mut cover = options.redaction.cover(&policy);
     let mut verdict = Verdict::default();
     let mut found = Found::default();
     let mut see = |seen: &Seen<'_>| {
         let is_chosen = choice.takes(seen);
         verdict.note_if(seen, is_chosen);
-        if is_chosen {
-            seen.report.findings.iter().for_each(|finding| found.add(options, finding));
-        }
+        covered(&mut cover, seen, &mut |seen| {
+            if is_chosen {
+                seen.report.findings.iter().for_each(|finding| found.add(options, finding));
+            }
+        });
         Flow::GoOn
     };
     let end = walk(input, policy, &mut see, &mut || Flow::GoOn);
@@ -142,8 +154,12 @@ impl Found {
     }
 
     fn print(&self, options: &Rules, input: &Input) -> io::Result<()> {
-        let names: Vec<String> =
-            input.files.iter().map(|file| file.display().to_string()).collect();
+        // Folders and files are called after people.
+        let name = |file: &PathBuf| match options.redaction.redact {
+            Some(_) => "capture".to_owned(),
+            None => file.display().to_string(),
+        };
+        let names: Vec<String> = input.files.iter().map(name).collect();
         match options.output {
             Form::Text => self.print_text(),
             Form::Jsonl => {}

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use sv2::sv1::order::bytes_from_hex;
+use sv2::wire::hex::bytes_from_hex;
 use sv2::wire::{Frame, FrameHeader};
 use sv2_net::relay::{Attached, Decision, Intercepted, Interception, Side};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -135,15 +135,15 @@ fn what_only_passes_through_cannot_be_held_and_that_is_said() {
     let [records, socket] = ["captures", "live.sock"].map(|name| directory.path().join(name));
     let (records, socket) = (records.to_str().unwrap(), socket.to_str().unwrap());
     let rows = [
-        ("stratum+tcp://127.0.0.1:1", &[][..], 4, "cannot be held"),
-        ("stratum2+tcp://127.0.0.1:1", &["--pass-through"], 2, "cannot be used with"),
+        ("stratum+tcp://127.0.0.1:1", &[][..], "cannot be held"),
+        ("stratum2+tcp://127.0.0.1:1", &["--pass-through"], "cannot be used with"),
     ];
-    for (upstream, more, code, expected) in rows {
+    for (upstream, more, expected) in rows {
         let arguments = ["tap", "--upstream", upstream, "--record", records, "--socket", socket];
         let output = run(&[&arguments[..], &["--allow-intercept"], more].concat());
 
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(expected), "{said}");
-        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(output.status.code(), Some(4));
     }
 }

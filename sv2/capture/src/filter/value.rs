@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use chrono::NaiveDate;
 use regex::Regex;
+use sv2::wire::hex::bytes_from_hex;
 
 use super::field::ValueKind;
 use crate::rules::Severity;
@@ -365,18 +366,7 @@ fn masked(address: IpAddr, len: u8) -> IpAddr {
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
-        return None;
-    }
-    let pairs = digits.as_bytes().chunks_exact(2);
-    pairs
-        .map(|pair| {
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            #[expect(clippy::cast_possible_truncation, reason = "two digits are a byte")]
-            Some((digit(pair[0])? << 4 | digit(pair[1])?) as u8)
-        })
-        .collect()
+    bytes_from_hex(text.strip_prefix("0x").unwrap_or(text))
 }
 
 fn takes_float(operator: Operator, value: f64, own: f64) -> bool {

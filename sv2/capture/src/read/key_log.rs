@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use sv2::noise::{ACT_1_LEN, KeyLogLabel};
+use sv2::wire::hex::array_from_hex;
 use zeroize::Zeroize;
 
 use crate::Direction;
@@ -98,7 +99,7 @@ impl KeyRing {
     fn line(&mut self, line: &[u8]) -> Option<()> {
         let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
         let label = words.next()?;
-        let session: [u8; ACT_1_LEN] = unhex(words.next()?)?;
+        let session: [u8; ACT_1_LEN] = array_from_hex(words.next()?)?;
         let direction = match label {
             b"SV2_CKPT_I2R" => Some(Direction::ClientToServer),
             b"SV2_CKPT_R2I" => Some(Direction::ServerToClient),
@@ -106,7 +107,7 @@ impl KeyRing {
         };
         if let Some(direction) = direction {
             let nonce: u64 = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-            let mac = unhex(words.next()?)?;
+            let mac = array_from_hex(words.next()?)?;
             if self.checkpoints.len() >= CHECKPOINTS_MAX || nonce > NONCE_MAX {
                 return None;
             }
@@ -114,7 +115,7 @@ impl KeyRing {
             return Some(());
         }
         let label = KeyLogLabel::ALL.into_iter().find(|row| row.as_str().as_bytes() == label)?;
-        let mut secret: [u8; 32] = unhex(words.next()?)?;
+        let mut secret: [u8; 32] = array_from_hex(words.next()?)?;
         if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
             return None;
         }
@@ -134,19 +135,6 @@ fn index(label: KeyLogLabel) -> usize {
         KeyLogLabel::HandshakeEe => 2,
         KeyLogLabel::HandshakeEs => 3,
     }
-}
-
-fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = u8::try_from(high * 16 + low).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use sv2::sv1::order::{bytes_from_hex, write_hex};
+use sv2::wire::hex::{bytes_from_hex, write_hex};
 
 use super::Redactor;
 use super::coinbase;

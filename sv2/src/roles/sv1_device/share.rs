@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::config::Sv1DeviceConfig;
 use crate::roles::hashing::Proof;
 use crate::sv1::{Call, Submit, order};
+use crate::wire::hex::write_hex;
 
 /// A proof for a job of the pool.
 pub(super) struct Share<'a> {
@@ -37,7 +38,7 @@ impl Share<'_> {
 fn unusual(submit: Submit, is_upper_case: bool, extra_param_count: u8) -> Call {
     let hex = |bytes: &[u8]| {
         let mut digits = Vec::new();
-        order::write_hex(bytes, &mut digits);
+        write_hex(bytes, &mut digits);
         if is_upper_case {
             digits.make_ascii_uppercase();
         }

@@ -89,6 +89,39 @@ fn nothing_but_the_index_is_left_in_the_folder() {
     assert!(opened(&input).is_some());
 }
 
+#[test]
+fn an_index_that_would_not_fit_on_the_disk_is_not_begun_and_all_is_shown_without() {
+    let (folder, input) = capture(false);
+    let expected = shown(&open::open(&input, Policy::default(), None, None).unwrap());
+    let large = IndexFile { len: u64::MAX, ..index_of(&input) };
+
+    let mut session = open::open(&input, Policy::default(), Some(large), None).unwrap();
+
+    let why = session.notes.remove(0);
+    assert!(why.starts_with("no index is made: it would take about 18.4EB, and "), "{why}");
+    assert!(why.contains("set TMPDIR"), "{why}");
+    assert_eq!(shown(&session), expected);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the capture alone");
+}
+
+#[test]
+fn an_index_is_expected_to_be_as_long_as_its_capture_unpacked() {
+    let (_folder, input) = capture(false);
+    let path = &input.files[0];
+    let capture = fs::read(path).unwrap();
+    read_once(&input);
+    let index = index_of(&input);
+
+    let made = fs::metadata(&index.path).unwrap().len();
+    assert!((made / 2..made * 2).contains(&index.len), "{} for {made}", index.len);
+
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&capture).unwrap();
+    fs::write(path, gzip.finish().unwrap()).unwrap();
+    let len = index_of(&input).len;
+    assert!((made / 2..made * 2).contains(&len), "packed: {len} for {made}");
+}
+
 /// As if there were no index.
 fn read_again(input: &Input) {
     let session = Session::of(input, String::new());

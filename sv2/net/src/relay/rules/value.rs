@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sv2::wire::dissect::Value;
+use sv2::wire::hex::bytes_from_hex;
 use sv2::wire::{Kind, Target, U256};
 use sv2_document::{Data, Document, LoadError, Node};
 
@@ -59,17 +60,7 @@ pub(super) fn bytes(document: &Document, node: &Node, text: &str) -> Result<Byte
     let Some(digits) = text.strip_prefix("hex:") else {
         return Ok(Bytes::copy_from_slice(text.as_bytes()));
     };
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
-    bytes.map(Bytes::from).ok_or_else(|| {
+    bytes_from_hex(digits).map(Bytes::from).ok_or_else(|| {
         document.error(node.at, "expected an even number of hexadecimal digits behind hex:")
     })
-}
-
-fn digit(character: u8) -> Option<u8> {
-    char::from(character).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
