@@ -227,7 +227,8 @@ impl Session {
 
     /// The same of those from this place on.
     pub(crate) fn places_from(&self, filter: &Filter, from: usize) -> Vec<usize> {
-        let mut places = Vec::new();
+        // Once, for all that there may be: what is not used of it takes no memory.
+        let mut places = Vec::with_capacity(self.len().saturating_sub(from));
         let mut next = from;
         loop {
             let rows = self.rows_with(next);
