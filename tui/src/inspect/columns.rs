@@ -118,9 +118,7 @@ impl Columns for PartOf<'_> {
         let alone = self.columns[slot].get_or_init(|| {
             let alone = self.rows.column(&self.part, column)?;
             match column {
-                Column::Len => {
-                    Some(alone.of_frames(&self.rows.column(&self.part, Column::Type)?))
-                }
+                Column::Len => Some(alone.of_frames(&self.rows.column(&self.part, Column::Type)?)),
                 _ => Some(alone),
             }
         });
