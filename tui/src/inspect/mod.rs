@@ -32,6 +32,7 @@ mod tap_line;
 mod tests;
 mod text;
 mod theme;
+mod told_to_end;
 mod trail;
 mod tree;
 mod view;
@@ -72,6 +73,7 @@ fn show(
     remarks: Option<&Path>,
     has_mouse: bool,
 ) -> io::Result<Option<String>> {
+    told_to_end::restore_when_told_to_end();
     let (terminal, input) = (ratatui::try_init()?, input.clone());
     // A tap that lets nobody decide has no such line.
     let line = live.as_ref().and_then(|_| TapLine::open(&input));

@@ -172,6 +172,10 @@ fn filter_line(app: &App, width: u16) -> Line<'static> {
     }
     let text = match app.filter.as_str() {
         "" => " / no filter".to_owned(),
+        // It may name whom the screen hides.
+        _ if app.is_private => {
+            format!(" / a filter   {} of {}", app.shown_count(), app.session.len())
+        }
         filter => format!(" / {filter}   {} of {}", app.shown_count(), app.session.len()),
     };
     let at_tap = match app.tap.as_ref().and_then(|tap| tap.filter()) {
