@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test runs a program")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -128,8 +128,106 @@ fn rules_are_listed_and_explained_without_a_capture() {
     let (text, code) = assay(&["rules", "--explain", "19"]);
     assert!(text.contains("5.3.17") && text.contains("Hint"), "{text}");
     assert_eq!(code, 0);
+    assert_eq!(assay(&["rules", "--explain", "E19"]).0, text, "as findings are called");
     assert_eq!(assay(&["rules", "--explain", "99"]).1, 4);
     assert_eq!(assay(&["rules"]).1, 4);
+}
+
+#[test]
+fn reports_for_machines_say_what_nobody_has_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyless = folder.path().join("keyless.pcapng");
+    let sealed = ShareCapture::new(1, true).next_piece(2);
+    std::fs::write(&keyless, sealed).unwrap();
+    let keyless = keyless.to_str().unwrap();
+    let stripped = folder.path().join("stripped.pcapng");
+    let stripped = stripped.to_str().unwrap();
+    assert_eq!(assay(&["decode", keyless, "-w", stripped, "--strip-keys"]).1, 0);
+
+    let (text, file) = (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), keyless);
+    for (file, is_whole) in [(text, false), (stripped, false), (file, true)] {
+        let (junit, code) = assay(&["rules", file, "-o", "junit", "--fail-on", "error"]);
+        let errors = if is_whole { "errors=\"0\"" } else { "errors=\"1\"" };
+        assert!(junit.contains(errors), "{file}: {junit}");
+        let (sarif, _) = assay(&["rules", file, "-o", "sarif"]);
+        let sarif: Value = serde_json::from_str(&sarif).unwrap();
+        let invocation = &sarif["runs"][0]["invocations"][0];
+        assert_eq!(invocation["executionSuccessful"], is_whole, "{file}");
+        assert_eq!(code == 0, is_whole, "{file}");
+    }
+    let (junit, _) = assay(&["rules", keyless, "-o", "junit", "--allow", "19,21"]);
+    assert!(junit.contains("skipped=\"2\""), "{junit}");
+}
+
+#[test]
+fn what_was_found_up_to_an_interruption_is_printed() {
+    let bytes = std::fs::read(capture("21-good-share-refused")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["rules", "-", "--verbose"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut capture = child.stdin.take().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    capture.write_all(&bytes).unwrap();
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("#9"), "{line}");
+
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    assert!(line.starts_with("ending"), "{line}");
+    // Another section of the same.
+    capture.write_all(&bytes).unwrap();
+    capture.flush().unwrap();
+
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("assay rules --explain"), "{rest}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn what_grows_is_judged_finding_by_finding() {
+    let file = capture("21-good-share-refused");
+    for form in ["text", "junit", "sarif"] {
+        assert_eq!(assay(&["rules", "--follow", &file, "-o", form]).1, 4, "{form}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn copies_are_their_owners_and_have_names() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, file) = (tempfile::tempdir().unwrap(), capture("tap-jd_client_sv2-assay-pool"));
+    for form in [&[][..], &["--plain"], &["--redact", "all"]] {
+        let copy = folder.path().join(format!("copy{}.pcapng", form.len()));
+        let words = [&["decode", &file, "-w", copy.to_str().unwrap()], form].concat();
+
+        assert_eq!(assay(&words).1, 0);
+
+        let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{form:?}");
+    }
+    assert_eq!(assay(&["decode", &file, "-w", "-"]).1, 4);
+}
+
+#[test]
+fn a_key_log_without_a_key_is_named() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+
+    let words = ["decode", &capture("21-good-share-refused"), "--key-log", here];
+    let output = command.args(words).output().unwrap();
+
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Cargo.toml: there is no key in it"), "{said}");
 }
 
 #[test]
@@ -238,7 +336,7 @@ fn a_file_that_grows_is_shown_as_it_grows() {
 
     assert!(is_shown("SubmitSharesExtended,1"));
     let mut growing = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
-    std::io::Write::write_all(&mut growing, &sample.next_piece(1)).unwrap();
+    growing.write_all(&sample.next_piece(1)).unwrap();
     assert!(is_shown("SubmitSharesExtended,2"));
 
     child.kill().unwrap();

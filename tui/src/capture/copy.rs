@@ -6,7 +6,6 @@
 //! their interface ([`sv2_capture::pcapng::Making`]).
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +21,7 @@ use super::again::Again;
 use super::copied_keys::copied_keys;
 use super::copied_streams::CopiedStreams;
 use super::options::Input;
+use super::plain::create_private;
 use super::source::{self, Flow};
 
 /// Runs of chosen messages that a copy has at most.
@@ -193,7 +193,7 @@ impl Copy {
             let sessions = chosen().filter_map(|row| row.session.as_ref());
             copied_keys(&self.input.files, &key_logs(&self.input), ends, sessions)?
         };
-        let mut out = BufWriter::new(File::create(&self.to).map_err(said)?);
+        let mut out = BufWriter::new(create_private(&self.to).map_err(said)?);
         let mut streams = CopiedStreams::new(&self, again, &mut out);
         keys.iter().for_each(|lines| streams.key_log(lines));
         streams.read(&self.input)?;

@@ -1,14 +1,21 @@
 //! `-w --plain`: what was chosen as a capture in clear.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use sv2::time::{Instant, Now, UnixTime};
 use sv2_capture::observed::{Observed, What};
 use sv2_capture::pcapng::Making;
 use sv2_capture::{Capture, Direction, StreamId};
+
+/// A file that is new, or empty now. What was said, or the keys of it, is nobody else's business
+/// before its owner says so.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
 
 /// A capture in clear.
 pub(crate) struct Plain {
@@ -27,7 +34,7 @@ struct Stream {
 
 impl Plain {
     pub(crate) fn create(path: &Path, is_selection: bool) -> io::Result<Self> {
-        let out = BufWriter::new(File::create(path)?);
+        let out = BufWriter::new(create_private(path)?);
         let (capture, streams) = (Capture::copy("assay"), BTreeMap::new());
         Ok(Plain { out, capture, is_selection, streams })
     }

@@ -129,7 +129,7 @@ fn read_here(
         dissector = dissector.leaving_payloads();
     }
     let mut end = End::default();
-    take_key_logs(input, &mut dissector)?;
+    take_key_logs(input, &mut dissector, &mut end)?;
     let mut sources = Vec::new();
     for (index, path) in input.files.iter().enumerate() {
         if !input.follow {
@@ -456,26 +456,34 @@ fn keys_first(path: &Path, dissector: &mut Dissector) {
     }
 }
 
-fn take_key_logs(input: &Input, dissector: &mut Dissector) -> Result<(), String> {
-    with_key_logs(input, &mut |text| dissector.key_log(text))
+fn take_key_logs(input: &Input, dissector: &mut Dissector, end: &mut End) -> Result<(), String> {
+    with_key_logs(input, &mut |path, text| {
+        let mut alone = KeyRing::default();
+        alone.read(text);
+        let is_asked_for = input.key_logs.iter().any(|asked| asked == path);
+        if is_asked_for && alone.is_empty() {
+            end.complaints.push(format!("{}: there is no key in it", path.display()));
+        }
+        dissector.key_log(text);
+    })
 }
 
 /// The keys that a user has given beside the captures.
 pub(crate) fn keys_beside(input: &Input) -> Result<KeyRing, String> {
     let mut keys = KeyRing::default();
-    with_key_logs(input, &mut |text| keys.read(text))?;
+    with_key_logs(input, &mut |_, text| keys.read(text))?;
     Ok(keys)
 }
 
-fn with_key_logs(input: &Input, take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+fn with_key_logs(input: &Input, take: &mut dyn FnMut(&Path, &[u8])) -> Result<(), String> {
     for path in &input.key_logs {
         let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        take(&zeroize::Zeroizing::new(text));
+        take(path, &zeroize::Zeroizing::new(text));
     }
     if let Some(path) = std::env::var_os("SV2KEYLOGFILE")
-        && let Ok(text) = std::fs::read(path)
+        && let Ok(text) = std::fs::read(&path)
     {
-        take(&zeroize::Zeroizing::new(text));
+        take(Path::new(&path), &zeroize::Zeroizing::new(text));
     }
     Ok(())
 }

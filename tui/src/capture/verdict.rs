@@ -37,6 +37,13 @@ impl Verdict {
         self.note_if(seen, true);
     }
 
+    /// In words, what of a capture nobody has judged; nothing where it was read and understood
+    /// whole.
+    pub(crate) fn unjudged(&self, end: &End) -> Vec<String> {
+        let unread = end.complaints.iter().filter(|_| end.is_unreadable);
+        unread.cloned().chain(self.doubt.sentences()).collect()
+    }
+
     /// Says on standard error what is missing, and gives the exit code.
     pub(crate) fn outcome(
         &self,

@@ -37,6 +37,9 @@ fn decode(options: &Decode, out: &mut dyn Write) -> Result<Outcome, Outcome> {
     options.input.expect_files()?;
     let policy = options.judgement.policy()?;
     let choice = Choice::new(&options.filter, &options.input, &policy)?;
+    if options.write.as_deref() == Some(Path::new("-")) {
+        return Err(Outcome::usage("-w needs the name of a file: a copy is not printed"));
+    }
     match &options.write {
         Some(path) if options.plain || options.redaction.redact.is_some() => {
             write_plain(options, &choice, policy, path)

@@ -23,7 +23,9 @@ use crate::print;
         assay ladder run.pcapng --filter 'ch == 7 && rejected' -o markdown >> issue.md\n  \
         assay ladder run.pcapng --redact all -o mermaid\n\n\
         Exit codes: 0 everything was shown in clear, 3 a file cannot be read (on), 4 usage, or no\n\
-        room for what is written, 6 something could not be decrypted or found again behind a gap."
+        room for what is written, 6 something could not be decrypted or found again behind a gap.",
+    mut_arg("files", |files| files.help("Captures; - is standard input")),
+    mut_arg("follow", |follow| follow.hide(true))
 )]
 pub(crate) struct Ladder {
     #[command(flatten)]

@@ -5,14 +5,17 @@ mod sarif;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use sv2_capture::rules::{Finding, REVISION, RULES, Rule, Severity, Tally, rule};
+use sv2_capture::rules::{Finding, Policy, REVISION, RULES, Rule, Severity, Tally, rule};
 
 use crate::capture::{
     Choice, Flow, Input, Judgement, Redaction, Seen, Verdict, covered, severity, walk,
 };
+use crate::interruption::{self, INTERRUPTED};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -31,7 +34,8 @@ use crate::print;
         of files; the exit code is of what was captured.\n\n\
         Exit codes: 0 nothing as bad as --fail-on, 1 findings, 3 a file cannot be read (on),\n\
         4 usage, or no room for what is written, 6 something could not be decrypted or found\n\
-        again behind a gap."
+        again behind a gap, 130 interrupted: up to there. What was not judged is an error of its\n\
+        own in JUnit, and execution that has not succeeded in SARIF."
 )]
 pub(crate) struct Rules {
     #[command(flatten)]
@@ -63,8 +67,8 @@ pub(crate) struct Rules {
     #[arg(long)]
     list: bool,
 
-    /// Print one rule and end
-    #[arg(long, value_name = "NUMBER")]
+    /// Print one rule and end: 19, or W19
+    #[arg(long, value_name = "NUMBER", value_parser = rule_number)]
     explain: Option<u8>,
 }
 
@@ -99,11 +103,19 @@ fn judge(options: &Rules) -> Result<Outcome, Outcome> {
     }
     let input = &options.input;
     input.expect_files()?;
+    let tells_at_once = options.output == Form::Jsonl || options.verbose;
+    if input.is_live() && !tells_at_once {
+        return Err(Outcome::usage(
+            "what grows has no end to report at: -v or -o jsonl tell findings as they come",
+        ));
+    }
     let policy = options.judgement.policy()?;
     let choice = Choice::new(&options.filter, input, &policy)?;
     let mut cover = options.redaction.cover(&policy);
     let mut verdict = Verdict::default();
     let mut found = Found::default();
+    let interrupted = if input.is_live() { Arc::default() } else { interruption::flag()? };
+    let allowed = policy.clone();
     let mut see = |seen: &Seen<'_>| {
         let is_chosen = choice.takes(seen);
         verdict.note_if(seen, is_chosen);
@@ -112,13 +124,29 @@ fn judge(options: &Rules) -> Result<Outcome, Outcome> {
                 seen.report.findings.iter().for_each(|finding| found.add(options, finding));
             }
         });
-        Flow::GoOn
+        match interrupted.load(Ordering::Relaxed) {
+            true => Flow::Stop,
+            false => Flow::GoOn,
+        }
     };
     let end = walk(input, policy, &mut see, &mut || Flow::GoOn);
-    if end.is_ok() {
-        found.print(options, input).map_err(|error| Outcome::Internal(error.to_string()))?;
+    let is_interrupted = interrupted.load(Ordering::Relaxed);
+    if let Ok(end) = &end {
+        let mut unjudged = verdict.unjudged(end);
+        unjudged.extend(is_interrupted.then(|| "interrupted before its end".to_owned()));
+        let printed = found.print(options, &allowed, &unjudged);
+        printed.map_err(|error| Outcome::Internal(error.to_string()))?;
     }
-    verdict.outcome(end, Some(options.fail_on))
+    match is_interrupted {
+        true => Ok(Outcome::Code(INTERRUPTED)),
+        false => verdict.outcome(end, Some(options.fail_on)),
+    }
+}
+
+/// With its letter or without.
+fn rule_number(text: &str) -> Result<u8, String> {
+    let digits = text.trim_start_matches(|first: char| first.is_ascii_alphabetic());
+    digits.parse().map_err(|_| "a number, or a code such as W19, is expected".to_owned())
 }
 
 fn explanation(rule: &Rule) -> String {
@@ -153,24 +181,25 @@ impl Found {
         }
     }
 
-    fn print(&self, options: &Rules, input: &Input) -> io::Result<()> {
+    fn print(&self, options: &Rules, policy: &Policy, unjudged: &[String]) -> io::Result<()> {
         // Folders and files are called after people.
         let name = |file: &PathBuf| match options.redaction.redact {
             Some(_) => "capture".to_owned(),
             None => file.display().to_string(),
         };
-        let names: Vec<String> = input.files.iter().map(name).collect();
+        let names: Vec<String> = options.input.files.iter().map(name).collect();
         match options.output {
-            Form::Text => self.print_text(),
+            Form::Text => self.print_text(unjudged),
             Form::Jsonl => {}
             Form::Junit => {
-                let document = junit::document(&names.join(" "), &self.tally, options.fail_on);
+                let judged = junit::Judged { tally: &self.tally, policy, unjudged };
+                let document = junit::document(&names.join(" "), judged, options.fail_on);
                 let mut bytes = Vec::new();
                 document.serialize(&mut bytes).map_err(io::Error::other)?;
                 // A reader that has gone away has seen enough.
                 print::note(io::stdout().write_all(&bytes));
             }
-            Form::Sarif => print::line(sarif::document(&names, &self.kept)),
+            Form::Sarif => print::line(sarif::document(&names, &self.kept, unjudged)),
         }
         if self.left_out > 0 {
             anstream::eprintln!("note: {} findings more are left out", self.left_out);
@@ -178,9 +207,12 @@ impl Found {
         Ok(())
     }
 
-    fn print_text(&self) {
+    fn print_text(&self, unjudged: &[String]) {
         if self.tally.worst().is_none() {
-            print::line("nothing is found");
+            print::line(match unjudged {
+                [] => "nothing is found",
+                _ => "nothing is found, but not all was judged",
+            });
             return;
         }
         let head = ["code", "title", "spec", "count", "first", "last", "connections"];

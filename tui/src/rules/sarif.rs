@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sv2_capture::rules::{Finding, RULES, Severity};
 
 /// The whole document.
-pub(super) fn document(files: &[String], findings: &[Finding]) -> Value {
+pub(super) fn document(files: &[String], findings: &[Finding], unjudged: &[String]) -> Value {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|rule| {
@@ -31,6 +31,12 @@ pub(super) fn document(files: &[String], findings: &[Finding]) -> Value {
             }},
             "artifacts": files.iter().map(|file| json!({ "location": { "uri": file } }))
                 .collect::<Vec<_>>(),
+            "invocations": [{
+                "executionSuccessful": unjudged.is_empty(),
+                "toolExecutionNotifications": unjudged.iter()
+                    .map(|what| json!({ "level": "error", "message": { "text": what } }))
+                    .collect::<Vec<_>>(),
+            }],
             "results": results,
         }],
     })

@@ -22,7 +22,9 @@ use counts::Counts;
         assay stats run.pcapng --redact users,ips\n\n\
         Exit codes: 0 everything was counted, 3 a file cannot be read (on), 4 usage, or no room\n\
         for what is written, 6 something could not be decrypted or found again behind a gap,\n\
-        130 interrupted: up to there."
+        130 interrupted: up to there.",
+    mut_arg("files", |files| files.help("Captures; - is standard input")),
+    mut_arg("follow", |follow| follow.hide(true))
 )]
 pub(crate) struct Stats {
     #[command(flatten)]

@@ -58,7 +58,7 @@ async fn tap(options: &Tap) -> Result<(), Outcome> {
     config.limits.connections_max = connections_max;
     // Farms stand behind one address, and a tap is there for one farm.
     config.limits.connections_per_address_max = connections_max;
-    config.key_log = key_log::open(options.key_log.as_deref())?;
+    config.key_log = key_log::open(options.key_log(is_through)?)?;
     if let Some(path) = &options.rules {
         let (file, rules) = RulesFile::open(path.clone()).map_err(Outcome::Usage)?;
         print::line(format_args!("{} rules from {}", file.len(), path.display()));

@@ -1,7 +1,7 @@
 //! The options of `assay tap`, and what they mean.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -61,7 +61,7 @@ pub(crate) struct Tap {
 
     /// Pass on bytes as they are, without a key of its own
     #[arg(long, conflicts_with_all = ["authority_key", "new_authority", "insecure_upstream",
-        "plain_down", "plain_up", "plain", "rules", "rewrite_endpoint", "key_log"])]
+        "plain_down", "plain_up", "plain", "rules", "rewrite_endpoint"])]
     pub(super) pass_through: bool,
 
     /// Speak without Noise to devices
@@ -140,6 +140,20 @@ pub(super) struct Upstream {
 }
 
 impl Tap {
+    /// Where keys go; the environment may name a file for other commands.
+    pub(super) fn key_log(&self, is_through: bool) -> Result<Option<&Path>, Outcome> {
+        let Some(path) = self.key_log.as_deref().filter(|_| is_through) else {
+            return Ok(self.key_log.as_deref());
+        };
+        if std::env::var_os("SV2KEYLOGFILE").is_some_and(|named| Path::new(&named) == path) {
+            anstream::eprintln!("note: SV2KEYLOGFILE gets nothing: only both ends have the keys");
+            return Ok(None);
+        }
+        Err(Outcome::usage(
+            "--key-log: of bytes that only pass through both ends alone have the keys",
+        ))
+    }
+
     pub(super) fn upstream(&self) -> Result<Upstream, Outcome> {
         if self.upstream.starts_with("stratum+tcp://") {
             let peer = address::sv1_peer(&self.upstream).map_err(Outcome::Usage)?;

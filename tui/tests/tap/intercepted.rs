@@ -138,6 +138,12 @@ fn what_only_passes_through_cannot_be_held_and_that_is_said() {
         ("stratum+tcp://127.0.0.1:1", &[][..], "cannot be held"),
         ("stratum2+tcp://127.0.0.1:1", &["--pass-through"], "cannot be used with"),
     ];
+    // A file that the environment names for all commands is no wish.
+    let passing = ["tap", "--upstream", "stratum2+tcp://127.0.0.1:1", "--pass-through"];
+    let output = run(&[&passing[..], &["--key-log", "keys"]].concat());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--key-log: of bytes"));
+    assert_eq!(output.status.code(), Some(4));
+
     for (upstream, more, expected) in rows {
         let arguments = ["tap", "--upstream", upstream, "--record", records, "--socket", socket];
         let output = run(&[&arguments[..], &["--allow-intercept"], more].concat());

@@ -49,15 +49,18 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether nothing that a rule finds is told.
+    pub fn allows(&self, number: u8) -> bool {
+        self.allowed.contains(&number) && !self.denied.contains(&number)
+    }
+
     /// The finding as the user wants it; `None`: not at all.
     pub(super) fn judge(&self, mut finding: Finding) -> Option<Finding> {
         let number = finding.rule.number;
         if self.denied.contains(&number) {
             finding.severity = Severity::Error;
-        } else if self.allowed.contains(&number) {
-            return None;
         }
-        Some(finding)
+        (!self.allows(number)).then_some(finding)
     }
 }
 
