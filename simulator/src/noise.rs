@@ -73,6 +73,11 @@ impl NoiseEnd {
         }
     }
 
+    /// Whether it has the keys of a session.
+    pub(crate) fn is_established(&self) -> bool {
+        self.connection.is_established()
+    }
+
     /// Once, when it is established: gives what a capture of it can be read with, and takes less
     /// memory from then on.
     pub(crate) fn settle(&mut self) -> Option<SessionSecrets> {

@@ -154,9 +154,10 @@ impl World {
         self.sealing.segments.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// How many connections are there at L3.
+    /// How many connections have a Noise session, with keys at both ends (L3).
     pub fn sealed_count(&self) -> usize {
-        self.wires.iter().filter(|wire| wire.sealed.is_some()).count()
+        let sealed = self.wires.iter().filter_map(|wire| wire.sealed.as_ref());
+        sealed.filter(|sealed| sealed.ends.iter().all(NoiseEnd::is_established)).count()
     }
 
     /// Both ends of a new connection, if it is at L3.
