@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sv2::role::ConnectionId;
 
 /// By member and connection. Nearly all are those of one member, or the first ones of members:
-/// these are lists, with a tenth of a tree's memory, and there is one in it for each device.
+/// these are lists of four bytes each, a fraction of a tree's memory, for there is one for each
+/// device.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ChannelCounts {
     /// Of connection 0 of each member, one more; 0 where there is none.
@@ -37,7 +38,8 @@ impl ChannelCounts {
         };
         let index = index as usize;
         let is_first_kind = member == 0 || connection.0 == 0;
-        // Names that count up for ever, as those of sockets do, soon leave no list behind them.
+        // No list for a few large names; and names that count up for ever, as those of sockets do,
+        // leave it at its longest.
         if is_first_kind && index < list.len().max(LISTED_MIN) * 2 && index < LISTED_MAX {
             if list.len() <= index {
                 list.resize(index + 1, 0);
